@@ -1,0 +1,1 @@
+"""Equal floors, one per protocol, that do not know each other."""

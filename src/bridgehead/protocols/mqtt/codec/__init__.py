@@ -1,0 +1,1 @@
+"""Octets to packet values and back. Pure."""
