@@ -1,0 +1,65 @@
+"""The one canonical message that every protocol converts to and from."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NEVER: Final = float("inf")
+
+
+class Origin:
+    """Who sent a message, over which protocol, and whether that was proven.
+
+    One object per session: a subscription asks by identity whether a message is its own (No Local).
+    """
+
+    def __init__(self, principal: str, protocol: str, verified: bool, client_id: str = "") -> None:
+        self.principal: Final = principal
+        self.protocol: Final = protocol
+        self.verified: Final = verified
+        self.client_id: Final = client_id
+
+
+class MessageProperties:
+    """What may travel with a payload. `user_properties` keep their order and duplicates."""
+
+    def __init__(
+        self,
+        content_type: str | None = None,
+        is_text: bool = False,
+        response_topic: str | None = None,
+        correlation_data: bytes | None = None,
+        user_properties: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.content_type: Final = content_type
+        self.is_text: Final = is_text
+        self.response_topic: Final = response_topic
+        self.correlation_data: Final = correlation_data
+        self.user_properties: Final = user_properties
+
+
+NO_PROPERTIES: Final = MessageProperties()
+
+
+class Message:
+    """An Application Message. `expires_at` is in seconds since the epoch; a value, but for `encoded`:
+    there a protocol's encoder keeps the form that it made, so that it is made once for many receivers."""
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        retain: bool,
+        origin: Origin,
+        properties: MessageProperties = NO_PROPERTIES,
+        expires_at: float = NEVER,
+    ) -> None:
+        self.topic: Final = topic
+        self.payload: Final = payload
+        self.qos: Final = qos
+        self.retain: Final = retain
+        self.origin: Final = origin
+        self.properties: Final = properties
+        self.expires_at: Final = expires_at
+        self.encoded: object | None = None
