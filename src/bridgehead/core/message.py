@@ -42,8 +42,9 @@ NO_PROPERTIES: Final = MessageProperties()
 
 
 class Message:
-    """An Application Message. `expires_at` is in seconds since the epoch; a value, but for `encoded`:
-    there a protocol's encoder keeps the form that it made, so that it is made once for many receivers."""
+    """An Application Message. `expires_at` is in seconds since the epoch. A value, but for two memos: a
+    protocol's encoder keeps in `encoded` the form that it made, so that it is made once for many receivers,
+    and the journal keeps its own in `record`."""
 
     def __init__(
         self,
@@ -63,3 +64,4 @@ class Message:
         self.properties: Final = properties
         self.expires_at: Final = expires_at
         self.encoded: object | None = None
+        self.record: bytes | None = None

@@ -12,7 +12,6 @@ from typing import Final
 from bridgehead.core.filter_tree import FilterTree
 from bridgehead.core.topic import covers
 
-_EVERYTHING: Final = 0b111111
 _REMEMBERED: Final = 4096  # topics per principal and operation
 
 
@@ -39,7 +38,9 @@ class Permission:
         self.allow: Final = allow
 
     def __str__(self) -> str:
-        verbs = "publish and subscribe" if self.publish and self.subscribe else "publish" if self.publish else "subscribe"
+        verbs = (
+            "publish and subscribe" if self.publish and self.subscribe else "publish" if self.publish else "subscribe"
+        )
         text = f"{'allow' if self.allow else 'deny'} {verbs} {self.topic_filter}"
         if self.allow:
             text += f" up to QoS {self.max_qos}"
@@ -176,7 +177,9 @@ class Principal:
         for permission in self._subscribe.permissions:
             if covers(permission.topic_filter, topic_filter):
                 if not permission.allow:
-                    return Decision(False, f"{self.name!r} may not subscribe to {topic_filter!r}: {permission}", permission)
+                    return Decision(
+                        False, f"{self.name!r} may not subscribe to {topic_filter!r}: {permission}", permission
+                    )
                 if allowing is None or permission.max_qos > allowing.max_qos:
                     allowing = permission
         if allowing is None:

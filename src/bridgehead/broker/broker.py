@@ -1,0 +1,131 @@
+"""The broker: core state and its verbs in one place, for the protocols' servers and the node.
+
+Synchronous throughout (docs/adr/0002): the rim sets the clock, calls in, and looks at `next_timeout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bridgehead.broker.counters import Counters
+from bridgehead.broker.dispatch import Dispatcher
+from bridgehead.broker.door import Door
+from bridgehead.broker.events import EventSink
+from bridgehead.broker.journal import Journal
+from bridgehead.broker.limits import Limits
+from bridgehead.broker.ports import Store
+from bridgehead.broker.recovery import recover
+from bridgehead.broker.sessions import DueWill, Sessions
+from bridgehead.core.clock import Clock
+from bridgehead.core.errors import NOT_AUTHORIZED
+from bridgehead.core.policy import Principal
+from bridgehead.core.retained import Retained
+from bridgehead.core.router import Router
+from bridgehead.core.session import Receiver, Session, Will
+
+RETAINED_SWEEP_INTERVAL: Final = 60.0
+
+
+class Broker:
+    """`schedule_commit` is called when the journal has something to write; the rim answers with
+    `journal.flush()` before it waits for events again."""
+
+    def __init__(
+        self, store: Store, clock: Clock, limits: Limits, event: EventSink, schedule_commit: Callable[[], None]
+    ) -> None:
+        self.clock: Final = clock
+        self.limits: Final = limits
+        self.event: Final = event
+        self.counters: Final = Counters()
+        self.router: Final = Router()
+        self.retained: Final = Retained()
+        self.journal: Final = Journal(store, clock, self.counters, event, schedule_commit)
+        self.dispatcher: Final = Dispatcher(
+            self.router, self.retained, self.journal, clock, limits, self.counters, event
+        )
+        self.door: Final = Door(
+            self.router, self.retained, self.dispatcher, self.journal, clock, limits, self.counters, event
+        )
+        self.sessions: Final = Sessions(
+            self.router, self.dispatcher, self.journal, clock, limits, self.counters, event, self.door.publish_will
+        )
+        self._store: Final = store
+        self._next_sweep = clock.now + RETAINED_SWEEP_INTERVAL
+
+    # Identities. ------------------------------------------------------------------------------------
+
+    def recover(self, principals: list[Principal]) -> None:
+        """Take back from the store what an earlier run kept, for the principals that still exist; what
+        belonged to others is dropped."""
+        for principal in principals:
+            self.door.admit(principal)
+        recover(self._store, self)
+
+    def admit(self, principal: Principal) -> None:
+        self.door.admit(principal)
+
+    def revoke(self, name: str, because: str) -> None:
+        """The identity is gone: its connections close, its sessions and what is queued for them end."""
+        self.door.expel(name)
+        for session in self.sessions.of(name):
+            session.will = None
+            self.journal.delete_will(session.key)
+            if session.receiver is not None:
+                session.receiver.dismiss(NOT_AUTHORIZED, because)
+            self.sessions.end(session, because)
+
+    def disconnect(self, name: str, because: str) -> None:
+        """The identity's credentials changed: its connections close, its sessions stay."""
+        for session in self.sessions.of(name):
+            if session.receiver is not None:
+                session.receiver.dismiss(NOT_AUTHORIZED, because)
+
+    def permissions_changed(self) -> None:
+        self.door.permissions_changed()
+
+    # Connections. -----------------------------------------------------------------------------------
+
+    def attach(
+        self,
+        principal: Principal,
+        client_id: str,
+        protocol: str,
+        verified: bool,
+        clean_start: bool,
+        expiry_interval: float,
+        will: Will | None,
+        receiver: Receiver,
+    ) -> tuple[Session, bool]:
+        """Begin or resume a session: see Sessions.attach. The Will is asked of the door first."""
+        if will is not None:
+            self.door.check_will(principal, client_id, will)
+        return self.sessions.attach(
+            principal, client_id, protocol, verified, clean_start, expiry_interval, will, receiver
+        )
+
+    def detach(self, session: Session, receiver: Receiver, keep_will: bool) -> None:
+        self.sessions.detach(session, receiver, keep_will)
+
+    # Time. ------------------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float:
+        """When `handle_timeout` wants to be called next, in seconds since the epoch."""
+        return min(self.sessions.next_timeout(), self.journal.retry_at, self._next_sweep)
+
+    def handle_timeout(self) -> None:
+        now = self.clock.now
+        self.sessions.expire()
+        if self.journal.retry_at <= now:
+            self.journal.flush()
+        if self._next_sweep <= now:
+            self._next_sweep = now + RETAINED_SWEEP_INTERVAL
+            self._sweep_retained(now)
+
+    def _sweep_retained(self, now: float) -> None:
+        for topic in self.retained.topics():
+            message = self.retained.get(topic)
+            if message is not None and message.expires_at <= now:
+                self.retained.discard(topic)
+                self.journal.delete_retained(topic)
+                self.counters.dropped_expired += 1

@@ -1,0 +1,289 @@
+"""Delivery: from a route to the sessions on it, their queues, shared groups and retained messages."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from bridgehead.broker.counters import Counters
+from bridgehead.broker.events import QUEUE_FULL, EventSink
+from bridgehead.broker.journal import Journal
+from bridgehead.broker.limits import Limits
+from bridgehead.core.clock import Clock
+from bridgehead.core.message import Message
+from bridgehead.core.retained import Retained
+from bridgehead.core.router import GroupRoute, Route, Router, permitted_qos
+from bridgehead.core.session import QUEUED, RELEASED, SENT, Delivery, Receiver, Replay, Session, Target
+
+
+class Dispatcher:
+    """Hands messages that the door let in to receivers that the door's routes permit."""
+
+    def __init__(
+        self,
+        router: Router,
+        retained: Retained,
+        journal: Journal,
+        clock: Clock,
+        limits: Limits,
+        counters: Counters,
+        event: EventSink,
+    ) -> None:
+        self._router: Final = router
+        self._retained: Final = retained
+        self._journal: Final = journal
+        self._clock: Final = clock
+        self._limits: Final = limits
+        self._counters: Final = counters
+        self._event: Final = event
+
+    def dispatch(self, message: Message, route: Route) -> int:
+        """Deliver to every target of the route. Returns how many sessions it was meant for."""
+        count = 0
+        for listed in route.targets:
+            target = listed
+            if target.skip_own and message.origin is target.session.origin:
+                other = target.without_own
+                if other is None:
+                    continue
+                target = other
+            count += 1
+            self._hand(message, target)
+        if route.groups:
+            for group in route.groups:
+                if self._share(message, group):
+                    count += 1
+        return count
+
+    def _hand(self, message: Message, target: Target) -> None:
+        qos = message.qos if message.qos < target.qos else target.qos
+        if qos == 0:
+            receiver = target.session.receiver
+            if receiver is not None:
+                receiver.transmit(message, target)
+            return
+        retain = message.retain and target.retain_as_published
+        self.enqueue(target.session, message, qos, retain, target.identifiers, target.share)
+
+    def enqueue(
+        self, session: Session, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str
+    ) -> bool:
+        """Deliver with acknowledgement, now or when the session can take it. False when its queue is full."""
+        queue = session.queue
+        octets = len(message.payload)
+        if queue is not None and queue:
+            limits = self._limits
+            if len(queue) >= limits.queue_messages or session.queued_octets + octets > limits.queue_octets:
+                self._counters.dropped_queue_full += 1
+                self._event(QUEUE_FULL, {"principal": session.principal.name, "client_id": session.client_id})
+                return False
+        delivery = Delivery(session.next_sequence, message, qos, retain, identifiers, share)
+        session.next_sequence += 1
+        if session.log:
+            self._journal.append(session, delivery)
+        elif not queue:
+            receiver = session.receiver
+            if receiver is not None and receiver.offer(delivery):
+                delivery.state = SENT
+                session.in_flight[delivery.sequence] = delivery
+                return True
+        if queue is None:
+            queue = deque()
+            session.queue = queue
+        queue.append(delivery)
+        session.queued_octets += octets
+        return True
+
+    # Shared subscriptions (MQTT 5.0 section 4.8.2). ---------------------------------------------------
+
+    def _share(self, message: Message, group: GroupRoute) -> bool:
+        target = self._choose(group, None)
+        if target is None:
+            return False
+        self._hand(message, target)
+        return True
+
+    def _choose(self, route: GroupRoute, besides: Session | None) -> Target | None:
+        """The member whose turn it is: connected and with nothing waiting, else connected, else one whose
+        session is kept."""
+        targets = route.targets
+        size = len(targets)
+        if not size:
+            return None
+        start = route.group.turn
+        waiting: Target | None = None
+        absent: Target | None = None
+        for i in range(size):
+            turn = (start + i) % size
+            target = targets[turn]
+            session = target.session
+            if session is besides or session.ended:
+                continue
+            if session.receiver is not None:
+                if not session.queue:
+                    route.group.turn = (turn + 1) % size
+                    return target
+                if waiting is None:
+                    waiting = target
+            elif session.expiry_interval > 0 and absent is None:
+                absent = target
+        route.group.turn = (start + 1) % size
+        return waiting if waiting is not None else absent
+
+    def hand_over(self, session: Session, ending: bool) -> None:
+        """The session's connection is gone: what was chosen for it as a member of a group and not yet sent
+        goes to another connected member. When the session ends, so does what was sent with QoS 1 and not
+        acknowledged; what was begun with QoS 2 is not sent to another ([MQTT-4.8.2-4], [MQTT-4.8.2-5])."""
+        moving: list[Delivery] = []
+        if session.queue is not None:
+            for delivery in session.queue:
+                if not delivery.share or (delivery.ticket and not ending):
+                    continue
+                if not delivery.again or (ending and delivery.qos == 1):
+                    moving.append(delivery)
+        for delivery in moving:
+            group = self._router.group_route(delivery.share, delivery.message.topic)
+            if group is None:
+                continue
+            target = self._choose(group, session)
+            if target is None or (target.session.receiver is None and not ending):
+                continue
+            self._take_from_queue(session, delivery)
+            qos = min(delivery.qos, target.qos)
+            retain = delivery.message.retain and target.retain_as_published
+            if qos == 0:
+                self._hand(delivery.message, target)
+            else:
+                self.enqueue(target.session, delivery.message, qos, retain, target.identifiers, target.share)
+
+    def reclaim(self, session: Session) -> None:
+        """The session is connected again, or new in a group: what waits for absent members comes to it."""
+        for subscription in list(session.subscriptions.values()):
+            if not subscription.share:
+                continue
+            group = self._router.group(subscription.key)
+            if group is None:
+                continue
+            for member in group.members:
+                other = member.session
+                if other is not session and other.receiver is None and other.queue:
+                    self.hand_over(other, False)
+
+    def _take_from_queue(self, session: Session, delivery: Delivery) -> None:
+        assert session.queue is not None
+        session.queue.remove(delivery)
+        session.queued_octets -= len(delivery.message.payload)
+        if session.log:
+            self._journal.remove(session, delivery)
+
+    # What the receiver asks for and tells. ----------------------------------------------------------
+
+    def next_delivery(self, session: Session) -> Delivery | None:
+        """The next delivery to send, now in flight; None when there is none yet. What has expired and what
+        the session may no longer receive is dropped here."""
+        queue = session.queue
+        while queue:
+            delivery = queue[0]
+            if delivery.ticket:
+                return None  # deliver after the commit: docs/adr/0003
+            queue.popleft()
+            message = delivery.message
+            session.queued_octets -= len(message.payload)
+            if not delivery.again and message.expires_at <= self._clock.now:
+                self._counters.dropped_expired += 1  # [MQTT-3.3.2-5]
+            elif permitted_qos(session, message.topic) < 0:
+                self._counters.dropped_not_permitted += 1
+            else:
+                delivery.state = SENT
+                session.in_flight[delivery.sequence] = delivery
+                return delivery
+            if session.log:
+                self._journal.remove(session, delivery)
+        return None
+
+    def put_back(self, session: Session, delivery: Delivery) -> None:
+        """The receiver could not send what next_delivery gave it."""
+        del session.in_flight[delivery.sequence]
+        delivery.state = QUEUED
+        if session.queue is None:
+            session.queue = deque()
+        session.queue.appendleft(delivery)
+        session.queued_octets += len(delivery.message.payload)
+
+    def acknowledged(self, session: Session, sequence: int) -> Delivery | None:
+        """The receiver has the message (QoS 1), or the exchange is complete (QoS 2)."""
+        delivery = session.in_flight.pop(sequence, None)
+        if delivery is not None and session.log:
+            self._journal.remove(session, delivery)
+        return delivery
+
+    def released(self, session: Session, delivery: Delivery, receiver: Receiver) -> int:
+        """The receiver has the message (QoS 2). Returns the ticket to wait for before telling it so: else,
+        after a crash, the message would be sent again to one that no longer remembers it."""
+        if delivery.state == RELEASED:
+            return self._journal.wait(receiver) if session.log else 0
+        delivery.state = RELEASED
+        if not session.log:
+            return 0
+        self._journal.put_released(session, delivery)
+        return self._journal.wait(receiver)
+
+    def interrupted(self, session: Session) -> None:
+        """The connection is gone: what was sent and not acknowledged is to be sent again, first and in the
+        same order ([MQTT-4.4.0-1], [MQTT-4.6.0-1])."""
+        session.replay = None
+        again: list[Delivery] = []
+        for delivery in session.in_flight.values():
+            if delivery.state == SENT:
+                again.append(delivery)
+        if not again:
+            return
+        again.reverse()
+        if session.queue is None:
+            session.queue = deque()
+        for delivery in again:
+            delivery.again = True
+            self.put_back(session, delivery)
+
+    # Retained messages. -----------------------------------------------------------------------------
+
+    def next_replay(self, session: Session) -> Delivery | None:
+        """The next retained message for the session's new subscriptions: with QoS 0 to be sent as it is
+        (sequence 0); with QoS 1 and 2 it is in flight already, or waits in the queue for its commit."""
+        while session.replay:
+            replay = session.replay[0]
+            subscription = replay.subscription
+            while replay.topics:
+                message = self._retained.get_as_of(replay.topics.pop(), replay.since)
+                if message is None or message.expires_at <= self._clock.now:
+                    continue
+                permitted = permitted_qos(session, message.topic)
+                if permitted < 0:
+                    self._counters.dropped_not_permitted += 1
+                    continue
+                identifiers = (subscription.identifier,) if subscription.identifier else ()
+                qos = min(message.qos, subscription.qos, permitted)
+                if qos == 0:
+                    return Delivery(0, message, 0, True, identifiers, "")
+                delivery = Delivery(session.next_sequence, message, qos, True, identifiers, "")
+                session.next_sequence += 1
+                if session.log:
+                    self._journal.append(session, delivery)
+                    if session.queue is None:
+                        session.queue = deque()
+                    session.queue.append(delivery)
+                    session.queued_octets += len(message.payload)
+                    if len(session.queue) < self._limits.queue_messages:
+                        continue
+                    return None
+                delivery.state = SENT
+                session.in_flight[delivery.sequence] = delivery
+                return delivery
+            session.replay.popleft()
+        session.replay = None
+        return None
+
+    def replay(self, session: Session, replay: Replay) -> None:
+        if session.replay is None:
+            session.replay = deque()
+        session.replay.append(replay)

@@ -1,0 +1,342 @@
+"""The one enforcement point: every publish, subscription, Will and delivery passes here.
+
+Nothing else in the hub asks a principal's permissions, but for the routes that this door has made by the
+router and the dispatcher below it; `Router.permissions_changed` makes every route be judged anew.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.broker.counters import Counters
+from bridgehead.broker.dispatch import Dispatcher
+from bridgehead.broker.events import (
+    PUBLISH_DENIED,
+    PUBLISH_REFUSED,
+    SUBSCRIBE_DENIED,
+    WILL_DENIED,
+    WILL_PUBLISHED,
+    EventSink,
+)
+from bridgehead.broker.journal import Journal, Undo
+from bridgehead.broker.limits import Limits
+from bridgehead.broker.sessions import DueWill
+from bridgehead.core.clock import Clock
+from bridgehead.core.errors import (
+    FILTER_INVALID,
+    NAME_INVALID,
+    NOT_AUTHORIZED,
+    PAYLOAD_FORMAT_INVALID,
+    QUOTA_EXCEEDED,
+    Refusal,
+)
+from bridgehead.core.message import NEVER, Message
+from bridgehead.core.policy import Principal
+from bridgehead.core.retained import Retained
+from bridgehead.core.router import Router
+from bridgehead.core.session import Receiver, Replay, Session, Subscription, Will
+from bridgehead.core.topic import check_topic_filter, check_topic_name
+
+NOBODY: Final = -1  # publish: no subscription matched
+
+
+class _RestoreRetained(Undo):
+    def __init__(self, retained: Retained, topic: str, before: Message | None) -> None:
+        self._retained: Final = retained
+        self._topic: Final = topic
+        self._before: Final = before
+
+    def undo(self) -> None:
+        if self._before is None:
+            self._retained.discard(self._topic)
+        else:
+            self._retained.put(self._before)
+
+
+class _ForgetReceived(Undo):
+    def __init__(self, session: Session, identifier: int) -> None:
+        self._session: Final = session
+        self._identifier: Final = identifier
+
+    def undo(self) -> None:
+        if self._session.received is not None:
+            self._session.received.discard(self._identifier)
+
+
+class _RestoreSubscription(Undo):
+    def __init__(self, router: Router, subscription: Subscription, before: Subscription | None) -> None:
+        self._router: Final = router
+        self._subscription: Final = subscription
+        self._before: Final = before
+
+    def undo(self) -> None:
+        session = self._subscription.session
+        if session.subscriptions.get(self._subscription.key) is not self._subscription:
+            return
+        if self._before is None:
+            self._router.remove(session, self._subscription.key)
+        else:
+            self._router.add(self._before)
+
+
+class Door:
+    """Decides, tells why not, and lets through."""
+
+    def __init__(
+        self,
+        router: Router,
+        retained: Retained,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        clock: Clock,
+        limits: Limits,
+        counters: Counters,
+        event: EventSink,
+    ) -> None:
+        self._router: Final = router
+        self._retained: Final = retained
+        self._dispatcher: Final = dispatcher
+        self._journal: Final = journal
+        self._clock: Final = clock
+        self._limits: Final = limits
+        self._counters: Final = counters
+        self._event: Final = event
+        self._principals: dict[str, Principal] = {}
+
+    # Publish. ---------------------------------------------------------------------------------------
+
+    def publish(self, principal: Principal, message: Message, receiver: Receiver | None) -> int:
+        """Let the message in, or raise Refusal.
+
+        Returns the ticket that `receiver` (the publisher) waits for before it acknowledges, 0 when there is
+        nothing to wait for, NOBODY (-1) when nothing matched and nothing was kept. The publisher is told of
+        the ticket by `receiver.committed`.
+        """
+        topic = message.topic
+        bit = message.qos + 3 if message.retain else message.qos
+        if not (principal.publish_mask(topic) >> bit) & 1:
+            self._denied(principal, message)
+        self._counters.messages_received += 1
+        route = self._router.known_route(topic)
+        if route is None:
+            self._check_name(principal, message)
+            route = self._router.route(topic)
+        if message.properties.is_text:
+            self._check_text(principal, message)
+        journal = self._journal
+        before = journal.writes
+        if message.retain:
+            self._retain(principal, message)
+        reached = self._dispatcher.dispatch(message, route)
+        if journal.writes != before:
+            if receiver is not None and message.qos:
+                return journal.wait(receiver)
+            return 0
+        return 0 if reached or message.retain else NOBODY
+
+    def publish_once(self, session: Session, message: Message, identifier: int, receiver: Receiver) -> int:
+        """As `publish`, exactly once: a message whose identifier the session already holds is not let in a
+        second time (MQTT 5.0 section 4.3.3, method B)."""
+        received = session.received
+        if received is None:
+            received = set()
+            session.received = received
+        if identifier in received:
+            return self._journal.wait(receiver) if session.log else 0
+        ticket = self.publish(session.principal, message, receiver)
+        received.add(identifier)
+        if session.log:
+            self._journal.put_received(session, identifier)
+            self._journal.undo_with(_ForgetReceived(session, identifier))
+            ticket = self._journal.wait(receiver)
+        elif ticket > 0:
+            self._journal.undo_with(_ForgetReceived(session, identifier))
+        return ticket
+
+    def release(self, session: Session, identifier: int, receiver: Receiver) -> int:
+        """The publisher knows that its message arrived: the identifier is free. Returns the ticket to wait
+        for before it is told, -1 when the identifier is unknown."""
+        if session.received is None or identifier not in session.received:
+            return -1
+        session.received.discard(identifier)
+        if not session.log:
+            return 0
+        self._journal.delete_received(session, identifier)
+        return self._journal.wait(receiver)
+
+    def _denied(self, principal: Principal, message: Message) -> None:
+        decision = principal.explain_publish(message.topic, message.qos, message.retain)
+        self._counters.messages_refused += 1
+        self._event(
+            PUBLISH_DENIED,
+            {
+                "principal": principal.name,
+                "client_id": message.origin.client_id,
+                "topic": message.topic,
+                "qos": message.qos,
+                "retain": message.retain,
+                "because": decision.because,
+            },
+        )
+        raise Refusal(NOT_AUTHORIZED, decision.because)
+
+    def _refuse(self, principal: Principal, message: Message, refusal: Refusal) -> None:
+        self._counters.messages_refused += 1
+        self._event(
+            PUBLISH_REFUSED,
+            {
+                "principal": principal.name,
+                "client_id": message.origin.client_id,
+                "topic": message.topic,
+                "because": refusal.because,
+            },
+        )
+        raise refusal
+
+    def _check_name(self, principal: Principal, message: Message) -> None:
+        topic = message.topic
+        try:
+            check_topic_name(topic)
+            if topic.count("/") >= self._limits.topic_levels:
+                raise Refusal(NAME_INVALID, f"the Topic Name has more than {self._limits.topic_levels} levels")
+            if topic.startswith("$share/"):
+                raise Refusal(NAME_INVALID, "$share/ is for Topic Filters only")
+        except Refusal as refusal:
+            self._refuse(principal, message, refusal)
+
+    def _check_text(self, principal: Principal, message: Message) -> None:
+        try:
+            message.payload.decode("utf-8", "strict")
+        except UnicodeDecodeError:
+            refusal = Refusal(PAYLOAD_FORMAT_INVALID, "the payload is said to be UTF-8 and is not")
+            self._refuse(principal, message, refusal)
+
+    def _retain(self, principal: Principal, message: Message) -> None:
+        """Set, replace or (empty payload) clear the topic's retained message ([MQTT-3.3.1-5] to -7)."""
+        retained = self._retained
+        if not message.payload:
+            before = retained.discard(message.topic)
+            if before is not None:
+                self._journal.delete_retained(message.topic)
+            return
+        limits = self._limits
+        if len(retained) >= limits.retained_messages or retained.octets >= limits.retained_octets:
+            if retained.get(message.topic) is None:
+                refusal = Refusal(QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
+                self._refuse(principal, message, refusal)
+        before = retained.put(message)
+        self._journal.put_retained(message)
+        self._journal.undo_with(_RestoreRetained(retained, message.topic, before))
+
+    # Subscribe. -------------------------------------------------------------------------------------
+
+    def subscribe(self, subscription: Subscription) -> int:
+        """Add or replace a subscription; returns the granted QoS. Raises Refusal.
+
+        Its retained messages come by `Dispatcher.next_replay`; what must last is awaited by the caller with
+        `Journal.wait`.
+        """
+        session = subscription.session
+        principal = session.principal
+        topic_filter = subscription.topic_filter
+        check_topic_filter(topic_filter)
+        limits = self._limits
+        if topic_filter.count("/") >= limits.topic_levels:
+            raise Refusal(FILTER_INVALID, f"the Topic Filter has more than {limits.topic_levels} levels")
+        permitted = principal.subscribable_qos(topic_filter)
+        if permitted < 0:
+            because = principal.explain_subscribe(topic_filter).because
+            self._event(
+                SUBSCRIBE_DENIED,
+                {
+                    "principal": principal.name,
+                    "client_id": session.client_id,
+                    "filter": subscription.key,
+                    "because": because,
+                },
+            )
+            raise Refusal(NOT_AUTHORIZED, because)
+        known = session.subscriptions.get(subscription.key)
+        if known is None:
+            if len(session.subscriptions) >= limits.subscriptions_per_session:
+                raise Refusal(QUOTA_EXCEEDED, f"the session has {limits.subscriptions_per_session} subscriptions")
+            if self._router.subscriptions >= limits.subscriptions:
+                raise Refusal(QUOTA_EXCEEDED, "the hub holds as many subscriptions as it may")
+        granted = min(subscription.qos, permitted)
+        self._router.add(subscription)
+        if session.log:
+            self._journal.put_subscription(subscription)
+            self._journal.undo_with(_RestoreSubscription(self._router, subscription, known))
+        if subscription.share:
+            self._dispatcher.reclaim(session)
+        elif subscription.retain_handling == 0 or (subscription.retain_handling == 1 and known is None):
+            topics = self._retained.matching(topic_filter)
+            if topics:
+                topics.reverse()
+                self._dispatcher.replay(session, Replay(topics, subscription, self._retained.revision))
+        return granted
+
+    def unsubscribe(self, session: Session, key: str) -> bool:
+        """Remove a subscription by its filter as it was subscribed. False when there was none."""
+        if self._router.remove(session, key) is None:
+            return False
+        if session.log:
+            self._journal.delete_subscription(session, key)
+        return True
+
+    # Wills. -----------------------------------------------------------------------------------------
+
+    def check_will(self, principal: Principal, client_id: str, will: Will) -> None:
+        """Raise Refusal when the principal may not publish this Will. It is asked again when it is due."""
+        check_topic_name(will.topic)
+        if will.properties.is_text:
+            try:
+                will.payload.decode("utf-8", "strict")
+            except UnicodeDecodeError:
+                raise Refusal(PAYLOAD_FORMAT_INVALID, "the Will Payload is said to be UTF-8 and is not") from None
+        decision = principal.explain_publish(will.topic, will.qos, will.retain)
+        if not decision.permit:
+            self._event(
+                WILL_DENIED,
+                {"principal": principal.name, "client_id": client_id, "topic": will.topic, "because": decision.because},
+            )
+            raise Refusal(NOT_AUTHORIZED, decision.because)
+
+    def publish_will(self, waiting: DueWill) -> None:
+        """Publish a Will that is due, as its principal, with the permissions of today."""
+        fields: dict[str, object] = {
+            "principal": waiting.principal,
+            "client_id": waiting.origin.client_id,
+            "topic": waiting.will.topic,
+        }
+        principal = self._principals.get(waiting.principal)
+        if principal is None:
+            self._event(WILL_DENIED, {**fields, "because": "the identity does not exist any more"})
+            return
+        will = waiting.will
+        expires_at = NEVER if will.expiry_interval is None else self._clock.now + will.expiry_interval
+        message = Message(will.topic, will.payload, will.qos, will.retain, waiting.origin, will.properties, expires_at)
+        try:
+            self.publish(principal, message, None)
+        except Refusal as refusal:
+            self._event(WILL_DENIED, {**fields, "because": refusal.because})
+            return
+        self._event(WILL_PUBLISHED, fields)
+
+    # Identities. ------------------------------------------------------------------------------------
+
+    def admit(self, principal: Principal) -> None:
+        """The principal exists; the same object serves as long as it does."""
+        self._principals[principal.name] = principal
+
+    def principal(self, name: str) -> Principal | None:
+        return self._principals.get(name)
+
+    def expel(self, name: str) -> None:
+        """The principal does not exist any more."""
+        self._principals.pop(name, None)
+        self._router.permissions_changed()
+
+    def permissions_changed(self) -> None:
+        """Some principal was amended: judge every route anew."""
+        self._router.permissions_changed()

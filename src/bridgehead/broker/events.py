@@ -1,0 +1,30 @@
+"""The vocabulary of what happens in the hub: one list for log, metrics, audit and web page.
+
+An event is a name and fields (text, numbers, flags; never a secret). Pure rooms report, the rim logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+EventSink = Callable[[str, dict[str, object]], None]
+
+SESSION_CREATED: Final = "session.created"
+SESSION_RESUMED: Final = "session.resumed"
+SESSION_TAKEN_OVER: Final = "session.taken-over"
+SESSION_ENDED: Final = "session.ended"
+CONNECTED: Final = "connection.accepted"
+DISCONNECTED: Final = "connection.ended"
+REFUSED: Final = "connection.refused"
+PEER_ERROR: Final = "connection.peer-error"
+PUBLISH_DENIED: Final = "publish.denied"
+PUBLISH_REFUSED: Final = "publish.refused"
+SUBSCRIBE_DENIED: Final = "subscribe.denied"
+WILL_PUBLISHED: Final = "will.published"
+WILL_DENIED: Final = "will.denied"
+QUEUE_FULL: Final = "queue.full"
+OUTBOX_FULL: Final = "outbox.full"
+COMMIT_FAILED: Final = "store.commit-failed"
+COMMIT_RECOVERED: Final = "store.commit-recovered"
+RECOVERED: Final = "store.recovered"

@@ -1,0 +1,22 @@
+"""The broker's ceilings. Whatever a peer can make grow has one."""
+
+from __future__ import annotations
+
+
+class Limits:
+    """Defaults are safe for a machine with a few GB of memory; docs/limits.md explains each.
+
+    Octets count payload and topic; intervals are in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.queue_messages = 1000
+        self.queue_octets = 16 * 1024 * 1024
+        self.sessions_per_principal = 1000
+        self.subscriptions_per_session = 1000
+        self.subscriptions = 1_000_000
+        self.topic_levels = 128
+        self.retained_messages = 1_000_000
+        self.retained_octets = 1024 * 1024 * 1024
+        self.session_expiry_interval = 7 * 24 * 3600
+        self.will_delay_interval = 24 * 3600

@@ -1,0 +1,147 @@
+"""From the store back to core state, when the hub starts."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from bridgehead.broker import journal as names
+from bridgehead.broker import records
+from bridgehead.broker.events import RECOVERED
+from bridgehead.broker.ports import Store
+from bridgehead.broker.sessions import DueWill
+from bridgehead.core.message import Origin
+from bridgehead.core.policy import Principal
+from bridgehead.core.session import RELEASED, Delivery, Session, Subscription
+
+if TYPE_CHECKING:
+    from bridgehead.broker.broker import Broker
+
+_PAGE = 1000
+
+
+def recover(store: Store, broker: Broker) -> None:
+    """Read sessions, subscriptions, queues, exactly-once state, retained messages and Wills.
+
+    What belongs to a principal that no longer exists is deleted. Raises records.CorruptRecord.
+    """
+    now = broker.clock.now
+    by_log: dict[str, Session] = {}
+    dropped = 0
+    highest = 0
+    for key, record in store.scan(names.SESSIONS):
+        log, protocol, expiry_interval, expires_at = records.read_session(record)
+        highest = max(highest, int(log[1:]))
+        name, _, client_id = key.partition("/")
+        principal = broker.door.principal(name)
+        session = Session(
+            principal if principal is not None else Principal(name, [], []),
+            client_id,
+            Origin(name, protocol, False, client_id),
+        )
+        session.log = log
+        session.expiry_interval = expiry_interval
+        # A session that was connected when the hub ended counts from now.
+        session.expires_at = now + expiry_interval if expires_at is None else expires_at
+        if principal is None or session.expires_at <= now:
+            broker.journal.drop_session(session)
+            dropped += 1
+            continue
+        by_log[log] = session
+        broker.sessions.restore(session)
+        if expires_at is None:
+            broker.journal.put_session(session, session.expires_at)
+    for log in store.logs():
+        highest = max(highest, int(log[1:]))
+    broker.sessions.logs_begin_at(highest + 1)
+    _subscriptions(store, broker)
+    deliveries = _deliveries(store, broker, by_log)
+    for key, _ in store.scan(names.RECEIVED):
+        log, _, identifier = key.rpartition("/")
+        owner = by_log.get(log)
+        if owner is None:
+            broker.journal.delete(names.RECEIVED, key)
+            continue
+        if owner.received is None:
+            owner.received = set()
+        owner.received.add(int(identifier))
+    for key, record in store.scan(names.RETAINED):
+        message = records.read_message(record)
+        if message.expires_at <= now:
+            broker.journal.delete_retained(key)
+        else:
+            broker.retained.put(message)
+    _wills(store, broker, now)
+    broker.event(
+        RECOVERED,
+        {"sessions": len(by_log), "deliveries": deliveries, "retained": len(broker.retained), "dropped": dropped},
+    )
+
+
+def _subscriptions(store: Store, broker: Broker) -> None:
+    for key, record in store.scan(names.SUBSCRIPTIONS):
+        session_key, _, _ = key.partition("\0")
+        name, _, client_id = session_key.partition("/")
+        session = broker.sessions.find(name, client_id)
+        if session is None:
+            broker.journal.delete(names.SUBSCRIPTIONS, key)
+            continue
+        topic_filter, qos, no_local, retain_as_published, retain_handling, identifier, share = (
+            records.read_subscription(record)
+        )
+        broker.router.add(
+            Subscription(session, topic_filter, qos, no_local, retain_as_published, retain_handling, identifier, share)
+        )
+
+
+def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session]) -> int:
+    """Queues, in their order. Each delivery may have been sent before, so it is marked as sent again."""
+    released: set[str] = set()
+    for key, _ in store.scan(names.RELEASED):
+        log, _, _ = key.rpartition("/")
+        if log in by_log:
+            released.add(key)
+        else:
+            broker.journal.delete(names.RELEASED, key)
+    count = 0
+    for log in list(store.logs()):
+        session = by_log.get(log)
+        if session is None:
+            broker.journal.drop_log(log)
+            continue
+        queue: deque[Delivery] = deque()
+        after = 0
+        while True:
+            page = store.read(log, after, _PAGE)
+            for sequence, record in page:
+                after = sequence
+                message, qos, retain, identifiers, share = records.read_delivery(record)
+                delivery = Delivery(sequence, message, qos, retain, identifiers, share)
+                delivery.again = True
+                count += 1
+                if f"{log}/{sequence}" in released:
+                    delivery.state = RELEASED
+                    session.in_flight[sequence] = delivery
+                else:
+                    queue.append(delivery)
+                    session.queued_octets += len(message.payload)
+            if len(page) < _PAGE:
+                break
+        session.queue = queue
+        session.next_sequence = after + 1
+    return count
+
+
+def _wills(store: Store, broker: Broker, now: float) -> None:
+    """A Will whose connection lived when the hub ended falls due as if it had been interrupted now."""
+    for key, record in store.scan(names.WILLS):
+        will, protocol, due = records.read_will(record)
+        name, _, client_id = key.partition("/")
+        if broker.door.principal(name) is None:
+            broker.journal.delete(names.WILLS, key)
+            continue
+        if due is None:
+            session = broker.sessions.find(name, client_id)
+            kept = 0.0 if session is None else session.expires_at - now
+            due = now + min(float(will.delay), kept, float(broker.limits.will_delay_interval))
+        broker.sessions.restore_will(DueWill(key, name, Origin(name, protocol, False, client_id), will, due))
