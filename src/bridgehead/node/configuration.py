@@ -1,0 +1,201 @@
+"""The configuration model: every key of the TOML file, its type, its bounds, its default and what it is for.
+
+`docs/configuration.md` and `docs/limits.md` list the same keys with the same defaults; a test holds them together.
+Octets are counted in octets, times in seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct, field
+
+MIB: Final = 1024 * 1024
+DAY: Final = 24 * 60 * 60
+LARGEST: Final = 2**53 - 1
+
+Count = Annotated[int, Meta(ge=1, le=LARGEST)]
+CountOrNone = Annotated[int, Meta(ge=0, le=LARGEST)]
+Seconds = Annotated[float, Meta(gt=0, le=10 * 365 * DAY)]
+
+
+class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One `[[listener]]`: an address on which the hub accepts connections. TLS, unless `plaintext = true` is said."""
+
+    bind: Annotated[str, Meta(min_length=1, description="`host:port`, `*:port` (IPv4 and IPv6) or `unix:/path`")]
+    protocol: Annotated[Literal["mqtt"], Meta(description="the protocol spoken there")] = "mqtt"
+    transport: Annotated[
+        Literal["tcp", "websocket"], Meta(description="MQTT directly on the connection, or inside WebSocket frames")
+    ] = "tcp"
+    plaintext: Annotated[
+        bool, Meta(description="no TLS: everybody on the way reads passwords and data; must be said")
+    ] = False
+    path: Annotated[str, Meta(description="WebSocket: the path of the URL")] = "/mqtt"
+    origins: Annotated[
+        list[str],
+        Meta(description="WebSocket: web pages' origins that may connect, `*` for any; empty: no web page may"),
+    ] = field(default_factory=list)
+    certificate: Annotated[
+        str, Meta(description="PEM file with the server's certificate chain; empty: the hub's own certificate")
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file with the private key of `certificate`")] = ""
+    client_ca: Annotated[
+        str, Meta(description="PEM file of the CAs that sign devices' certificates; empty: the hub's own CA")
+    ] = ""
+    client_certificate: Annotated[
+        Literal["optional", "required"],
+        Meta(description="whether the TLS handshake fails without a device's certificate"),
+    ] = "optional"
+    mode: Annotated[str, Meta(pattern="^0?[0-7]{3}$", description="Unix socket: its file mode, in octal digits")] = (
+        "0600"
+    )
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[limits]`: whatever a peer can make grow has a ceiling here. 0 means no ceiling where a key permits 0."""
+
+    connections: Annotated[Count, Meta(description="open connections, over all listeners")] = 100_000
+    connections_per_address: Annotated[
+        Count, Meta(description="open connections from one IP address (IPv6: from one /64)")
+    ] = 10_000
+    connect_timeout: Annotated[
+        Seconds, Meta(description="seconds from the accepted connection to the whole CONNECT, TLS handshake included")
+    ] = 10.0
+    keep_alive_maximum: Annotated[
+        int,
+        Meta(ge=0, le=65535, description="longest Keep Alive in seconds; 0: any, and none at all, is accepted"),
+    ] = 0
+    packet_size: Annotated[
+        int, Meta(ge=256, le=268_435_460, description="octets of the largest packet accepted (Maximum Packet Size)")
+    ] = MIB
+    inflight: Annotated[
+        int,
+        Meta(ge=1, le=65535, description="unacknowledged QoS 1 and 2 messages, each way (Receive Maximum)"),
+    ] = 1000
+    topic_alias_maximum: Annotated[
+        int, Meta(ge=0, le=65535, description="Topic Aliases that a client may set (Topic Alias Maximum)")
+    ] = 64
+    topic_length: Annotated[
+        int, Meta(ge=16, le=65535, description="octets of a Topic Name or Topic Filter in UTF-8")
+    ] = 1024
+    topic_levels: Annotated[int, Meta(ge=1, le=1024, description="levels of a Topic Name or Topic Filter")] = 128
+    subscriptions_per_session: Annotated[Count, Meta(description="subscriptions of one session")] = 1000
+    subscriptions: Annotated[Count, Meta(description="subscriptions of all sessions together")] = 2_000_000
+    sessions_per_identity: Annotated[
+        Count, Meta(description="sessions (client identifiers) of one identity, connected or not")
+    ] = 1000
+    session_expiry_maximum: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=4_294_967_295,
+            description="longest Session Expiry Interval in seconds; 4294967295: sessions may last for ever",
+        ),
+    ] = 30 * DAY
+    will_delay_maximum: Annotated[
+        int, Meta(ge=0, le=4_294_967_295, description="longest Will Delay Interval in seconds")
+    ] = DAY
+    queue_messages: Annotated[
+        Count, Meta(description="QoS 1 and 2 messages that wait for one session; what comes above is dropped, counted")
+    ] = 10_000
+    queue_bytes: Annotated[Count, Meta(description="octets (topic and payload) that wait for one session")] = 16 * MIB
+    outbox_bytes: Annotated[
+        Count,
+        Meta(description="octets not yet taken by a connected client; above it QoS 0 is dropped, QoS 1 and 2 queued"),
+    ] = 4 * MIB
+    message_rate: Annotated[
+        CountOrNone, Meta(description="PUBLISH packets per second from one client, then it is read slower; 0: any")
+    ] = 0
+    byte_rate: Annotated[
+        CountOrNone, Meta(description="octets per second from one client, then it is read slower; 0: any")
+    ] = 0
+    retained_messages: Annotated[Count, Meta(description="retained messages")] = 1_000_000
+    retained_bytes: Annotated[Count, Meta(description="octets (topic and payload) of all retained messages")] = (
+        256 * MIB
+    )
+    retained_payload: Annotated[Count, Meta(description="octets of one retained message's payload")] = MIB
+
+
+class Mqtt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[mqtt]`: choices that the MQTT standard leaves to the server."""
+
+    denied_publish_v3: Annotated[
+        Literal["acknowledge", "close"],
+        Meta(description="a PUBLISH that the policy refuses, of a 3.1 or 3.1.1 client, which cannot be told"),
+    ] = "acknowledge"
+
+
+class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[tls]`: the hub's own certificate."""
+
+    names: Annotated[
+        list[str],
+        Meta(description="host names and addresses in the hub's own certificate, beside this machine's own"),
+    ] = field(default_factory=list)
+
+
+class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[log]`."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="the least severe events that are written")
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "text", "json"],
+        Meta(description="`auto`: text on a terminal, JSON lines otherwise"),
+    ] = "auto"
+    file: Annotated[
+        str, Meta(description="file to append to (mode 0600, reopened on SIGHUP); empty: standard error")
+    ] = ""
+
+
+class SystemTopics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[system_topics]`: the hub's own figures under `$SYS/broker/`."""
+
+    interval: Annotated[
+        float, Meta(ge=0, le=DAY, description="seconds between two publications; 0: none are published")
+    ] = 10.0
+
+
+class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[store]`: where sessions, queues and retained messages last."""
+
+    kind: Annotated[
+        Literal["sqlite", "memory"],
+        Meta(description="`sqlite`: in the data folder, durable; `memory`: everything is lost when the hub stops"),
+    ] = "sqlite"
+
+
+class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole TOML file."""
+
+    listeners: list[Listener] = field(name="listener", default_factory=list)
+    limits: Limits = field(default_factory=Limits)
+    mqtt: Mqtt = field(default_factory=Mqtt)
+    tls: Tls = field(default_factory=Tls)
+    log: Log = field(default_factory=Log)
+    system_topics: SystemTopics = field(default_factory=SystemTopics)
+    store: StoreSettings = field(default_factory=StoreSettings)
+
+
+# Without any [[listener]]: MQTT over TLS and MQTT over WebSocket over TLS, and nothing else.
+DEFAULT_LISTENERS: Final = (
+    Listener(bind="*:8883"),
+    Listener(bind="*:8884", transport="websocket"),
+)
+
+
+class Config:
+    """What the hub runs with: the file's settings, checked, with paths made absolute and default listeners put in."""
+
+    def __init__(self, data: Path, file: Path | None, settings: ConfigFile) -> None:
+        self.data = data
+        self.file = file
+        self.listeners = tuple(settings.listeners) or DEFAULT_LISTENERS
+        self.limits = settings.limits
+        self.mqtt = settings.mqtt
+        self.tls = settings.tls
+        self.log = settings.log
+        self.system_topics = settings.system_topics
+        self.store = settings.store
