@@ -1,0 +1,85 @@
+"""What the log does with each event: its level, and how many lines a minute it may fill.
+
+The names are those of `bridgehead.broker.events`, and the node's own. An event that a stranger can cause
+has a small quota: a flood of it becomes a counted line.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from bridgehead.broker import events
+
+STARTING: Final = "node.starting"
+READY: Final = "node.ready"
+STOPPING: Final = "node.stopping"
+STOPPED: Final = "node.stopped"
+RELOADED: Final = "node.reloaded"
+RELOAD_FAILED: Final = "node.reload-failed"
+CEILING_LOWERED: Final = "node.ceiling-lowered"
+DEFECT: Final = "node.defect"
+LISTENER_OPENED: Final = "listener.opened"
+LISTENER_CLOSED: Final = "listener.closed"
+LISTENER_PLAINTEXT: Final = "listener.plaintext"
+HANDSHAKE_FAILED: Final = "listener.handshake-failed"
+CERTIFICATE_RENEWED: Final = "certificate.renewed"
+IDENTITY_CHANGED: Final = "identity.changed"
+IDENTITY_ENDED: Final = "identity.ended"
+SUPPRESSED: Final = "log.suppressed"
+LINES_LOST: Final = "log.lines-lost"
+
+WINDOW: Final = 60.0  # seconds to which a quota applies
+
+_RARE: Final = 20
+_BUSY: Final = 600
+
+
+class Entry:
+    """`level` is one of logging's; `quota` is in lines per WINDOW."""
+
+    def __init__(self, level: int, quota: int) -> None:
+        self.level: Final = level
+        self.quota: Final = quota
+
+
+# An event that is not in the table: somebody added it in a room below and it shall be seen.
+UNKNOWN: Final = Entry(logging.INFO, _RARE)
+
+VOCABULARY: Final[dict[str, Entry]] = {
+    events.SESSION_CREATED: Entry(logging.DEBUG, _BUSY),
+    events.SESSION_RESUMED: Entry(logging.DEBUG, _BUSY),
+    events.SESSION_TAKEN_OVER: Entry(logging.INFO, _RARE),
+    events.SESSION_ENDED: Entry(logging.DEBUG, _BUSY),
+    events.CONNECTED: Entry(logging.INFO, _BUSY),
+    events.DISCONNECTED: Entry(logging.INFO, _BUSY),
+    events.REFUSED: Entry(logging.WARNING, _RARE),
+    events.PEER_ERROR: Entry(logging.WARNING, _RARE),
+    events.PUBLISH_DENIED: Entry(logging.WARNING, 60),
+    events.PUBLISH_REFUSED: Entry(logging.WARNING, _RARE),
+    events.SUBSCRIBE_DENIED: Entry(logging.WARNING, 60),
+    events.WILL_PUBLISHED: Entry(logging.INFO, _BUSY),
+    events.WILL_DENIED: Entry(logging.WARNING, _RARE),
+    events.QUEUE_FULL: Entry(logging.WARNING, _RARE),
+    events.OUTBOX_FULL: Entry(logging.WARNING, _RARE),
+    events.COMMIT_FAILED: Entry(logging.ERROR, _RARE),
+    events.COMMIT_RECOVERED: Entry(logging.WARNING, _RARE),
+    events.RECOVERED: Entry(logging.INFO, _RARE),
+    STARTING: Entry(logging.INFO, _RARE),
+    READY: Entry(logging.INFO, _RARE),
+    STOPPING: Entry(logging.INFO, _RARE),
+    STOPPED: Entry(logging.INFO, _RARE),
+    RELOADED: Entry(logging.INFO, _RARE),
+    RELOAD_FAILED: Entry(logging.ERROR, _RARE),
+    CEILING_LOWERED: Entry(logging.WARNING, _RARE),
+    DEFECT: Entry(logging.ERROR, _RARE),
+    LISTENER_OPENED: Entry(logging.INFO, _BUSY),
+    LISTENER_CLOSED: Entry(logging.INFO, _BUSY),
+    LISTENER_PLAINTEXT: Entry(logging.WARNING, _BUSY),
+    HANDSHAKE_FAILED: Entry(logging.INFO, _RARE),
+    CERTIFICATE_RENEWED: Entry(logging.INFO, _RARE),
+    IDENTITY_CHANGED: Entry(logging.INFO, _BUSY),
+    IDENTITY_ENDED: Entry(logging.INFO, _BUSY),
+    SUPPRESSED: Entry(logging.WARNING, 10_000),
+    LINES_LOST: Entry(logging.WARNING, _RARE),
+}
