@@ -1,18 +1,24 @@
-"""What every test shares: which flavour of the code runs, and the rules for slow tests and for foreign peers."""
+"""What every test shares: the flavour of the code that runs, slow tests, foreign peers, the record of proved clauses."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import shutil
 from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Final
 
 import pytest
 
-COMPILED = "compiled"
-INTERPRETED = "interpreted"
-# One module of every compiled group is enough to tell: a group is built as a whole.
-WITNESS = "bridgehead.core.errors"
+COMPILED: Final = "compiled"
+INTERPRETED: Final = "interpreted"
+# One module tells for all: the rooms are compiled as one group.
+WITNESS: Final = "bridgehead.core.errors"
+# tools/conformance.py reads what is recorded here.
+RECORDS: Final = Path(__file__).parent.parent / "build" / "conformance"
+CLAUSE: Final = "clause"
 
 
 def running_flavour() -> str:
@@ -28,16 +34,18 @@ def pytest_configure(config: pytest.Config) -> None:
             f"BRIDGEHEAD_FLAVOUR={asked}, but {WITNESS} is {running_flavour()}: "
             "run `python tools/compile.py` and put build/compiled first on PYTHONPATH, or unset both"
         )
+    # Debian keeps daemons such as mosquitto outside an ordinary user's PATH.
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin"
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return (
-        f"bridgehead: {running_flavour()}, from {os.path.dirname(importlib.import_module('bridgehead').__file__ or '')}"
-    )
+    file = importlib.import_module("bridgehead").__file__ or ""
+    return f"bridgehead: {running_flavour()}, from {os.path.dirname(file)}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--clause-marks", metavar="FILE", help="write the marks of the collected tests to FILE (JSON)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -65,3 +73,63 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def flavour() -> str:
     """`compiled` or `interpreted`."""
     return running_flavour()
+
+
+# --- which test proves which clause -----------------------------------------------------------------------------------
+
+
+def clauses_of(item: pytest.Item) -> list[str]:
+    return [str(name) for mark in item.iter_markers(CLAUSE) for name in mark.args]
+
+
+def name_of(nodeid: str) -> str:
+    """A test's name without its parameters, relative to tests/: a clause is proved by the whole table of cases."""
+    return nodeid.split("[", 1)[0].removeprefix("tests/")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if target := session.config.getoption("--clause-marks"):
+        marks: dict[str, list[str]] = {}
+        for item in session.items:
+            for clause in clauses_of(item):
+                names = marks.setdefault(clause, [])
+                if name_of(item.nodeid) not in names:
+                    names.append(name_of(item.nodeid))
+        Path(target).write_text(json.dumps(marks))
+
+
+class ClauseRecorder:
+    """Keeps, from run to run, how each marked test ended last. Sits where the reports of all workers arrive."""
+
+    def __init__(self, flavour: str) -> None:
+        self.flavour = flavour
+        self.outcomes: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not any(name == CLAUSE for name, _ in report.user_properties):
+            return
+        name = name_of(report.nodeid)
+        # The worst part of a test counts: one failed case, or a clean-up that failed, and it is not proved.
+        if report.failed:
+            self.outcomes[name] = "failed"
+        elif report.skipped:
+            self.outcomes.setdefault(name, "skipped")
+        elif report.when == "call" and self.outcomes.get(name) != "failed":
+            self.outcomes[name] = "passed"
+
+    def pytest_sessionfinish(self) -> None:
+        if self.outcomes:
+            RECORDS.mkdir(parents=True, exist_ok=True)
+            file = RECORDS / f"{self.flavour}.json"
+            before = json.loads(file.read_text()) if file.exists() else {}
+            file.write_text(json.dumps({**before, **self.outcomes}, indent=1, sort_keys=True))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):  # xdist's workers report to the session that started them
+        session.config.pluginmanager.register(ClauseRecorder(running_flavour()), "clause-recorder")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.user_properties.extend((CLAUSE, clause) for clause in clauses_of(item))

@@ -40,7 +40,7 @@ def room_patterns() -> list[str]:
 
 
 def room_modules(source: Path = SOURCE) -> list[str]:
-    """The files to compile, relative to `source`, sorted. Packages' `__init__.py` stay interpreted: they hold no code."""
+    """The files to compile, relative to `source`, sorted. `__init__.py` stay interpreted: they hold no code."""
     found = {path for pattern in room_patterns() for path in source.glob(pattern) if path.name != "__init__.py"}
     return sorted(str(path.relative_to(source)) for path in found)
 

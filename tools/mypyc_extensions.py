@@ -25,14 +25,15 @@ def newest(paths: list[str]) -> float:
 
 
 def compile_in_parallel(jobs: int, headers: list[str]) -> Any:
-    """A replacement of CCompiler.compile: `jobs` files at once, and only those whose object is older than its source.
+    """A replacement of distutils' CCompiler.compile, which does one file after another.
 
-    mypyc leaves a generated file alone when its text is the same, so times of change can be believed. Any changed
-    header makes everything old: headers change when the shape of a class does.
+    `jobs` files are compiled at once, and only those whose object is older than the source: mypyc leaves a generated
+    file alone when its text is the same, so times can be believed. Any changed header makes every object old:
+    headers change when the shape of a class does.
     """
 
     def compile_sources(
-        self: CCompiler,
+        self: Any,
         sources: list[str],
         output_dir: str | None = None,
         macros: Any = None,
@@ -95,7 +96,7 @@ def main() -> int:
     command.build_lib = str(arguments.library)
     command.build_temp = str(arguments.work / "objects")
     command.ensure_finalized()
-    CCompiler.compile = compile_in_parallel(arguments.jobs, headers)
+    setattr(CCompiler, "compile", compile_in_parallel(arguments.jobs, headers))  # noqa: B010 (a method is replaced)
     command.run()
     wanted = {Path(command.get_ext_fullpath(extension.name)).resolve() for extension in extensions}
     for stale in [path for path in arguments.library.rglob("*.so") if path.resolve() not in wanted]:
