@@ -8,17 +8,22 @@ class PeerError(Exception):
 
     `code` is the protocol's own number for the fault where the standard names one (an MQTT 5.0 reason
     code, an AMQP error index, ...), else 0. `at` is the offset in octets from the start of the packet, or -1.
+    `clause` names the broken rule in the standard's own numbering ("MQTT-3.1.2-3", "MQTT 5.0 3.3.2.3.4"), or is "".
     The text may be shown to the peer: it never holds a secret.
     """
 
-    def __init__(self, text: str, code: int = 0, at: int = -1) -> None:
+    def __init__(self, text: str, code: int = 0, at: int = -1, clause: str = "") -> None:
         super().__init__(text)
         self.text = text
         self.code = code
         self.at = at
+        self.clause = clause
 
     def __str__(self) -> str:
-        return self.text if self.at < 0 else f"{self.text} (octet {self.at})"
+        text = self.text
+        if self.clause:
+            text = f"{text} [{self.clause}]"
+        return text if self.at < 0 else f"{text} (octet {self.at})"
 
 
 class Malformed(PeerError):
