@@ -13,7 +13,18 @@ from bridgehead.core.clock import Clock
 from bridgehead.core.message import Message
 from bridgehead.core.retained import Retained
 from bridgehead.core.router import GroupRoute, Route, Router, permitted_qos
-from bridgehead.core.session import QUEUED, RELEASED, SENT, Delivery, Receiver, Replay, Session, Target
+from bridgehead.core.session import (
+    DISCARDED,
+    QUEUED,
+    RELEASED,
+    SENT,
+    TAKEN,
+    Delivery,
+    Receiver,
+    Replay,
+    Session,
+    Target,
+)
 
 
 class Dispatcher:
@@ -70,7 +81,7 @@ class Dispatcher:
     ) -> bool:
         """Deliver with acknowledgement, now or when the session can take it. False when its queue is full."""
         queue = session.queue
-        octets = len(message.payload)
+        octets = message.payload_length
         if queue is not None and queue:
             limits = self._limits
             if len(queue) >= limits.queue_messages or session.queued_octets + octets > limits.queue_octets:
@@ -83,10 +94,14 @@ class Dispatcher:
             self._journal.append(session, delivery)
         elif not queue:
             receiver = session.receiver
-            if receiver is not None and receiver.offer(delivery):
-                delivery.state = SENT
-                session.in_flight[delivery.sequence] = delivery
-                return True
+            if receiver is not None:
+                answer = receiver.offer(delivery)
+                if answer == TAKEN:
+                    delivery.state = SENT
+                    session.in_flight[delivery.sequence] = delivery
+                    return True
+                if answer == DISCARDED:
+                    return True
         if queue is None:
             queue = deque()
             session.queue = queue
@@ -172,7 +187,7 @@ class Dispatcher:
     def _take_from_queue(self, session: Session, delivery: Delivery) -> None:
         assert session.queue is not None
         session.queue.remove(delivery)
-        session.queued_octets -= len(delivery.message.payload)
+        session.queued_octets -= delivery.message.payload_length
         if session.log:
             self._journal.remove(session, delivery)
 
@@ -188,7 +203,7 @@ class Dispatcher:
                 return None  # deliver after the commit: docs/adr/0003
             queue.popleft()
             message = delivery.message
-            session.queued_octets -= len(message.payload)
+            session.queued_octets -= message.payload_length
             if not delivery.again and message.expires_at <= self._clock.now:
                 self._counters.dropped_expired += 1  # [MQTT-3.3.2-5]
             elif permitted_qos(session, message.topic) < 0:
@@ -208,7 +223,7 @@ class Dispatcher:
         if session.queue is None:
             session.queue = deque()
         session.queue.appendleft(delivery)
-        session.queued_octets += len(delivery.message.payload)
+        session.queued_octets += delivery.message.payload_length
 
     def acknowledged(self, session: Session, sequence: int) -> Delivery | None:
         """The receiver has the message (QoS 1), or the exchange is complete (QoS 2)."""
@@ -272,7 +287,7 @@ class Dispatcher:
                     if session.queue is None:
                         session.queue = deque()
                     session.queue.append(delivery)
-                    session.queued_octets += len(message.payload)
+                    session.queued_octets += message.payload_length
                     if len(session.queue) < self._limits.queue_messages:
                         continue
                     return None

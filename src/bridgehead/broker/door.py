@@ -214,16 +214,16 @@ class Door:
     def _retain(self, principal: Principal, message: Message) -> None:
         """Set, replace or (empty payload) clear the topic's retained message ([MQTT-3.3.1-5] to -7)."""
         retained = self._retained
-        if not message.payload:
+        if message.payload_length == 0:
             before = retained.discard(message.topic)
             if before is not None:
                 self._journal.delete_retained(message.topic)
             return
         limits = self._limits
-        if len(retained) >= limits.retained_messages or retained.octets >= limits.retained_octets:
-            if retained.get(message.topic) is None:
-                refusal = Refusal(QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
-                self._refuse(principal, message, refusal)
+        full = len(retained) >= limits.retained_messages or retained.octets >= limits.retained_octets
+        if full and retained.get(message.topic) is None:
+            refusal = Refusal(QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
+            self._refuse(principal, message, refusal)
         before = retained.put(message)
         self._journal.put_retained(message)
         self._journal.undo_with(_RestoreRetained(retained, message.topic, before))

@@ -238,7 +238,7 @@ class Journal:
         for session, delivery in pending.deliveries:
             if session.queue is not None and delivery in session.queue:
                 session.queue.remove(delivery)
-                session.queued_octets -= len(delivery.message.payload)
+                session.queued_octets -= delivery.message.payload_length
         for undo in reversed(pending.undo):
             undo.undo()
         # What follows from something already told or done is tried again until it lasts.

@@ -124,7 +124,7 @@ def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session]) -> int
                     session.in_flight[sequence] = delivery
                 else:
                     queue.append(delivery)
-                    session.queued_octets += len(message.payload)
+                    session.queued_octets += message.payload_length
             if len(page) < _PAGE:
                 break
         session.queue = queue

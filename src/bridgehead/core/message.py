@@ -44,7 +44,8 @@ NO_PROPERTIES: Final = MessageProperties()
 class Message:
     """An Application Message. `expires_at` is in seconds since the epoch. A value, but for two memos: a
     protocol's encoder keeps in `encoded` the form that it made, so that it is made once for many receivers,
-    and the journal keeps its own in `record`."""
+    and the journal keeps its own in `record`. A protocol may derive from it to keep the octets that came in.
+    """
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Message:
         expires_at: float = NEVER,
     ) -> None:
         self.topic: Final = topic
-        self.payload: Final = payload
+        self._payload: Final = payload
         self.qos: Final = qos
         self.retain: Final = retain
         self.origin: Final = origin
@@ -65,3 +66,12 @@ class Message:
         self.expires_at: Final = expires_at
         self.encoded: object | None = None
         self.record: bytes | None = None
+
+    @property
+    def payload(self) -> bytes:
+        return self._payload
+
+    @property
+    def payload_length(self) -> int:
+        """In octets."""
+        return len(self._payload)

@@ -52,9 +52,9 @@ class Retained:
                 node = child
             node.topic = topic
         else:
-            self.octets -= len(held[0].payload) + len(topic)
+            self.octets -= held[0].payload_length + len(topic)
         self._messages[topic] = (message, self.revision)
-        self.octets += len(message.payload) + len(topic)
+        self.octets += message.payload_length + len(topic)
         return None if held is None else held[0]
 
     def discard(self, topic: str) -> Message | None:
@@ -63,7 +63,7 @@ class Retained:
         if held is None:
             return None
         self.revision += 1
-        self.octets -= len(held[0].payload) + len(topic)
+        self.octets -= held[0].payload_length + len(topic)
         levels = topic.split("/")
         path = [self._root]
         for level in levels:

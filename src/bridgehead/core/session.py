@@ -89,6 +89,12 @@ SENT: Final = 1
 RELEASED: Final = 2  # exactly once: the receiver has it, it is to be told that the sender knows
 
 
+# What a receiver answers to an offer.
+NO_CREDIT: Final = 0
+TAKEN: Final = 1
+DISCARDED: Final = 2
+
+
 class Delivery:
     """One message on its way to one session, to be acknowledged."""
 
@@ -114,9 +120,9 @@ class Receiver:
         """Send at most once, or drop and count when the receiver is slow."""
         raise NotImplementedError
 
-    def offer(self, delivery: Delivery) -> bool:
-        """Send at least or exactly once. False when the receiver has no credit now: it calls for more
-        later, by Door.next_delivery."""
+    def offer(self, delivery: Delivery) -> int:
+        """Send at least or exactly once: TAKEN, or DISCARDED when the receiver can never take it, or
+        NO_CREDIT: then it asks for more later, by Dispatcher.next_delivery."""
         raise NotImplementedError
 
     def pump(self) -> None:

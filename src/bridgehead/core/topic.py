@@ -63,9 +63,7 @@ def covers(topic_filter: str, other: str) -> bool:
         theirs = narrow[i]
         if theirs == "#" or (level != "+" and level != theirs):
             return False
-    if len(wide) == len(narrow):
-        return True
-    return False
+    return len(wide) == len(narrow)
 
 
 def matches(topic_filter: str, topic: str) -> bool:

@@ -1,0 +1,168 @@
+"""Between MQTT's packets and the canonical message, and from refusals to reason codes.
+
+Nothing of an MQTT 5.0 PUBLISH is lost on the way in and out, but for the Topic Alias, which belongs to one
+Network Connection. To an MQTT 3 receiver the properties are lost; so is a Message Expiry Interval, though the
+hub itself observes it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from bridgehead.core import errors
+from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, MessageProperties, Origin
+from bridgehead.core.session import Will
+from bridgehead.protocols.mqtt.codec import reason_codes as codes
+from bridgehead.protocols.mqtt.codec.encode import PublishForm, publish_form
+from bridgehead.protocols.mqtt.codec.packets import Publish
+from bridgehead.protocols.mqtt.codec.packets import Will as WillPacket
+from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES as NO_PACKET_PROPERTIES
+from bridgehead.protocols.mqtt.codec.properties import Properties
+
+# The one table from what a refusal means to MQTT 5.0's reason codes (section 2.4).
+REASON_CODES: Final[dict[str, int]] = {
+    errors.NOT_AUTHORIZED: codes.NOT_AUTHORIZED,
+    errors.BAD_CREDENTIALS: codes.BAD_USER_NAME_OR_PASSWORD,
+    errors.NAME_INVALID: codes.TOPIC_NAME_INVALID,
+    errors.FILTER_INVALID: codes.TOPIC_FILTER_INVALID,
+    errors.CLIENT_ID_INVALID: codes.CLIENT_IDENTIFIER_NOT_VALID,
+    errors.QUOTA_EXCEEDED: codes.QUOTA_EXCEEDED,
+    errors.STORE_UNAVAILABLE: codes.QUOTA_EXCEEDED,
+    errors.TOO_LARGE: codes.PACKET_TOO_LARGE,
+    errors.BUSY: codes.SERVER_BUSY,
+    errors.PAYLOAD_FORMAT_INVALID: codes.PAYLOAD_FORMAT_INVALID,
+    errors.UNAVAILABLE: codes.SERVER_UNAVAILABLE,
+}
+
+_NO_FRAME: Final = 0
+_FRAME_3: Final = 3
+_FRAME_5: Final = 5
+
+
+class MqttMessage(Message):
+    """A message that came in as a PUBLISH, with the packet's octets.
+
+    `passes` is 5 (MQTT 5.0's grammar), 3 (that of 3.1 and 3.1.1) when `frame` can go out as QoS 0 unchanged,
+    else 0.
+    """
+
+    def __init__(
+        self,
+        packet: Publish,
+        topic: str,
+        origin: Origin,
+        properties: MessageProperties,
+        expires_at: float,
+        passes: i64,
+    ) -> None:
+        super().__init__(topic, b"", packet.qos, packet.retain, origin, properties, expires_at)
+        self.frame: Final = packet.frame
+        self.payload_offset: Final = packet.payload_offset
+        self.passes: Final = passes
+
+    @property
+    def payload(self) -> bytes:
+        return self.frame[self.payload_offset :]
+
+    @property
+    def payload_length(self) -> int:
+        return len(self.frame) - self.payload_offset
+
+
+class Forms:
+    """The encoded forms of one message, one per (grammar, QoS, RETAIN), kept in `Message.encoded`."""
+
+    def __init__(self) -> None:
+        self.forms: list[PublishForm | None] = [None] * 12
+
+
+def message_properties(properties: Properties) -> MessageProperties:
+    """What of a packet's properties belongs to the message."""
+    return MessageProperties(
+        properties.content_type,
+        properties.payload_format_indicator == 1,
+        properties.response_topic,
+        properties.correlation_data,
+        tuple(properties.user_properties),
+    )
+
+
+def message_from_publish(packet: Publish, topic: str, origin: Origin, now: float) -> MqttMessage:
+    """The canonical message. `topic` is given apart because a Topic Alias may stand for it."""
+    passes: i64
+    if not packet.has_properties:
+        passes = _NO_FRAME
+        if packet.qos == 0 and not packet.retain:
+            passes = _FRAME_5 if packet.v5 else _FRAME_3
+        return MqttMessage(packet, topic, origin, NO_PROPERTIES, NEVER, passes)
+    properties = packet.properties
+    expiry = properties.message_expiry_interval
+    passes = _NO_FRAME
+    if packet.qos == 0 and not packet.retain and expiry is None and properties.topic_alias is None:
+        passes = _FRAME_5
+    return MqttMessage(
+        packet, topic, origin, message_properties(properties), NEVER if expiry is None else now + expiry, passes
+    )
+
+
+def will_from_packet(will: WillPacket) -> Will:
+    properties = will.properties
+    return Will(
+        will.topic,
+        will.payload,
+        will.qos,
+        will.retain,
+        message_properties(properties),
+        properties.message_expiry_interval,
+        properties.will_delay_interval or 0,
+    )
+
+
+def publish_properties(message: Message, now: float, identifiers: tuple[int, ...], topic_alias: int) -> Properties:
+    """The properties of a PUBLISH to an MQTT 5.0 receiver. `topic_alias` is 0 for none."""
+    carried = message.properties
+    expiry: int | None = None
+    if message.expires_at != NEVER:
+        expiry = max(0, int(message.expires_at - now))  # [MQTT-3.3.2-6]
+    elif carried is NO_PROPERTIES and not identifiers and not topic_alias:
+        return NO_PACKET_PROPERTIES
+    return Properties(
+        payload_format_indicator=1 if carried.is_text else None,
+        message_expiry_interval=expiry,
+        content_type=carried.content_type,
+        response_topic=carried.response_topic,
+        correlation_data=carried.correlation_data,
+        user_properties=list(carried.user_properties) if carried.user_properties else None,
+        subscription_identifiers=list(identifiers) if identifiers else None,
+        topic_alias=topic_alias or None,
+    )
+
+
+def form(
+    message: Message, v5: bool, qos: int, retain: bool, identifiers: tuple[int, ...], topic_alias: int, now: float
+) -> PublishForm:
+    """The message as a PUBLISH with DUP 0, made once for receivers that see it alike.
+
+    `topic_alias` is 0 for none; a negative one is known to the receiver already and stands for the topic.
+    """
+    alike = not v5 or (not identifiers and topic_alias == 0 and message.expires_at == NEVER)
+    if not alike:
+        properties = publish_properties(message, now, identifiers, abs(topic_alias))
+        topic = "" if topic_alias < 0 else message.topic
+        return publish_form(5, topic, message.payload, qos, retain, properties)
+    held = message.encoded
+    if isinstance(held, Forms):
+        forms = held.forms
+    else:
+        made = Forms()
+        message.encoded = made
+        forms = made.forms
+    index = qos * 2 + (1 if retain else 0) + (6 if v5 else 0)
+    known = forms[index]
+    if known is None:
+        properties = publish_properties(message, now, (), 0) if v5 else NO_PACKET_PROPERTIES
+        known = publish_form(5 if v5 else 4, message.topic, message.payload, qos, retain, properties)
+        forms[index] = known
+    return known

@@ -1,0 +1,226 @@
+"""The rim of MQTT: joins streams, connections, the authenticator and the broker. The floor's only async file."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import secrets
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from bridgehead.broker.broker import Broker
+from bridgehead.core.errors import UNAVAILABLE, LocalMisuse, Refusal
+from bridgehead.core.message import NEVER
+from bridgehead.core.policy import Principal
+from bridgehead.protocols.mqtt.config import MqttConfig
+from bridgehead.protocols.mqtt.session.connection import Connection
+from bridgehead.protocols.mqtt.session.outbox import Outbox, Turn
+from bridgehead.protocols.mqtt.session.table import AUTHENTICATING, CLOSED
+from bridgehead.security.authenticate import Credentials
+from bridgehead.transport.stream import Stream
+
+_TICK: Final = 0.25  # seconds between two looks at the deadlines
+_TOPICS: Final = 65536  # Topic Names whose check is remembered
+
+
+class Authenticates(Protocol):
+    """What the server needs of the security room."""
+
+    async def authenticate(self, credentials: Credentials) -> Principal: ...
+
+
+class _Link:
+    """One client: its stream and its connection."""
+
+    __slots__ = ("_server", "connection", "deadline", "paused", "stream", "task")
+
+    def __init__(self, server: MqttServer, stream: Stream, connection: Connection) -> None:
+        self._server = server
+        self.stream = stream
+        self.connection = connection
+        self.deadline = NEVER
+        self.paused = False
+        self.task: asyncio.Task[None] | None = None
+
+    def on_data(self, data: bytes) -> None:
+        server = self._server
+        server.clock.now = server.time()
+        if self.connection.receive(data):
+            self.look()
+
+    def look(self) -> None:
+        """The connection needs more than reading on."""
+        connection = self.connection
+        if connection.state == AUTHENTICATING:
+            if self.task is None:
+                self.pause()
+                self._server.prove(self)
+        elif connection.state != CLOSED:
+            if connection.is_congested():
+                self.pause()
+                self._server.watch(self)
+            else:
+                self.resume()
+
+    def pause(self) -> None:
+        if not self.paused:
+            self.paused = True
+            self.stream.pause()
+
+    def resume(self) -> None:
+        if self.paused:
+            self.paused = False
+            self.stream.resume()
+
+    def on_end(self, because: str) -> None:
+        server = self._server
+        server.clock.now = server.time()
+        self.connection.lost(because)
+        server.forget(self)
+
+    def on_drain(self) -> None:
+        server = self._server
+        server.clock.now = server.time()
+        self.connection.outbox.backlog = self.stream.pending
+        self.connection.drained()
+
+
+class MqttServer:
+    """Serves MQTT on whatever streams it is given. `time` gives seconds since the epoch, never going back."""
+
+    def __init__(
+        self, broker: Broker, config: MqttConfig, authenticator: Authenticates, time: Callable[[], float]
+    ) -> None:
+        self._loop: Final = asyncio.get_running_loop()
+        self._broker: Final = broker
+        self.config: Final = config
+        self._authenticator: Final = authenticator
+        self.time: Final = time
+        self.clock: Final = broker.clock
+        self._turn: Final = Turn(self._schedule_flush)
+        self._topics: dict[bytes, str] = {}
+        self._links: set[_Link] = set()
+        self._deadlines: list[tuple[float, int, _Link]] = []
+        self._serial = 0
+        self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK, self._on_tick)
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def accept(self, stream: Stream) -> None:
+        """Serve a new client."""
+        self.clock.now = self.time()
+        if len(self._topics) > _TOPICS:
+            self._topics.clear()
+        outbox = Outbox(self._turn, self.config.outbox_octets)
+        connection = Connection(outbox, self._broker, self.config, stream.peer, self._topics)
+        link = _Link(self, stream, connection)
+        outbox.owner = link
+        self._links.add(link)
+        self.watch(link)
+        stream.start(link.on_data, link.on_end, link.on_drain)
+
+    def forget(self, link: _Link) -> None:
+        self._links.discard(link)
+        if link.task is not None:
+            link.task.cancel()
+
+    # Who it is. -------------------------------------------------------------------------------------
+
+    def prove(self, link: _Link) -> None:
+        """Find out who the client is, then go on with its connection."""
+        link.task = self._loop.create_task(self._prove(link))
+
+    async def _prove(self, link: _Link) -> None:
+        connection = link.connection
+        connect = connection.connect
+        if connect is None:
+            raise LocalMisuse("there is no CONNECT to prove")
+        tls = link.stream.tls
+        credentials = Credentials(
+            user_name=connect.user_name,
+            password=connect.password,
+            certificate=None if tls is None else tls.peer_certificate,
+            client_id=connect.client_id,
+            address=link.stream.peer,
+            protocol="mqtt",
+        )
+        try:
+            principal = await self._authenticator.authenticate(credentials)
+        except Refusal as refusal:
+            self.clock.now = self.time()
+            connection.refuse(refusal)
+        else:
+            self.clock.now = self.time()
+            verified = tls is not None or link.stream.peer.startswith("unix:")
+            connection.authenticated(principal, verified, secrets.token_hex(8))
+        link.task = None
+        self.watch(link)
+        if connection.state != CLOSED:
+            link.look()
+
+    # Time. ------------------------------------------------------------------------------------------
+
+    def watch(self, link: _Link) -> None:
+        """Look at the link again when its connection's next deadline has come."""
+        deadline = link.connection.next_timeout()
+        if deadline != link.deadline:
+            link.deadline = deadline
+            if deadline != NEVER:
+                self._serial += 1
+                heapq.heappush(self._deadlines, (deadline, self._serial, link))
+
+    def _on_tick(self) -> None:
+        self._tick = self._loop.call_later(_TICK, self._on_tick)
+        self.clock.now = now = self.time()
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            deadline, _, link = heapq.heappop(deadlines)
+            if link.deadline != deadline or link not in self._links:
+                continue
+            link.deadline = NEVER
+            link.connection.handle_timeout()
+            if link.paused:
+                link.look()
+            self.watch(link)
+
+    # Sending. ---------------------------------------------------------------------------------------
+
+    def _schedule_flush(self) -> None:
+        self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """One write per connection and turn."""
+        counters = self._broker.counters
+        for outbox in self._turn.take():
+            link = outbox.owner
+            assert isinstance(link, _Link)
+            data = outbox.take()
+            stream = link.stream
+            if data:
+                counters.octets_sent += len(data)
+                stream.send(data)
+                outbox.backlog = stream.pending
+            if link.connection.state == CLOSED:
+                stream.close()
+            elif link.paused:
+                link.look()
+
+    async def stop(self, seconds: float) -> None:
+        """Tell every client that the hub stops, and wait at most so long until it is told."""
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+        self.clock.now = self.time()
+        for link in list(self._links):
+            if link.task is not None:
+                link.task.cancel()
+                link.task = None
+            link.connection.dismiss(UNAVAILABLE, "the hub is stopping")
+            if link.connection.state != CLOSED:
+                link.connection.lost("the hub is stopping")
+        deadline = self._loop.time() + seconds
+        while self._links and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for link in list(self._links):
+            link.stream.abort()

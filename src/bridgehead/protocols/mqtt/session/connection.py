@@ -1,0 +1,530 @@
+"""The machine of one Network Connection: octets and time in, octets and the next deadline out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.broker.broker import Broker
+from bridgehead.broker.events import CONNECTED as EVENT_CONNECTED
+from bridgehead.broker.events import DISCONNECTED, OUTBOX_FULL, PEER_ERROR, REFUSED
+from bridgehead.core.errors import BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNAVAILABLE, Refusal
+from bridgehead.core.message import NEVER
+from bridgehead.core.policy import Principal
+from bridgehead.core.session import Session
+from bridgehead.protocols.mqtt.codec import reason_codes as codes
+from bridgehead.protocols.mqtt.codec.decode import Decoder
+from bridgehead.protocols.mqtt.codec.encode import ack, encode
+from bridgehead.protocols.mqtt.codec.packets import (
+    Acknowledgement,
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    Pingresp,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+)
+from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
+from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES, PUBLISH, PUBREL
+from bridgehead.protocols.mqtt.config import MqttConfig
+from bridgehead.protocols.mqtt.mapping import REASON_CODES, will_from_packet
+from bridgehead.protocols.mqtt.session import table
+from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements, Held
+from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal, Intake
+from bridgehead.protocols.mqtt.session.outbox import Outbox
+from bridgehead.protocols.mqtt.session.sender import Sender
+from bridgehead.protocols.mqtt.session.subscribing import subscribe, unsubscribe
+from bridgehead.wire.errors import PeerError, Violation
+
+_PROTOCOL: Final = "mqtt"
+_UNLIMITED_EXPIRY: Final = 0xFFFFFFFF
+_KEPT_PACKETS: Final = 1000
+_PINGRESP: Final = encode(Pingresp(), 4)
+
+
+class Connection(Sender):
+    """What the rim does with it:
+
+    - `receive(data)` for what came in; when `state` is then AUTHENTICATING, prove `connect`'s identity and call
+      `authenticated` or `refuse`, and read no more until then.
+    - when the Turn says so, send `outbox.take()`; when `state` is CLOSED after that, close.
+    - `lost(because)` when the network connection ended; `handle_timeout()` at `next_timeout()`.
+    - read no more while `is_congested()`.
+    """
+
+    def __init__(
+        self, outbox: Outbox, broker: Broker, config: MqttConfig, address: str, topics: dict[bytes, str] | None
+    ) -> None:
+        super().__init__(outbox, broker.dispatcher, broker.clock, broker.counters)
+        self._broker: Final = broker
+        self._config: Final = config
+        self._decoder: Final = Decoder(config.maximum_packet_size, topics)
+        self.address: Final = address
+        self.state = table.AWAITING_CONNECT
+        self.connect: Connect | None = None
+        self.client_id = ""
+        self.keep_alive = 0.0  # seconds; 0: none
+        self.because = ""
+        self._intake: Intake | None = None
+        self._acknowledgements: Final = Acknowledgements()
+        self._kept: list[Packet] | None = None
+        self._accepted_at: Final[float] = broker.clock.now
+        self._last_received: float = broker.clock.now
+        self._connack: Held | None = None
+        self._allowance: float = config.publish_burst
+        self._measured_at: float = broker.clock.now
+        self.throttled_until = 0.0
+        self._dropped_told = 0
+
+    # What comes in. ---------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> bool:
+        """Take octets as they came. Whatever they are, nothing is raised. True when the rim should look at
+        `state` and `is_congested`."""
+        self._last_received = self._clock.now
+        fault: PeerError | None = None
+        try:
+            packets = self._decoder.feed(data)
+        except PeerError as error:
+            packets = self._decoder.packets
+            fault = error
+        self._counters.octets_received += len(data)
+        self._counters.packets_received += len(packets)
+        try:
+            self._take_all(packets)
+            if fault is not None and self.state != table.CLOSED:
+                self._fail(fault)
+        except PeerError as error:
+            self._fail(error)
+        except ClosedByRefusal as refusal:
+            self._close(codes.NOT_AUTHORIZED, refusal.because, True)
+        return self.state != table.CONNECTED or self.is_congested()
+
+    def _take_all(self, packets: list[Packet]) -> None:
+        publishes = 0
+        for packet in packets:
+            if packet.packet_type == PUBLISH and self.state == table.CONNECTED:
+                assert isinstance(packet, Publish)
+                intake = self._intake
+                assert intake is not None
+                intake.publish(packet)
+                publishes += 1
+            else:
+                self._take(packet)
+        if publishes and self._config.publish_rate > 0:
+            self._measure(publishes)
+
+    def _take(self, packet: Packet) -> None:
+        action = table.TABLE[self.state][packet.packet_type]
+        if action == table.IGNORE:
+            return
+        if action == table.BEGIN:
+            assert isinstance(packet, Connect)
+            self._begin(packet)
+        elif action == table.KEEP:
+            if self._kept is None:
+                self._kept = []
+            if len(self._kept) >= _KEPT_PACKETS:
+                raise Violation("too many packets before CONNACK", codes.QUOTA_EXCEEDED)
+            self._kept.append(packet)
+        elif action == table.FIRST_MUST_BE_CONNECT:
+            name = PACKET_NAMES[packet.packet_type]
+            raise Violation(f"the first packet must be CONNECT, not {name}", codes.PROTOCOL_ERROR)
+        elif action == table.SECOND_CONNECT:
+            raise Violation("a second CONNECT in one connection", codes.PROTOCOL_ERROR)
+        elif action == table.NOT_FROM_A_CLIENT:
+            name = PACKET_NAMES[packet.packet_type]
+            raise Violation(f"a client must not send {name}", codes.PROTOCOL_ERROR)
+        elif action == table.NO_EXCHANGE:
+            assert isinstance(packet, Auth)
+            raise Violation("AUTH without an Authentication Method in CONNECT", codes.PROTOCOL_ERROR)
+        else:
+            self._act(action, packet)
+
+    def _act(self, action: int, packet: Packet) -> None:
+        intake = self._intake
+        session = self.session
+        assert intake is not None
+        assert session is not None
+        if action == table.TAKE_PUBACK:
+            assert isinstance(packet, Acknowledgement)
+            self.puback(packet)
+        elif action == table.TAKE_PUBREC:
+            assert isinstance(packet, Acknowledgement)
+            ticket = self.pubrec(packet)
+            if ticket > 0:
+                self._acknowledgements.hold(ticket, ack(PUBREL, packet.packet_id), None, 0)
+        elif action == table.TAKE_PUBREL:
+            assert isinstance(packet, Acknowledgement)
+            intake.pubrel(packet)
+        elif action == table.TAKE_PUBCOMP:
+            assert isinstance(packet, Acknowledgement)
+            self.pubcomp(packet)
+        elif action == table.TAKE_PUBLISH:
+            assert isinstance(packet, Publish)
+            intake.publish(packet)
+        elif action == table.TAKE_SUBSCRIBE:
+            assert isinstance(packet, Subscribe)
+            granted, refused = subscribe(
+                packet, session, self._broker.door, self._v5, self._tells_why(), self._client_packet_size()
+            )
+            self._answer(session, granted, refused)
+            self.pump()
+        elif action == table.TAKE_UNSUBSCRIBE:
+            assert isinstance(packet, Unsubscribe)
+            self._answer(session, unsubscribe(packet, session, self._broker.door, self._v5), None)
+        elif action == table.ANSWER_PING:
+            self.outbox.write(_PINGRESP)
+        else:
+            assert isinstance(packet, Disconnect)
+            self._farewell(packet, session)
+
+    def _answer(self, session: Session, granted: bytes, refused: bytes | None) -> None:
+        """Acknowledge what must last after the commit."""
+        ticket = self._broker.journal.wait(self) if session.log else 0
+        if ticket or len(self._acknowledgements):
+            self._acknowledgements.hold(ticket, granted, refused, 0)
+        else:
+            self.outbox.write(granted)
+
+    def _measure(self, publishes: int) -> None:
+        """A connection that publishes faster than it may is read no more for a while."""
+        config = self._config
+        now = self._clock.now
+        allowance = self._allowance + (now - self._measured_at) * config.publish_rate
+        self._measured_at = now
+        self._allowance = min(allowance, float(config.publish_burst)) - publishes
+        if self._allowance < 0:
+            self.throttled_until = now - self._allowance / config.publish_rate
+
+    def is_congested(self) -> bool:
+        """Read no more for now: too much waits for the store, or the client is faster than it may be."""
+        return len(self._acknowledgements) > self._config.receive_maximum or self._clock.now < self.throttled_until
+
+    # Beginning. -------------------------------------------------------------------------------------
+
+    def _begin(self, packet: Connect) -> None:
+        self.connect = packet
+        self._v5 = packet.protocol_version == 5
+        self.client_id = packet.client_id
+        if packet.properties.authentication_method is not None:
+            method = packet.properties.authentication_method
+            self.refuse_with(codes.BAD_AUTHENTICATION_METHOD, f"Authentication Method {method!r} is not offered")
+            return
+        if packet.client_id == "" and not self._v5 and not packet.clean_start:
+            because = "a client without Client Identifier needs Clean Session"  # [MQTT3-3.1.3-8]
+            self.refuse_with(codes.CLIENT_IDENTIFIER_NOT_VALID, because)
+            return
+        self.state = table.AUTHENTICATING
+
+    def refuse(self, refusal: Refusal) -> None:
+        """The identity was not proven, or may not connect."""
+        self.refuse_with(REASON_CODES[refusal.meaning], refusal.because)
+
+    def refuse_with(self, code: int, because: str) -> None:
+        if self.state == table.CLOSED:
+            return
+        if not codes.is_allowed(code, codes.CONNACK):
+            code = codes.UNSPECIFIED_ERROR
+        self.outbox.discard()
+        self.outbox.write(self._connack_refusing(code, because))
+        self._broker.event(
+            REFUSED,
+            {"address": self.address, "client_id": self.client_id, "code": f"0x{code:02X}", "because": because},
+        )
+        self._end(because, True)
+
+    def _connack_refusing(self, code: int, because: str) -> bytes:
+        if not self._v5:
+            return encode(Connack(False, codes.connect_return_code(code)), 4)
+        properties = Properties(reason_string=because) if self._tells_why() else NO_PROPERTIES
+        made = encode(Connack(False, code, properties), 5)
+        limit = self._client_packet_size()
+        if limit and len(made) > limit:
+            made = encode(Connack(False, code), 5)
+        return made
+
+    def _tells_why(self) -> bool:
+        """Request Problem Information: [MQTT-3.1.2-29]."""
+        connect = self.connect
+        return connect is not None and self._v5 and connect.properties.request_problem_information != 0
+
+    def _client_packet_size(self) -> int:
+        """The client's Maximum Packet Size, 0 for no limit."""
+        connect = self.connect
+        return 0 if connect is None else connect.properties.maximum_packet_size or 0
+
+    def authenticated(self, principal: Principal, verified: bool, unique: str) -> None:
+        """The identity is proven. `unique` makes a Client Identifier for a client that has none."""
+        connect = self.connect
+        if self.state != table.AUTHENTICATING or connect is None:
+            return
+        properties = connect.properties
+        if connect.client_id == "":
+            self.client_id = f"{principal.name}-{unique}"
+        expiry: float = 0.0
+        if self._v5:
+            asked = properties.session_expiry_interval or 0
+            expiry = NEVER if asked == _UNLIMITED_EXPIRY else float(asked)
+        elif not connect.clean_start:
+            expiry = NEVER  # MQTT 3 knows no end; the hub's limit still applies
+        broker = self._broker
+        will = None if connect.will is None else will_from_packet(connect.will)
+        try:
+            broker.admit(principal)
+            session, present = broker.attach(
+                principal, self.client_id, _PROTOCOL, verified, connect.clean_start, expiry, will, self
+            )
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        self.state = table.CONNECTED
+        broker.counters.connections += 1
+        broker.counters.connections_total += 1
+        broker.counters.connections_maximum = max(broker.counters.connections_maximum, broker.counters.connections)
+        receive_maximum = min(properties.receive_maximum or 65535, self._config.in_flight)
+        self.begin(
+            session,
+            self._v5,
+            receive_maximum,
+            properties.maximum_packet_size or 0,
+            properties.topic_alias_maximum or 0,
+        )
+        self._intake = Intake(
+            session,
+            self,
+            self.outbox,
+            self._acknowledgements,
+            broker.door,
+            broker.clock,
+            self._config,
+            self._v5,
+            self._tells_why(),
+            self._client_packet_size(),
+        )
+        accepted = encode(Connack(present, 0, self._connack_properties(connect, session)), 5 if self._v5 else 4)
+        ticket = broker.journal.wait(self) if session.log or will is not None else 0
+        self._broker.event(
+            EVENT_CONNECTED,
+            {
+                "principal": principal.name,
+                "client_id": self.client_id,
+                "address": self.address,
+                "version": connect.protocol_version,
+                "session_present": present,
+            },
+        )
+        if ticket:
+            # [MQTT-3.2.0-1]: nothing goes out before CONNACK, and CONNACK not before the session lasts.
+            self.outbox.cork()
+            refused = self._connack_refusing(codes.QUOTA_EXCEEDED, "the hub cannot keep the session: its store is full")
+            self._connack = Held(ticket, accepted, refused, 0)
+        else:
+            self.outbox.write(accepted)
+        self.resume()
+        if present:
+            broker.dispatcher.reclaim(session)
+        self.pump()
+        kept = self._kept
+        if kept is not None:
+            self._kept = None
+            try:
+                self._take_all(kept)
+            except PeerError as error:
+                self._fail(error)
+            except ClosedByRefusal as closed:
+                self._close(codes.NOT_AUTHORIZED, closed.because, True)
+
+    def _connack_properties(self, connect: Connect, session: Session) -> Properties:
+        keep_alive = connect.keep_alive
+        ceiling = self._config.keep_alive_maximum
+        told: int | None = None
+        if self._v5 and ceiling and (keep_alive == 0 or keep_alive > ceiling):
+            keep_alive = ceiling
+            told = ceiling  # [MQTT-3.1.2-21]
+        self.keep_alive = float(keep_alive)
+        if not self._v5:
+            return NO_PROPERTIES
+        asked = connect.properties.session_expiry_interval or 0
+        granted = session.expiry_interval
+        config = self._config
+        information: str | None = None
+        if connect.properties.request_response_information == 1 and config.response_information:
+            information = config.response_information.replace("${device}", session.principal.name)
+        return Properties(
+            session_expiry_interval=None if granted == asked else int(granted),
+            receive_maximum=config.receive_maximum,
+            maximum_packet_size=config.maximum_packet_size,
+            assigned_client_identifier=self.client_id if connect.client_id == "" else None,
+            topic_alias_maximum=config.topic_alias_maximum,
+            server_keep_alive=told,
+            response_information=information,
+        )
+
+    # After a commit. --------------------------------------------------------------------------------
+
+    def committed(self, ticket: int) -> None:
+        if self.state == table.CLOSED:
+            return
+        connack = self._connack
+        if connack is not None and connack.ticket <= ticket:
+            self._connack = None
+            self.outbox.uncork(connack.granted)
+        self._send_held(self._acknowledgements.settle(ticket))
+        self.pump()
+
+    def not_committed(self, ticket: int, retry: int) -> None:
+        if self.state == table.CLOSED:
+            return
+        connack = self._connack
+        if connack is not None and connack.ticket <= ticket:
+            assert connack.refused is not None
+            self.outbox.discard()
+            self.outbox.uncork(connack.refused)
+            self._end("the session could not be stored", True)
+            return
+        self._send_held(self._acknowledgements.fail(ticket, retry))
+
+    def _send_held(self, ready: list[Held]) -> None:
+        intake = self._intake
+        for held in ready:
+            if intake is not None:
+                intake.unacknowledged -= held.credit
+            if not held.failed:
+                self.outbox.write(held.granted)
+            elif held.refused:
+                self.outbox.write(held.refused)
+            else:
+                self._close(codes.QUOTA_EXCEEDED, "the hub cannot keep the message: its store is full", True)
+                return
+
+    # Ending. ----------------------------------------------------------------------------------------
+
+    def _farewell(self, packet: Disconnect, session: Session) -> None:
+        interval = packet.properties.session_expiry_interval
+        if interval is not None:
+            if interval > 0 and session.expiry_interval == 0:
+                raise Violation(
+                    "a Session Expiry Interval of 0 in CONNECT cannot be raised in DISCONNECT", codes.PROTOCOL_ERROR
+                )  # section 3.14.2.2.2
+            expiry = NEVER if interval == _UNLIMITED_EXPIRY else float(interval)
+            self._broker.sessions.set_expiry_interval(session, expiry)
+        if packet.reason_code == codes.NORMAL_DISCONNECTION:
+            self._end("", False)  # [MQTT-3.14.4-3]
+        else:
+            self._end(f"the client disconnected with {codes.reason_name(packet.reason_code)}", True)
+
+    def _fail(self, error: PeerError) -> None:
+        """The client broke the protocol: tell it in its version's terms and close."""
+        if self.state == table.CLOSED:
+            return
+        code = error.code or codes.MALFORMED_PACKET
+        self._broker.event(
+            PEER_ERROR,
+            {
+                "address": self.address,
+                "client_id": self.client_id,
+                "code": f"0x{code:02X}",
+                "because": str(error),
+            },
+        )
+        if self.state == table.CONNECTED:
+            self._close(code, str(error), True)
+            return
+        if self.connect is None:
+            # A CONNECT that cannot be read: its version is answered as far as it is known.
+            self._v5 = self._decoder.protocol_version == 5
+            if self._decoder.protocol_version:
+                if not codes.is_allowed(code, codes.CONNACK):
+                    code = codes.PROTOCOL_ERROR
+                if self._v5 or code == codes.UNSUPPORTED_PROTOCOL_VERSION or code == codes.CLIENT_IDENTIFIER_NOT_VALID:
+                    self.outbox.write(self._connack_refusing(code, str(error)))
+        self._end(str(error), True)
+
+    def _close(self, code: int, because: str, keep_will: bool) -> None:
+        """End from our side, with DISCONNECT where the version has it."""
+        if self.state == table.CLOSED:
+            return
+        if self._v5 and self.state == table.CONNECTED and self._connack is None:
+            if not codes.is_allowed(code, codes.DISCONNECT):
+                code = codes.UNSPECIFIED_ERROR
+            properties = Properties(reason_string=because) if because and self._tells_why() else NO_PROPERTIES
+            made = encode(Disconnect(code, properties), 5)
+            limit = self._client_packet_size()
+            if limit and len(made) > limit:
+                made = encode(Disconnect(code), 5)  # [MQTT-3.14.2-3]
+            self.outbox.write(made)
+        self._end(because, keep_will)
+
+    def _end(self, because: str, keep_will: bool) -> None:
+        if self.state == table.CLOSED:
+            return
+        was_connected = self.state == table.CONNECTED
+        self.state = table.CLOSED
+        self.because = because
+        self.outbox.touch()
+        session = self.session
+        self.session = None
+        if session is not None:
+            self._broker.detach(session, self, keep_will)
+        if was_connected:
+            self._counters.connections -= 1
+            fields: dict[str, object] = {"client_id": self.client_id, "address": self.address, "because": because}
+            if session is not None:
+                fields["principal"] = session.principal.name
+            if self.dropped:
+                fields["dropped"] = self.dropped
+            self._broker.event(DISCONNECTED, fields)
+
+    def lost(self, because: str) -> None:
+        """The network connection ended without a DISCONNECT."""
+        self._end(because or "the network connection was closed", True)
+
+    def dismiss(self, meaning: str, because: str) -> None:
+        code = codes.SESSION_TAKEN_OVER
+        if meaning == NOT_AUTHORIZED:
+            code = codes.NOT_AUTHORIZED
+        elif meaning == UNAVAILABLE:
+            code = codes.SERVER_SHUTTING_DOWN
+        elif meaning != BUSY:
+            code = codes.ADMINISTRATIVE_ACTION
+        if self.state == table.CONNECTED:
+            self._close(code, because, True)
+        elif meaning in (UNAVAILABLE, CLIENT_ID_INVALID):
+            self.refuse(Refusal(meaning, because))
+
+    # Time. ------------------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float:
+        """When `handle_timeout` wants to be called next, in seconds since the epoch; NEVER for not at all."""
+        if self.state == table.CONNECTED:
+            when = NEVER
+            if self.keep_alive > 0:
+                when = self._last_received + self.keep_alive * 1.5  # [MQTT-3.1.2-22]
+            if self.throttled_until > self._clock.now and self.throttled_until < when:
+                when = self.throttled_until
+            return when
+        if self.state == table.CLOSED:
+            return NEVER
+        return self._accepted_at + self._config.connect_timeout
+
+    def handle_timeout(self) -> None:
+        now = self._clock.now
+        if self.state == table.CONNECTED:
+            if self.keep_alive > 0 and now >= self._last_received + self.keep_alive * 1.5:
+                self._close(codes.KEEP_ALIVE_TIMEOUT, "nothing came for one and a half times the Keep Alive", True)
+        elif self.state != table.CLOSED and now >= self._accepted_at + self._config.connect_timeout:
+            self._broker.event(REFUSED, {"address": self.address, "because": "no CONNECT in time"})
+            self._end("no CONNECT in time", True)
+
+    def drained(self) -> None:
+        """The kernel took what was waiting: there is room again."""
+        if self.state != table.CONNECTED:
+            return
+        if self.dropped > self._dropped_told:
+            self._broker.event(OUTBOX_FULL, {"client_id": self.client_id, "dropped": self.dropped - self._dropped_told})
+            self._dropped_told = self.dropped
+        if self.has_waiting():
+            self.pump()

@@ -1,0 +1,76 @@
+"""The states of a Network Connection and what each packet type from the client means in each: total."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.protocols.mqtt.codec.reason_codes import (
+    AUTH,
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+)
+
+AWAITING_CONNECT: Final = 0
+AUTHENTICATING: Final = 1
+CONNECTED: Final = 2
+CLOSED: Final = 3
+
+STATE_NAMES: Final = ["awaiting CONNECT", "authenticating", "connected", "closed"]
+
+# Actions.
+IGNORE: Final = 0
+BEGIN: Final = 1
+KEEP: Final = 2  # handled once the client is known [MQTT-3.1.4-5]
+FIRST_MUST_BE_CONNECT: Final = 3  # [MQTT-3.1.0-1]
+SECOND_CONNECT: Final = 4  # [MQTT-3.1.0-2]
+NOT_FROM_A_CLIENT: Final = 5
+TAKE_PUBLISH: Final = 6
+TAKE_PUBACK: Final = 7
+TAKE_PUBREC: Final = 8
+TAKE_PUBREL: Final = 9
+TAKE_PUBCOMP: Final = 10
+TAKE_SUBSCRIBE: Final = 11
+TAKE_UNSUBSCRIBE: Final = 12
+ANSWER_PING: Final = 13
+FAREWELL: Final = 14
+NO_EXCHANGE: Final = 15  # AUTH without an Authentication Method in CONNECT [MQTT-4.12.0-6]
+
+
+def _connected() -> list[int]:
+    row = [NOT_FROM_A_CLIENT] * 16
+    row[CONNECT] = SECOND_CONNECT
+    row[PUBLISH] = TAKE_PUBLISH
+    row[PUBACK] = TAKE_PUBACK
+    row[PUBREC] = TAKE_PUBREC
+    row[PUBREL] = TAKE_PUBREL
+    row[PUBCOMP] = TAKE_PUBCOMP
+    row[SUBSCRIBE] = TAKE_SUBSCRIBE
+    row[UNSUBSCRIBE] = TAKE_UNSUBSCRIBE
+    row[PINGREQ] = ANSWER_PING
+    row[DISCONNECT] = FAREWELL
+    row[AUTH] = NO_EXCHANGE
+    return row
+
+
+def _awaiting_connect() -> list[int]:
+    row = [FIRST_MUST_BE_CONNECT] * 16
+    row[CONNECT] = BEGIN
+    return row
+
+
+def _authenticating() -> list[int]:
+    row = [KEEP] * 16
+    row[CONNECT] = SECOND_CONNECT
+    return row
+
+
+# TABLE[state][packet type]: every pair has an action.
+TABLE: Final[list[list[int]]] = [_awaiting_connect(), _authenticating(), _connected(), [IGNORE] * 16]
