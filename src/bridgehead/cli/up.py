@@ -1,0 +1,42 @@
+"""`bridgehead up`: start the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridgehead.cli.main import USAGE, CommandError
+
+
+def register(app: typer.Typer) -> None:
+    app.command("up")(up)
+
+
+def up(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Data folder: certificates, identities, messages. Made at need.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Configuration (TOML). Without it: TLS only, ports 8883 and 8884."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
+) -> int:
+    """Start the hub; print a line beginning with "ready" once all listeners accept.
+
+    SIGHUP reloads the configuration and certificates, SIGTERM or Ctrl-C stops in order, a second one at once.
+    """
+    from bridgehead.node.config import ConfigError, load
+
+    try:
+        settings = load(config, data)
+    except ConfigError as fault:
+        raise CommandError(str(fault), USAGE) from None
+    if check:
+        print(f"{config or 'the default configuration'}: correct")
+        return 0
+    from bridgehead.node.process import run
+
+    return run(settings)
