@@ -1,4 +1,4 @@
-"""What every test shares: the flavour of the code that runs, slow tests, foreign peers, the record of proved clauses."""
+"""What every test shares: the flavour of the code, slow tests, foreign peers, the record of proved clauses."""
 
 from __future__ import annotations
 
