@@ -1,0 +1,1 @@
+"""Measuring Bridgehead beside its peers."""

@@ -1,0 +1,1 @@
+"""The load generator: raw sockets, one epoll loop, frames made once and counted without being taken apart."""
