@@ -20,13 +20,13 @@ FAILED: Final = "failed"  # anything else; `because` has it
 class StoreError(Exception):
     """The store could not do it. Of a batch nothing was kept; the store stays usable, a later batch may succeed.
 
-    `reason` is one of this module's words; `because` is one sentence for people, without secrets.
+    `because` is one sentence for people, without secrets; `reason` is one of this module's words.
     """
 
-    def __init__(self, reason: str, because: str) -> None:
+    def __init__(self, because: str, reason: str = FAILED) -> None:
         super().__init__(because)
-        self.reason = reason
         self.because = because
+        self.reason = reason
 
 
 class Batch:
@@ -66,7 +66,7 @@ class Store(Protocol):
         """All (key, value) of a bucket, in key order."""
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """The value, or None where there is none. Every reading method raises StoreError when the file can't be read."""
+        """The value, or None where there is none. A read that fails raises StoreError, in every method."""
 
     def logs(self) -> Iterable[str]:
         """The names of all logs that hold a record, ascending."""
