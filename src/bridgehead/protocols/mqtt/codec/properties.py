@@ -66,76 +66,88 @@ SHARED_SUBSCRIPTION_AVAILABLE: Final = 0x2A
 
 # Where a property may stand: one bit per packet type; bit 0, a reserved packet type, means the Will Properties.
 WILL: Final = 0
-_WILL: Final = 1 << WILL
-_CONNECT: Final = 1 << CONNECT
-_CONNACK: Final = 1 << CONNACK
-_PUBLISH: Final = 1 << PUBLISH
-_SUBSCRIBE: Final = 1 << SUBSCRIBE
-_DISCONNECT: Final = 1 << DISCONNECT
-_AUTH: Final = 1 << AUTH
-_MESSAGE: Final = _PUBLISH | _WILL
-_ACKS: Final = (1 << PUBACK) | (1 << PUBREC) | (1 << PUBREL) | (1 << PUBCOMP) | (1 << SUBACK) | (1 << UNSUBACK)
+_ACKNOWLEDGEMENTS: Final = [PUBACK, PUBREC, PUBREL, PUBCOMP]
 
 
 @mypyc_attr(acyclic=True)
 class PropertyInfo:
-    """One row of Table 2-4. `packets` has bit 1 << packet type set for each packet that may carry the property."""
+    """One row of Table 2-4. `clauses` has the section of MQTT 5.0 for each packet type that may carry the property;
+    `packets` has the bit 1 << packet type set for each of them.
+    """
 
-    def __init__(self, identifier: int, name: str, data_type: int, packets: int, clause: str) -> None:
+    def __init__(self, identifier: int, name: str, data_type: int, clauses: dict[int, str]) -> None:
+        packets = 0
+        for packet_type in clauses:
+            packets |= 1 << packet_type
         self.identifier: Final = identifier
         self.name: Final = name
         self.data_type: Final = data_type
+        self.clauses: Final = clauses
         self.packets: Final = packets
-        self.clause: Final = clause
 
-    def is_allowed_in(self, packet_type: int) -> bool:
-        return (self.packets >> packet_type) & 1 == 1
+    def clause(self, packet_type: int) -> str:
+        """The clause in full: "MQTT 5.0 3.3.2.3.4"."""
+        return f"MQTT 5.0 {self.clauses[packet_type]}"
+
+
+def _message(in_publish: str, in_will: str) -> dict[int, str]:
+    return {PUBLISH: in_publish, WILL: in_will}
+
+
+def _reason_string() -> dict[int, str]:
+    clauses = {packet_type: f"3.{packet_type}.2.2.2" for packet_type in _ACKNOWLEDGEMENTS}
+    clauses.update({CONNACK: "3.2.2.3.9", SUBACK: "3.9.2.1.2", UNSUBACK: "3.11.2.1.2"})
+    clauses.update({DISCONNECT: "3.14.2.2.3", AUTH: "3.15.2.2.4"})
+    return clauses
+
+
+def _user_property() -> dict[int, str]:
+    clauses = {packet_type: f"3.{packet_type}.2.2.3" for packet_type in _ACKNOWLEDGEMENTS}
+    clauses.update({CONNECT: "3.1.2.11.8", WILL: "3.1.3.2.8", CONNACK: "3.2.2.3.10", PUBLISH: "3.3.2.3.7"})
+    clauses.update({SUBSCRIBE: "3.8.2.1.3", SUBACK: "3.9.2.1.3", UNSUBSCRIBE: "3.10.2.1.2", UNSUBACK: "3.11.2.1.3"})
+    clauses.update({DISCONNECT: "3.14.2.2.4", AUTH: "3.15.2.2.5"})
+    return clauses
 
 
 def _rows() -> list[PropertyInfo]:
     row = PropertyInfo
-    anywhere = _CONNECT | _CONNACK | _MESSAGE | _ACKS | _SUBSCRIBE | (1 << UNSUBSCRIBE) | _DISCONNECT | _AUTH
-    authentication = _CONNECT | _CONNACK | _AUTH
+    number2, number4, text = TWO_BYTE_INTEGER, FOUR_BYTE_INTEGER, UTF8_STRING
+    method = {CONNECT: "3.1.2.11.9", CONNACK: "3.2.2.3.17", AUTH: "3.15.2.2.2"}
+    data = {CONNECT: "3.1.2.11.10", CONNACK: "3.2.2.3.18", AUTH: "3.15.2.2.3"}
+    expiry = {CONNECT: "3.1.2.11.2", CONNACK: "3.2.2.3.2", DISCONNECT: "3.14.2.2.2"}
     return [
-        row(PAYLOAD_FORMAT_INDICATOR, "Payload Format Indicator", BYTE, _MESSAGE, "3.3.2.3.2"),
-        row(MESSAGE_EXPIRY_INTERVAL, "Message Expiry Interval", FOUR_BYTE_INTEGER, _MESSAGE, "3.3.2.3.3"),
-        row(CONTENT_TYPE, "Content Type", UTF8_STRING, _MESSAGE, "3.3.2.3.9"),
-        row(RESPONSE_TOPIC, "Response Topic", UTF8_STRING, _MESSAGE, "3.3.2.3.5"),
-        row(CORRELATION_DATA, "Correlation Data", BINARY_DATA, _MESSAGE, "3.3.2.3.6"),
+        row(PAYLOAD_FORMAT_INDICATOR, "Payload Format Indicator", BYTE, _message("3.3.2.3.2", "3.1.3.2.3")),
+        row(MESSAGE_EXPIRY_INTERVAL, "Message Expiry Interval", number4, _message("3.3.2.3.3", "3.1.3.2.4")),
+        row(CONTENT_TYPE, "Content Type", text, _message("3.3.2.3.9", "3.1.3.2.5")),
+        row(RESPONSE_TOPIC, "Response Topic", text, _message("3.3.2.3.5", "3.1.3.2.6")),
+        row(CORRELATION_DATA, "Correlation Data", BINARY_DATA, _message("3.3.2.3.6", "3.1.3.2.7")),
         row(
             SUBSCRIPTION_IDENTIFIER,
             "Subscription Identifier",
             VARIABLE_BYTE_INTEGER,
-            _PUBLISH | _SUBSCRIBE,
-            "3.8.2.1.2",
+            {PUBLISH: "3.3.2.3.8", SUBSCRIBE: "3.8.2.1.2"},
         ),
-        row(
-            SESSION_EXPIRY_INTERVAL,
-            "Session Expiry Interval",
-            FOUR_BYTE_INTEGER,
-            _CONNECT | _CONNACK | _DISCONNECT,
-            "3.1.2.11.2",
-        ),
-        row(ASSIGNED_CLIENT_IDENTIFIER, "Assigned Client Identifier", UTF8_STRING, _CONNACK, "3.2.2.3.7"),
-        row(SERVER_KEEP_ALIVE, "Server Keep Alive", TWO_BYTE_INTEGER, _CONNACK, "3.2.2.3.14"),
-        row(AUTHENTICATION_METHOD, "Authentication Method", UTF8_STRING, authentication, "3.1.2.11.9"),
-        row(AUTHENTICATION_DATA, "Authentication Data", BINARY_DATA, authentication, "3.1.2.11.10"),
-        row(REQUEST_PROBLEM_INFORMATION, "Request Problem Information", BYTE, _CONNECT, "3.1.2.11.7"),
-        row(WILL_DELAY_INTERVAL, "Will Delay Interval", FOUR_BYTE_INTEGER, _WILL, "3.1.3.2.2"),
-        row(REQUEST_RESPONSE_INFORMATION, "Request Response Information", BYTE, _CONNECT, "3.1.2.11.6"),
-        row(RESPONSE_INFORMATION, "Response Information", UTF8_STRING, _CONNACK, "3.2.2.3.15"),
-        row(SERVER_REFERENCE, "Server Reference", UTF8_STRING, _CONNACK | _DISCONNECT, "3.2.2.3.16"),
-        row(REASON_STRING, "Reason String", UTF8_STRING, _CONNACK | _ACKS | _DISCONNECT | _AUTH, "3.2.2.3.9"),
-        row(RECEIVE_MAXIMUM, "Receive Maximum", TWO_BYTE_INTEGER, _CONNECT | _CONNACK, "3.1.2.11.3"),
-        row(TOPIC_ALIAS_MAXIMUM, "Topic Alias Maximum", TWO_BYTE_INTEGER, _CONNECT | _CONNACK, "3.1.2.11.5"),
-        row(TOPIC_ALIAS, "Topic Alias", TWO_BYTE_INTEGER, _PUBLISH, "3.3.2.3.4"),
-        row(MAXIMUM_QOS, "Maximum QoS", BYTE, _CONNACK, "3.2.2.3.4"),
-        row(RETAIN_AVAILABLE, "Retain Available", BYTE, _CONNACK, "3.2.2.3.5"),
-        row(USER_PROPERTY, "User Property", UTF8_STRING_PAIR, anywhere, "3.1.2.11.8"),
-        row(MAXIMUM_PACKET_SIZE, "Maximum Packet Size", FOUR_BYTE_INTEGER, _CONNECT | _CONNACK, "3.1.2.11.4"),
-        row(WILDCARD_SUBSCRIPTION_AVAILABLE, "Wildcard Subscription Available", BYTE, _CONNACK, "3.2.2.3.11"),
-        row(SUBSCRIPTION_IDENTIFIER_AVAILABLE, "Subscription Identifier Available", BYTE, _CONNACK, "3.2.2.3.12"),
-        row(SHARED_SUBSCRIPTION_AVAILABLE, "Shared Subscription Available", BYTE, _CONNACK, "3.2.2.3.13"),
+        row(SESSION_EXPIRY_INTERVAL, "Session Expiry Interval", number4, expiry),
+        row(ASSIGNED_CLIENT_IDENTIFIER, "Assigned Client Identifier", text, {CONNACK: "3.2.2.3.7"}),
+        row(SERVER_KEEP_ALIVE, "Server Keep Alive", number2, {CONNACK: "3.2.2.3.14"}),
+        row(AUTHENTICATION_METHOD, "Authentication Method", text, method),
+        row(AUTHENTICATION_DATA, "Authentication Data", BINARY_DATA, data),
+        row(REQUEST_PROBLEM_INFORMATION, "Request Problem Information", BYTE, {CONNECT: "3.1.2.11.7"}),
+        row(WILL_DELAY_INTERVAL, "Will Delay Interval", number4, {WILL: "3.1.3.2.2"}),
+        row(REQUEST_RESPONSE_INFORMATION, "Request Response Information", BYTE, {CONNECT: "3.1.2.11.6"}),
+        row(RESPONSE_INFORMATION, "Response Information", text, {CONNACK: "3.2.2.3.15"}),
+        row(SERVER_REFERENCE, "Server Reference", text, {CONNACK: "3.2.2.3.16", DISCONNECT: "3.14.2.2.5"}),
+        row(REASON_STRING, "Reason String", text, _reason_string()),
+        row(RECEIVE_MAXIMUM, "Receive Maximum", number2, {CONNECT: "3.1.2.11.3", CONNACK: "3.2.2.3.3"}),
+        row(TOPIC_ALIAS_MAXIMUM, "Topic Alias Maximum", number2, {CONNECT: "3.1.2.11.5", CONNACK: "3.2.2.3.8"}),
+        row(TOPIC_ALIAS, "Topic Alias", number2, {PUBLISH: "3.3.2.3.4"}),
+        row(MAXIMUM_QOS, "Maximum QoS", BYTE, {CONNACK: "3.2.2.3.4"}),
+        row(RETAIN_AVAILABLE, "Retain Available", BYTE, {CONNACK: "3.2.2.3.5"}),
+        row(USER_PROPERTY, "User Property", UTF8_STRING_PAIR, _user_property()),
+        row(MAXIMUM_PACKET_SIZE, "Maximum Packet Size", number4, {CONNECT: "3.1.2.11.4", CONNACK: "3.2.2.3.6"}),
+        row(WILDCARD_SUBSCRIPTION_AVAILABLE, "Wildcard Subscription Available", BYTE, {CONNACK: "3.2.2.3.11"}),
+        row(SUBSCRIPTION_IDENTIFIER_AVAILABLE, "Subscription Identifier Available", BYTE, {CONNACK: "3.2.2.3.12"}),
+        row(SHARED_SUBSCRIPTION_AVAILABLE, "Shared Subscription Available", BYTE, {CONNACK: "3.2.2.3.13"}),
     ]
 
 

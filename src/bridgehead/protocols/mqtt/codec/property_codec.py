@@ -96,14 +96,14 @@ def decode_properties(reader: FieldReader, packet_type: int) -> Properties:
             continue
         # A Server adds the identifier of each subscription that matched [MQTT-3.3.4-4]; all else stands once.
         if seen & bit and (identifier != SUBSCRIPTION_IDENTIFIER or packet_type != PUBLISH):
-            raise Violation(f"{info.name} stands twice", PROTOCOL_ERROR, at, f"MQTT 5.0 {info.clause}")
+            raise Violation(f"{info.name} stands twice", PROTOCOL_ERROR, at, info.clause(packet_type))
         seen |= bit
         data_type = info.data_type
         if data_type == BYTE:
             number = reader.u8(info.name)
             if number > 1:
                 raise Violation(
-                    f"{info.name} is {number}, neither 0 nor 1", PROTOCOL_ERROR, at, f"MQTT 5.0 {info.clause}"
+                    f"{info.name} is {number}, neither 0 nor 1", PROTOCOL_ERROR, at, info.clause(packet_type)
                 )
             _set_number(properties, identifier, number)
         elif data_type == TWO_BYTE_INTEGER:
@@ -111,17 +111,17 @@ def decode_properties(reader: FieldReader, packet_type: int) -> Properties:
             if number == 0 and identifier == TOPIC_ALIAS:
                 raise Violation("Topic Alias is 0", TOPIC_ALIAS_INVALID, at, "MQTT-3.3.2-8")
             if number == 0 and identifier == RECEIVE_MAXIMUM:
-                raise Violation("Receive Maximum is 0", PROTOCOL_ERROR, at, "MQTT 5.0 3.1.2.11.3")
+                raise Violation("Receive Maximum is 0", PROTOCOL_ERROR, at, info.clause(packet_type))
             _set_number(properties, identifier, number)
         elif data_type == FOUR_BYTE_INTEGER:
             number = reader.u32(info.name)
             if number == 0 and identifier == MAXIMUM_PACKET_SIZE:
-                raise Violation("Maximum Packet Size is 0", PROTOCOL_ERROR, at, "MQTT 5.0 3.1.2.11.4")
+                raise Violation("Maximum Packet Size is 0", PROTOCOL_ERROR, at, info.clause(packet_type))
             _set_number(properties, identifier, number)
         elif data_type == VARIABLE_BYTE_INTEGER:
             number = reader.variable_byte_integer(info.name)
             if number == 0:
-                raise Violation("Subscription Identifier is 0", PROTOCOL_ERROR, at, "MQTT 5.0 3.8.2.1.2")
+                raise Violation("Subscription Identifier is 0", PROTOCOL_ERROR, at, info.clause(packet_type))
             if len(properties.subscription_identifiers) >= maximum:
                 raise Violation(f"more than {maximum} Subscription Identifiers in one packet", QUOTA_EXCEEDED, at)
             properties.subscription_identifiers.append(number)
@@ -135,7 +135,10 @@ def decode_properties(reader: FieldReader, packet_type: int) -> Properties:
                 properties.authentication_data = octets
     if properties.authentication_data is not None and properties.authentication_method is None:
         raise Violation(
-            "Authentication Data without an Authentication Method", PROTOCOL_ERROR, reader.at, "MQTT 5.0 3.1.2.11.10"
+            "Authentication Data without an Authentication Method",
+            PROTOCOL_ERROR,
+            reader.at,
+            PROPERTIES[AUTHENTICATION_DATA].clause(packet_type),
         )
     reader.end = packet_end
     return properties
