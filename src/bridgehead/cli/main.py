@@ -65,6 +65,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code. 2: the command line or configuration is wrong, 1: it failed."""
+    if list(arguments) == ["--version"]:
+        _print_version()
+        return 0
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:
         result = build_app(command)(list(arguments), prog_name="bridgehead", standalone_mode=False)
@@ -115,8 +118,12 @@ def _sentence(text: str) -> str:
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"bridgehead {__version__}")
+        _print_version()
         raise typer.Exit
+
+
+def _print_version() -> None:
+    print(f"bridgehead {__version__}")
 
 
 def _top(

@@ -64,8 +64,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = 10.0
     keep_alive_maximum: Annotated[
         int,
-        Meta(ge=0, le=65535, description="longest Keep Alive in seconds; 0: any, and none at all, is accepted"),
-    ] = 0
+        Meta(
+            ge=0,
+            le=65535,
+            description="longest Keep Alive in seconds; a 5.0 client that asks for more, or for none, is told this one "
+            "(Server Keep Alive); 0: any",
+        ),
+    ] = 3600
     packet_size: Annotated[
         int, Meta(ge=256, le=268_435_460, description="octets of the largest packet accepted (Maximum Packet Size)")
     ] = MIB
@@ -76,9 +81,6 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     topic_alias_maximum: Annotated[
         int, Meta(ge=0, le=65535, description="Topic Aliases that a client may set (Topic Alias Maximum)")
     ] = 64
-    topic_length: Annotated[
-        int, Meta(ge=16, le=65535, description="octets of a Topic Name or Topic Filter in UTF-8")
-    ] = 1024
     topic_levels: Annotated[int, Meta(ge=1, le=1024, description="levels of a Topic Name or Topic Filter")] = 128
     subscriptions_per_session: Annotated[Count, Meta(description="subscriptions of one session")] = 1000
     subscriptions: Annotated[Count, Meta(description="subscriptions of all sessions together")] = 2_000_000
@@ -104,17 +106,17 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Count,
         Meta(description="octets not yet taken by a connected client; above it QoS 0 is dropped, QoS 1 and 2 queued"),
     ] = 4 * MIB
-    message_rate: Annotated[
-        CountOrNone, Meta(description="PUBLISH packets per second from one client, then it is read slower; 0: any")
-    ] = 0
-    byte_rate: Annotated[
-        CountOrNone, Meta(description="octets per second from one client, then it is read slower; 0: any")
-    ] = 0
+    publish_rate: Annotated[
+        float,
+        Meta(ge=0, le=1e9, description="PUBLISH packets per second of one client, then it is read slower; 0: any"),
+    ] = 0.0
+    publish_burst: Annotated[
+        int, Meta(ge=1, le=1_000_000_000, description="PUBLISH packets of one client at once, above `publish_rate`")
+    ] = 1000
     retained_messages: Annotated[Count, Meta(description="retained messages")] = 1_000_000
     retained_bytes: Annotated[Count, Meta(description="octets (topic and payload) of all retained messages")] = (
         256 * MIB
     )
-    retained_payload: Annotated[Count, Meta(description="octets of one retained message's payload")] = MIB
 
 
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -124,6 +126,13 @@ class Mqtt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Literal["acknowledge", "close"],
         Meta(description="a PUBLISH that the policy refuses, of a 3.1 or 3.1.1 client, which cannot be told"),
     ] = "acknowledge"
+    response_information: Annotated[
+        str,
+        Meta(
+            description="what a 5.0 client is told that asks for Response Information, `${device}` is its identity's "
+            "name; empty: nothing"
+        ),
+    ] = ""
 
 
 class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

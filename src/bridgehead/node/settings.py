@@ -1,0 +1,38 @@
+"""From the configuration to the rooms that obey it. The same call applies a reloaded configuration live."""
+
+from __future__ import annotations
+
+from bridgehead.broker.limits import Limits
+from bridgehead.node.configuration import Config
+from bridgehead.protocols.mqtt.config import MqttConfig
+
+
+def apply_limits(config: Config, limits: Limits) -> None:
+    """Put the broker's ceilings in force. What already exceeds a lowered one stays; what is new is refused."""
+    chosen = config.limits
+    limits.queue_messages = chosen.queue_messages
+    limits.queue_octets = chosen.queue_bytes
+    limits.sessions_per_principal = chosen.sessions_per_identity
+    limits.subscriptions_per_session = chosen.subscriptions_per_session
+    limits.subscriptions = chosen.subscriptions
+    limits.topic_levels = chosen.topic_levels
+    limits.retained_messages = chosen.retained_messages
+    limits.retained_octets = chosen.retained_bytes
+    limits.session_expiry_interval = chosen.session_expiry_maximum
+    limits.will_delay_interval = chosen.will_delay_maximum
+
+
+def apply_mqtt(config: Config, mqtt: MqttConfig) -> None:
+    """Put MQTT's settings in force; sizes that were told in CONNACK stay as they are for those connections."""
+    chosen = config.limits
+    mqtt.maximum_packet_size = chosen.packet_size
+    mqtt.receive_maximum = chosen.inflight
+    mqtt.in_flight = chosen.inflight
+    mqtt.topic_alias_maximum = chosen.topic_alias_maximum
+    mqtt.keep_alive_maximum = chosen.keep_alive_maximum
+    mqtt.connect_timeout = chosen.connect_timeout
+    mqtt.outbox_octets = chosen.outbox_bytes
+    mqtt.publish_rate = chosen.publish_rate
+    mqtt.publish_burst = chosen.publish_burst
+    mqtt.denied_publish_v3 = config.mqtt.denied_publish_v3
+    mqtt.response_information = config.mqtt.response_information

@@ -1,0 +1,83 @@
+"""The documentation lists every key of the model with its default, and no other; every key is obeyed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bridgehead.broker.limits import Limits as BrokerLimits
+from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Mqtt
+from bridgehead.node.settings import apply_limits, apply_mqtt
+from bridgehead.protocols.mqtt.config import MqttConfig
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def documented() -> dict[str, str]:
+    text = "".join((DOCS / name).read_text() for name in ("configuration.md", "limits.md"))
+    return dict(re.findall(r"^\| `([a-z_0-9]+\.[a-z_0-9]+)` \| `?([^`|]+?)`? \|", text, re.MULTILINE))
+
+
+def model() -> dict[str, str]:
+    """Every key with its default as TOML writes it."""
+    result: dict[str, str] = {}
+    for table in msgspec.structs.fields(ConfigFile):
+        kind = Listener if table.encode_name == "listener" else table.type
+        for key in msgspec.structs.fields(kind):
+            default: Any = key.default
+            if key.default_factory is not msgspec.NODEFAULT:
+                default = key.default_factory()
+            text = "required" if default is msgspec.NODEFAULT else json.dumps(default)
+            result[f"{table.encode_name}.{key.encode_name}"] = text
+    return result
+
+
+def test_every_key_is_documented_with_its_default() -> None:
+    assert documented() == model()
+
+
+def test_every_key_says_what_it_is_for() -> None:
+    schema = msgspec.json.schema(ConfigFile)
+    for name in ("Listener", "Limits", "Mqtt", "Tls", "Log", "SystemTopics", "StoreSettings"):
+        for key, entry in schema["$defs"][name]["properties"].items():
+            assert entry.get("description"), f"{name}.{key}"
+
+
+# Obeyed by the node itself, where listeners and connections are accepted.
+NODES_OWN = {"connections", "connections_per_address"}
+
+
+@pytest.mark.parametrize("key", [field.name for field in msgspec.structs.fields(Limits) if field.name not in NODES_OWN])
+def test_every_limit_reaches_who_obeys_it(tmp_path: Path, key: str) -> None:
+    def rooms(limits: Limits) -> tuple[dict[str, object], dict[str, object]]:
+        broker, mqtt = BrokerLimits(), MqttConfig()
+        config = Config(tmp_path, None, ConfigFile(limits=limits))
+        apply_limits(config, broker)
+        apply_mqtt(config, mqtt)
+        return state(broker), state(mqtt)
+
+    usual = getattr(Limits(), key)
+    assert rooms(msgspec.structs.replace(Limits(), **{key: usual + 1})) != rooms(Limits())
+
+
+def test_every_setting_of_the_rooms_is_set(tmp_path: Path) -> None:
+    """No ceiling of the broker or of MQTT is out of the configuration's reach."""
+    broker, mqtt = BrokerLimits(), MqttConfig()
+    for room in (broker, mqtt):
+        for name, value in state(room).items():
+            setattr(room, name, "?" if isinstance(value, str) else -1)
+    config = Config(tmp_path, None, ConfigFile(mqtt=Mqtt(response_information="x")))
+    apply_limits(config, broker)
+    apply_mqtt(config, mqtt)
+    untouched = [name for room in (broker, mqtt) for name, value in state(room).items() if value in ("?", -1)]
+    assert untouched == []
+
+
+def state(room: object) -> dict[str, object]:
+    """The attributes of a value, compiled or not."""
+    return {name: getattr(room, name) for name in dir(room) if not name.startswith("_")}
