@@ -84,9 +84,10 @@ class Dispatcher:
         octets = message.payload_length
         if queue is not None and queue:
             limits = self._limits
-            if len(queue) >= limits.queue_messages or session.queued_octets + octets > limits.queue_octets:
-                self._counters.dropped_queue_full += 1
-                self._event(QUEUE_FULL, {"principal": session.principal.name, "client_id": session.client_id})
+            # What is being committed does not count: it is bounded by what its publishers may have in flight.
+            waiting = len(queue) - session.uncommitted
+            if waiting >= limits.queue_messages or session.queued_octets + octets > limits.queue_octets:
+                self._overflow(session)
                 return False
         delivery = Delivery(session.next_sequence, message, qos, retain, identifiers, share)
         session.next_sequence += 1
@@ -108,6 +109,12 @@ class Dispatcher:
         queue.append(delivery)
         session.queued_octets += octets
         return True
+
+    def _overflow(self, session: Session) -> None:
+        self._counters.dropped_queue_full += 1
+        if not session.overflowing:
+            session.overflowing = True
+            self._event(QUEUE_FULL, {"principal": session.principal.name, "client_id": session.client_id})
 
     # Shared subscriptions (MQTT 5.0 section 4.8.2). ---------------------------------------------------
 
@@ -202,6 +209,7 @@ class Dispatcher:
             if delivery.ticket:
                 return None  # deliver after the commit: docs/adr/0003
             queue.popleft()
+            session.overflowing = False
             message = delivery.message
             session.queued_octets -= message.payload_length
             if not delivery.again and message.expires_at <= self._clock.now:

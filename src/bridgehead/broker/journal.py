@@ -105,6 +105,7 @@ class Journal:
         batch.appends.append((session.log, delivery.sequence, record))
         ticket = self._current.ticket
         delivery.ticket = ticket
+        session.uncommitted += 1
         self._current.deliveries.append((session, delivery))
         return ticket
 
@@ -224,6 +225,7 @@ class Journal:
         receivers = pending.waiting
         for session, delivery in pending.deliveries:
             delivery.ticket = 0
+            session.uncommitted -= 1
             receiver = session.receiver
             if receiver is not None and receiver not in receivers:
                 receivers[receiver] = None
@@ -236,6 +238,7 @@ class Journal:
             self._failing = True
             self._event(COMMIT_FAILED, {"because": str(error)})
         for session, delivery in pending.deliveries:
+            session.uncommitted -= 1
             if session.queue is not None and delivery in session.queue:
                 session.queue.remove(delivery)
                 session.queued_octets -= delivery.message.payload_length

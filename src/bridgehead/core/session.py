@@ -165,6 +165,8 @@ class Session:
         self.next_sequence = 1
         self.queue: deque[Delivery] | None = None
         self.queued_octets = 0
+        self.uncommitted = 0  # deliveries in the queue that wait for the journal
+        self.overflowing = False  # the queue was full, and that was told
         # By sequence number, in the order of sending.
         self.in_flight: dict[int, Delivery] = {}
         # Exactly-once messages taken from this session and not yet released: their identifiers.

@@ -17,7 +17,6 @@ from bridgehead.protocols.mqtt.codec.encode import ack, encode
 from bridgehead.protocols.mqtt.codec.packets import (
     Acknowledgement,
     Auth,
-    Connack,
     Connect,
     Disconnect,
     Packet,
@@ -32,6 +31,13 @@ from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, will_from_packet
 from bridgehead.protocols.mqtt.session import table
 from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements, Held
+from bridgehead.protocols.mqtt.session.greeting import (
+    accepting,
+    client_packet_size,
+    granted_keep_alive,
+    refusing,
+    tells_why,
+)
 from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal, Intake
 from bridgehead.protocols.mqtt.session.outbox import Outbox
 from bridgehead.protocols.mqtt.session.sender import Sender
@@ -73,7 +79,7 @@ class Connection(Sender):
         self._accepted_at: Final[float] = broker.clock.now
         self._last_received: float = broker.clock.now
         self._connack: Held | None = None
-        self._allowance: float = config.publish_burst
+        self._allowance: float = float(config.publish_burst)
         self._measured_at: float = broker.clock.now
         self.throttled_until = 0.0
         self._dropped_told = 0
@@ -168,7 +174,7 @@ class Connection(Sender):
         elif action == table.TAKE_SUBSCRIBE:
             assert isinstance(packet, Subscribe)
             granted, refused = subscribe(
-                packet, session, self._broker.door, self._v5, self._tells_why(), self._client_packet_size()
+                packet, session, self._broker.door, self._v5, tells_why(self.connect), client_packet_size(self.connect)
             )
             self._answer(session, granted, refused)
             self.pump()
@@ -229,32 +235,12 @@ class Connection(Sender):
         if not codes.is_allowed(code, codes.CONNACK):
             code = codes.UNSPECIFIED_ERROR
         self.outbox.discard()
-        self.outbox.write(self._connack_refusing(code, because))
+        self.outbox.write(refusing(self._v5, self.connect, code, because))
         self._broker.event(
             REFUSED,
             {"address": self.address, "client_id": self.client_id, "code": f"0x{code:02X}", "because": because},
         )
         self._end(because, True)
-
-    def _connack_refusing(self, code: int, because: str) -> bytes:
-        if not self._v5:
-            return encode(Connack(False, codes.connect_return_code(code)), 4)
-        properties = Properties(reason_string=because) if self._tells_why() else NO_PROPERTIES
-        made = encode(Connack(False, code, properties), 5)
-        limit = self._client_packet_size()
-        if limit and len(made) > limit:
-            made = encode(Connack(False, code), 5)
-        return made
-
-    def _tells_why(self) -> bool:
-        """Request Problem Information: [MQTT-3.1.2-29]."""
-        connect = self.connect
-        return connect is not None and self._v5 and connect.properties.request_problem_information != 0
-
-    def _client_packet_size(self) -> int:
-        """The client's Maximum Packet Size, 0 for no limit."""
-        connect = self.connect
-        return 0 if connect is None else connect.properties.maximum_packet_size or 0
 
     def authenticated(self, principal: Principal, verified: bool, unique: str) -> None:
         """The identity is proven. `unique` makes a Client Identifier for a client that has none."""
@@ -301,10 +287,11 @@ class Connection(Sender):
             broker.clock,
             self._config,
             self._v5,
-            self._tells_why(),
-            self._client_packet_size(),
+            tells_why(self.connect),
+            client_packet_size(self.connect),
         )
-        accepted = encode(Connack(present, 0, self._connack_properties(connect, session)), 5 if self._v5 else 4)
+        self.keep_alive = float(granted_keep_alive(connect, self._config))
+        accepted = accepting(connect, session, present, self._config)
         ticket = broker.journal.wait(self) if session.log or will is not None else 0
         self._broker.event(
             EVENT_CONNECTED,
@@ -319,7 +306,9 @@ class Connection(Sender):
         if ticket:
             # [MQTT-3.2.0-1]: nothing goes out before CONNACK, and CONNACK not before the session lasts.
             self.outbox.cork()
-            refused = self._connack_refusing(codes.QUOTA_EXCEEDED, "the hub cannot keep the session: its store is full")
+            refused = refusing(
+                self._v5, connect, codes.QUOTA_EXCEEDED, "the hub cannot keep the session: its store is full"
+            )
             self._connack = Held(ticket, accepted, refused, 0)
         else:
             self.outbox.write(accepted)
@@ -336,32 +325,6 @@ class Connection(Sender):
                 self._fail(error)
             except ClosedByRefusal as closed:
                 self._close(codes.NOT_AUTHORIZED, closed.because, True)
-
-    def _connack_properties(self, connect: Connect, session: Session) -> Properties:
-        keep_alive = connect.keep_alive
-        ceiling = self._config.keep_alive_maximum
-        told: int | None = None
-        if self._v5 and ceiling and (keep_alive == 0 or keep_alive > ceiling):
-            keep_alive = ceiling
-            told = ceiling  # [MQTT-3.1.2-21]
-        self.keep_alive = float(keep_alive)
-        if not self._v5:
-            return NO_PROPERTIES
-        asked = connect.properties.session_expiry_interval or 0
-        granted = session.expiry_interval
-        config = self._config
-        information: str | None = None
-        if connect.properties.request_response_information == 1 and config.response_information:
-            information = config.response_information.replace("${device}", session.principal.name)
-        return Properties(
-            session_expiry_interval=None if granted == asked else int(granted),
-            receive_maximum=config.receive_maximum,
-            maximum_packet_size=config.maximum_packet_size,
-            assigned_client_identifier=self.client_id if connect.client_id == "" else None,
-            topic_alias_maximum=config.topic_alias_maximum,
-            server_keep_alive=told,
-            response_information=information,
-        )
 
     # After a commit. --------------------------------------------------------------------------------
 
@@ -383,7 +346,7 @@ class Connection(Sender):
             assert connack.refused is not None
             self.outbox.discard()
             self.outbox.uncork(connack.refused)
-            self._end("the session could not be stored", True)
+            self._end("the session could not be stored", False)
             return
         self._send_held(self._acknowledgements.fail(ticket, retry))
 
@@ -440,7 +403,7 @@ class Connection(Sender):
                 if not codes.is_allowed(code, codes.CONNACK):
                     code = codes.PROTOCOL_ERROR
                 if self._v5 or code == codes.UNSUPPORTED_PROTOCOL_VERSION or code == codes.CLIENT_IDENTIFIER_NOT_VALID:
-                    self.outbox.write(self._connack_refusing(code, str(error)))
+                    self.outbox.write(refusing(self._v5, self.connect, code, str(error)))
         self._end(str(error), True)
 
     def _close(self, code: int, because: str, keep_will: bool) -> None:
@@ -450,9 +413,9 @@ class Connection(Sender):
         if self._v5 and self.state == table.CONNECTED and self._connack is None:
             if not codes.is_allowed(code, codes.DISCONNECT):
                 code = codes.UNSPECIFIED_ERROR
-            properties = Properties(reason_string=because) if because and self._tells_why() else NO_PROPERTIES
+            properties = Properties(reason_string=because) if because and tells_why(self.connect) else NO_PROPERTIES
             made = encode(Disconnect(code, properties), 5)
-            limit = self._client_packet_size()
+            limit = client_packet_size(self.connect)
             if limit and len(made) > limit:
                 made = encode(Disconnect(code), 5)  # [MQTT-3.14.2-3]
             self.outbox.write(made)

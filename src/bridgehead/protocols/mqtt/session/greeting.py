@@ -1,0 +1,63 @@
+"""CONNACK: what the client is told when it is accepted or refused (MQTT 5.0 section 3.2)."""
+
+from __future__ import annotations
+
+from bridgehead.core.session import Session
+from bridgehead.protocols.mqtt.codec import reason_codes as codes
+from bridgehead.protocols.mqtt.codec.encode import encode
+from bridgehead.protocols.mqtt.codec.packets import Connack, Connect
+from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
+from bridgehead.protocols.mqtt.config import MqttConfig
+
+
+def tells_why(connect: Connect | None) -> bool:
+    """Whether the client takes Reason Strings: Request Problem Information ([MQTT-3.1.2-29])."""
+    return connect is not None and connect.protocol_version == 5 and connect.properties.request_problem_information != 0
+
+
+def client_packet_size(connect: Connect | None) -> int:
+    """The client's Maximum Packet Size, 0 for no limit."""
+    return 0 if connect is None else connect.properties.maximum_packet_size or 0
+
+
+def refusing(v5: bool, connect: Connect | None, code: int, because: str) -> bytes:
+    """CONNACK with a reason code, or with MQTT 3's return code that comes nearest."""
+    if not v5:
+        return encode(Connack(False, codes.connect_return_code(code)), 4)
+    properties = Properties(reason_string=because) if tells_why(connect) else NO_PROPERTIES
+    made = encode(Connack(False, code, properties), 5)
+    limit = client_packet_size(connect)
+    if limit and len(made) > limit:
+        made = encode(Connack(False, code), 5)  # [MQTT-3.2.2-19]
+    return made
+
+
+def granted_keep_alive(connect: Connect, config: MqttConfig) -> int:
+    """The Keep Alive in force, in seconds, 0 for none. Only MQTT 5.0 can be told another than it asked for."""
+    asked = connect.keep_alive
+    ceiling = config.keep_alive_maximum
+    if connect.protocol_version == 5 and ceiling and (asked == 0 or asked > ceiling):
+        return ceiling
+    return asked
+
+
+def accepting(connect: Connect, session: Session, present: bool, config: MqttConfig) -> bytes:
+    """CONNACK that accepts, with everything in which the hub differs from what was asked for."""
+    if connect.protocol_version != 5:
+        return encode(Connack(present, 0), connect.protocol_version)
+    asked = connect.properties.session_expiry_interval or 0
+    granted = session.expiry_interval
+    keep_alive = granted_keep_alive(connect, config)
+    information: str | None = None
+    if connect.properties.request_response_information == 1 and config.response_information:
+        information = config.response_information.replace("${device}", session.principal.name)
+    properties = Properties(
+        session_expiry_interval=None if granted == asked else int(granted),  # section 3.2.2.3.2
+        receive_maximum=config.receive_maximum,
+        maximum_packet_size=config.maximum_packet_size,
+        assigned_client_identifier=session.client_id if connect.client_id == "" else None,  # [MQTT-3.2.2-16]
+        topic_alias_maximum=config.topic_alias_maximum,
+        server_keep_alive=None if keep_alive == connect.keep_alive else keep_alive,  # [MQTT-3.1.2-21]
+        response_information=information,
+    )
+    return encode(Connack(present, 0, properties), 5)
