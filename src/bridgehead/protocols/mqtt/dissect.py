@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.protocols.mqtt.codec.clauses import clause_in
 from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.fields import FieldReader
 from bridgehead.protocols.mqtt.codec.properties import (
@@ -130,7 +131,7 @@ def _one(data: bytes, offset: int, version: int, from_server: bool | None) -> Di
     missing = body + remaining - len(whole)
     if missing:
         packet.fault = f"the packet is incomplete: {_count(missing)} of it {'are' if missing > 1 else 'is'} missing"
-        packet.fault_clause = f"{_standard(packet.version)} {'2.2.3' if 0 < packet.version < 5 else '2.1.4'}"
+        packet.fault_clause = clause_in("MQTT 5.0 2.1.4", packet.version)
     _Walker(packet, whole, body).walk(packet_type)
     if fault is not None:
         _set_fault(packet, fault)
@@ -139,7 +140,7 @@ def _one(data: bytes, offset: int, version: int, from_server: bool | None) -> Di
 
 def _set_fault(packet: DissectedPacket, error: PeerError) -> None:
     packet.fault = error.text
-    packet.fault_clause = error.clause
+    packet.fault_clause = clause_in(error.clause, packet.version)
     packet.fault_code = error.code
     packet.fault_offset = error.at
 

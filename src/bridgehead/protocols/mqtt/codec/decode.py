@@ -48,8 +48,17 @@ _BOTH: Final = (
 )
 _FROM_CLIENT: Final = _BOTH | (1 << CONNECT) | (1 << SUBSCRIBE) | (1 << UNSUBSCRIBE) | (1 << PINGREQ)
 _FROM_SERVER: Final = _BOTH | (1 << CONNACK) | (1 << SUBACK) | (1 << UNSUBACK) | (1 << PINGRESP)
+_FLAG_CLAUSES: Final = {
+    PUBREL: "MQTT-3.6.1-1",
+    SUBSCRIBE: "MQTT-3.8.1-1",
+    UNSUBSCRIBE: "MQTT-3.10.1-1",
+    DISCONNECT: "MQTT-3.14.1-1",
+    AUTH: "MQTT-3.15.1-1",
+}
 # More than this still to come: collect it in a growing buffer, and don't join it anew at each read.
 _LONG_WAIT: Final = 65_536
+# What a connection remembers of its last PUBLISH.
+_MAX_KNOWN_HEAD: Final = 256
 
 
 class Decoder:
@@ -73,7 +82,7 @@ class Decoder:
         self.maximum_packet_size = maximum_packet_size
         self.maximum_connect_size = min(maximum_connect_size, maximum_packet_size)
         self.protocol_version = 0
-        self.packets: list[Packet] = []
+        self.packets: list[Packet] = []  # set by a fault only, so that an idle connection keeps no packets
         self._topics: dict[bytes, str] = {} if topics is None else topics
         self._from_server = from_server
         self._senders: i64 = _FROM_SERVER if from_server else _FROM_CLIENT
@@ -91,13 +100,14 @@ class Decoder:
     def feed(self, data: bytes) -> list[Packet]:
         """Every packet that is whole with this read; an incomplete rest is kept for the next.
 
-        Raises PeerError with the Reason Code of MQTT 5.0; the packets before the fault are then in `packets`.
+        Raises PeerError with the Reason Code of MQTT 5.0; the packets of this read before the fault are then in
+        `packets`.
         After a fault the stream has no known boundary any more: each further call raises the same error.
         """
-        packets: list[Packet] = []
-        self.packets = packets
         if self._fault is not None:
+            self.packets = []
             raise self._fault
+        packets: list[Packet] = []
         if self._needed:
             joined = self._join(data)
             if joined is None:
@@ -107,6 +117,7 @@ class Decoder:
             self._decode(data, packets)
         except PeerError as fault:
             self._fault = fault
+            self.packets = packets
             raise
         return packets
 
@@ -181,7 +192,7 @@ class Decoder:
                 version = self.protocol_version
                 limit = self.maximum_packet_size
             else:
-                reader = FieldReader(data, pos, body, end, self._limits)
+                reader = FieldReader(data, pos, body, end, self._limits, self._from_server)
                 packets.append(decode_packet(reader, packet_type, version))
             pos = end
         if pos < size:
@@ -205,7 +216,8 @@ class Decoder:
                 return
         elif flags == 0:
             return
-        raise Malformed(f"the flags {flags:04b} are reserved in {name}", MALFORMED_PACKET, 0, "MQTT-2.1.3-1")
+        clause = _FLAG_CLAUSES.get(packet_type, "MQTT-2.1.3-1")
+        raise Malformed(f"the flags {flags:04b} are reserved in {name}", MALFORMED_PACKET, 0, clause)
 
     def _connect(self, reader: FieldReader) -> Packet:
         version = decode_protocol_version(reader)
@@ -239,7 +251,7 @@ class Decoder:
             found = self._topics.get(octets)
             topic = self._new_topic(octets, begin + 2, v5) if found is None else found
             # Cutting the head out pays only where the next PUBLISH begins like this one.
-            if topic is self._known_topic and size == self._known_size and topic:
+            if topic is self._known_topic and size == self._known_size and topic and topic_end <= _MAX_KNOWN_HEAD:
                 self._known_head = frame[:topic_end]
                 self._known_topic_end = topic_end
             else:
@@ -256,7 +268,8 @@ class Decoder:
             low = frame[topic_end + 1]
             packet_id = high << 8 | low
             if packet_id == 0:
-                raise Violation("the Packet Identifier is 0", PROTOCOL_ERROR, topic_end, "MQTT-2.2.1-3")
+                clause = "MQTT-2.2.1-4" if self._from_server else "MQTT-2.2.1-3"
+                raise Violation("the Packet Identifier is 0", PROTOCOL_ERROR, topic_end, clause)
         properties = NO_PROPERTIES
         if v5:
             if offset < size and frame[offset] == 0:
@@ -300,7 +313,7 @@ def _short_acknowledgement(packet_type: i64, high: i64, low: i64) -> Packet:
     """An acknowledgement of four octets, which all versions share: it means success."""
     packet_id = high << 8 | low
     if packet_id == 0:
-        raise Violation("the Packet Identifier is 0", PROTOCOL_ERROR, 2, "MQTT-2.2.1-3")
+        raise Violation("the Packet Identifier is 0", PROTOCOL_ERROR, 2, "MQTT-2.2.1-5")
     if packet_type == PUBACK:
         return Puback(packet_id)
     if packet_type == PUBREC:

@@ -47,7 +47,8 @@ def decode_protocol_version(reader: FieldReader) -> int:
         f"Protocol Version {level} with the name {name.decode('ascii')} is not supported",
         at,
         "MQTT-3.1.2-2",
-        b"\x20\x02\x00\x01" if level < 5 else b"\x20\x03\x00\x84\x00",
+        # A bridge of Mosquitto sets the highest bit of the level.
+        b"\x20\x02\x00\x01" if level & 0x7F < 5 else b"\x20\x03\x00\x84\x00",
     )
 
 

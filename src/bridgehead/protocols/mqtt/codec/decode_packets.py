@@ -84,10 +84,10 @@ def decode_packet(reader: FieldReader, packet_type: i64, version: i64) -> Packet
     return packet
 
 
-def _packet_identifier(reader: FieldReader) -> i64:
+def _packet_identifier(reader: FieldReader, clause: str) -> i64:
     packet_id = reader.u16("Packet Identifier")
     if packet_id == 0:
-        raise Violation("the Packet Identifier is 0", PROTOCOL_ERROR, reader.at - 2, "MQTT-2.2.1-3")
+        raise Violation("the Packet Identifier is 0", PROTOCOL_ERROR, reader.at - 2, clause)
     return packet_id
 
 
@@ -107,7 +107,7 @@ _ACK_CLAUSES: Final[list[str]] = ["MQTT-3.4.2-1", "MQTT-3.5.2-1", "MQTT-3.6.2-1"
 
 
 def _acknowledgement(reader: FieldReader, packet_type: i64, version: i64) -> Acknowledgement:
-    packet_id = _packet_identifier(reader)
+    packet_id = _packet_identifier(reader, "MQTT-2.2.1-5")
     reason_code: i64 = 0
     properties = NO_PROPERTIES
     # 3.4.2.1: Reason Code and Property Length can be left out.
@@ -126,7 +126,7 @@ def _acknowledgement(reader: FieldReader, packet_type: i64, version: i64) -> Ack
 
 def _subscribe(reader: FieldReader, version: i64) -> Subscribe:
     maximum = reader.limits.topic_filters
-    packet_id = _packet_identifier(reader)
+    packet_id = _packet_identifier(reader, "MQTT-2.2.1-3")
     properties = decode_properties(reader, SUBSCRIBE) if version == 5 else NO_PROPERTIES
     subscriptions: list[SubscriptionRequest] = []
     while reader.remaining:
@@ -154,7 +154,7 @@ def _subscribe(reader: FieldReader, version: i64) -> Subscribe:
 
 def _unsubscribe(reader: FieldReader, version: i64) -> Unsubscribe:
     maximum = reader.limits.topic_filters
-    packet_id = _packet_identifier(reader)
+    packet_id = _packet_identifier(reader, "MQTT-2.2.1-3")
     properties = decode_properties(reader, UNSUBSCRIBE) if version == 5 else NO_PROPERTIES
     topic_filters: list[str] = []
     while reader.remaining:
@@ -173,7 +173,15 @@ def _disconnect(reader: FieldReader, version: i64) -> Disconnect:
     if version == 5 and reader.remaining:
         reason_code = _reason_code(reader, DISCONNECT, "MQTT-3.14.2-1")
         if reader.remaining:
+            at = reader.at
             properties = decode_properties(reader, DISCONNECT)
+            if reader.from_server and properties.session_expiry_interval is not None:
+                raise Violation(
+                    "a Server does not send a Session Expiry Interval in DISCONNECT",
+                    PROTOCOL_ERROR,
+                    at,
+                    "MQTT-3.14.2-2",
+                )
     return Disconnect(reason_code, properties)
 
 
@@ -209,7 +217,7 @@ def _connack(reader: FieldReader, version: i64) -> Connack:
 
 
 def _suback(reader: FieldReader, version: i64) -> Suback:
-    packet_id = _packet_identifier(reader)
+    packet_id = _packet_identifier(reader, "MQTT-2.2.1-6")
     if version == 5:
         properties = decode_properties(reader, SUBACK)
         return Suback(packet_id, _reason_codes(reader, SUBACK, "MQTT-3.9.3-2"), properties)
@@ -226,7 +234,7 @@ def _suback(reader: FieldReader, version: i64) -> Suback:
 
 
 def _unsuback(reader: FieldReader, version: i64) -> Unsuback:
-    packet_id = _packet_identifier(reader)
+    packet_id = _packet_identifier(reader, "MQTT-2.2.1-6")
     if version < 5:
         return Unsuback(packet_id, [], NO_PROPERTIES)
     properties = decode_properties(reader, UNSUBACK)

@@ -103,20 +103,16 @@ def publish_form(
     return PublishForm(b"%b%b%b" % (start, name, tail), b"")
 
 
-def forward_form(publish: Publish, version: i64, qos: i64, retain: bool) -> PublishForm:
-    """The form of a decoded PUBLISH for another receiver: cut from its frame where nothing has to change.
+def cut_form(frame: bytes, topic_end: i64) -> PublishForm:
+    """The form of a received PUBLISH of QoS 1 or 2, cut from its octets: `Publish.frame` and `Publish.topic_end`.
 
-    A Topic Alias and Subscription Identifiers belong to the connection that the PUBLISH came from: a packet that
-    carries one must not come here, but through `publish_form` with properties of its own.
+    For receivers with the same QoS, RETAIN and version (`Publish.v5`). Not for a packet with a Topic Alias, a
+    Subscription Identifier or a Message Expiry Interval: those are said anew to each receiver.
     """
-    if publish.frame and publish.qos == qos and publish.retain == retain and publish.v5 == (version == 5):
-        if qos == 0:
-            return PublishForm(publish.frame, b"")
-        head = publish.head
-        if publish.dup:
-            head = u8(head[0] & 0xF7) + head[1:]
-        return PublishForm(head, publish.tail)
-    return publish_form(version, publish.topic, publish.payload, qos, retain, publish.properties)
+    first = frame[0]
+    # DUP tells of the sender's own delivery attempts only [MQTT-3.3.1-3].
+    head = u8(first & 0xF7) + frame[1:topic_end] if first & 8 else frame[:topic_end]
+    return PublishForm(head, frame[topic_end + 2 :])
 
 
 def ack(packet_type: i64, packet_id: i64) -> bytes:

@@ -46,10 +46,19 @@ def text_of(octets: bytes, field: str, at: i64) -> str:
 class FieldReader(Reader):
     """Reads the fields of one control packet. `start` is the offset of its first octet in `data`."""
 
-    def __init__(self, data: bytes, start: i64, pos: i64, end: i64, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        start: i64,
+        pos: i64,
+        end: i64,
+        limits: Limits = DEFAULT_LIMITS,
+        from_server: bool = False,
+    ) -> None:
         super().__init__(data, start, end, MALFORMED_PACKET)
         self.pos = pos
         self.limits: Final = limits
+        self.from_server: Final = from_server
 
     def variable_byte_integer(self, field: str) -> i64:
         """1.5.5: at most four octets, in the shortest form."""

@@ -154,8 +154,8 @@ class Publish(Packet):
 
     - `payload` is cut from `frame` at each use: keep the result when it is needed twice.
     - `topic` is "" when only a Topic Alias names the topic (MQTT 5.0); `properties.topic_alias` then says which.
-    - `head` and `tail` are what stands before and after the Packet Identifier (for QoS 0: all of the frame, and
-      nothing), so that head + two octets + tail is the same message under another Packet Identifier.
+    - `topic_end` is the offset behind the Topic Name, where the Packet Identifier stands when there is one, and
+      `payload_offset` that of the payload.
     - `v5` says which grammar `frame` has: MQTT 5.0's, or that of 3.1 and 3.1.1, which are the same.
     - `has_properties` is False when the Property Length is 0 or the version has no properties: then, with equal
       `v5`, `qos` and `retain` and `dup` False, `frame` can go out to a receiver as it came in.
@@ -202,14 +202,6 @@ class Publish(Packet):
     @property
     def has_properties(self) -> bool:
         return self.properties is not NO_PROPERTIES
-
-    @property
-    def head(self) -> bytes:
-        return self.frame[: self.topic_end] if self.qos else self.frame
-
-    @property
-    def tail(self) -> bytes:
-        return self.frame[self.topic_end + 2 :] if self.qos else b""
 
     def content(self) -> dict[str, object]:
         return {
