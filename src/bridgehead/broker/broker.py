@@ -16,7 +16,7 @@ from bridgehead.broker.journal import Journal
 from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Store
 from bridgehead.broker.recovery import recover
-from bridgehead.broker.sessions import DueWill, Sessions
+from bridgehead.broker.sessions import Sessions
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import NOT_AUTHORIZED
 from bridgehead.core.policy import Principal
