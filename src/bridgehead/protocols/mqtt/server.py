@@ -102,6 +102,7 @@ class MqttServer:
         self._links: set[_Link] = set()
         self._deadlines: list[tuple[float, int, _Link]] = []
         self._serial = 0
+        self._emptied: asyncio.Event | None = None  # there while the server stops
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK, self._on_tick)
 
     def __len__(self) -> int:
@@ -124,6 +125,8 @@ class MqttServer:
         self._links.discard(link)
         if link.task is not None:
             link.task.cancel()
+        if self._emptied is not None and not self._links:
+            self._emptied.set()
 
     # Who it is. -------------------------------------------------------------------------------------
 
@@ -219,8 +222,10 @@ class MqttServer:
             link.connection.dismiss(UNAVAILABLE, "the hub is stopping")
             if link.connection.state != CLOSED:
                 link.connection.lost("the hub is stopping")
-        deadline = self._loop.time() + seconds
-        while self._links and self._loop.time() < deadline:
-            await asyncio.sleep(0.01)
-        for link in list(self._links):
-            link.stream.abort()
+        if self._links:
+            self._emptied = asyncio.Event()
+            try:
+                await asyncio.wait_for(self._emptied.wait(), seconds)
+            except TimeoutError:
+                for link in list(self._links):
+                    link.stream.abort()
