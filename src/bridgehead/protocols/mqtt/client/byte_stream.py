@@ -129,9 +129,8 @@ async def open_stream(target: Target, tls: ssl.SSLContext | None) -> ByteStream:
         reader, writer = await asyncio.open_connection(target.host, target.port, ssl=tls)
     except ssl.SSLCertVerificationError as error:
         raise ConnectionFailed(untrusted(target, error)) from error
-    except ssl.SSLError as error:
-        hint = "is this a TLS port?" if target.tls else ""
-        raise ConnectionFailed(f"TLS with {target} failed: {words(error)}; {hint}".rstrip("; ")) from error
+    except (ssl.SSLError, ConnectionResetError) as error:
+        raise ConnectionFailed(f"TLS with {target} failed: {words(error)}; is this a TLS port?") from error
     except OSError as error:
         raise ConnectionFailed(f"cannot connect to {target}: {words(error)}; does the server run there?") from error
     plain = PlainStream(reader, writer)

@@ -155,6 +155,11 @@ class Client:
             self.machine.accept(message)
             self._flush_soon()
 
+    @property
+    def waiting(self) -> int:
+        """How many messages have arrived and were not taken yet."""
+        return len(self._messages)
+
     # -- the end -----------------------------------------------------------------------------------------------------
 
     async def close(self, reason_code: int = 0, properties: Properties = NO_PROPERTIES) -> None:
@@ -172,6 +177,12 @@ class Client:
         await self._abandon()
         if isinstance(self.failure, Refused):
             raise self.failure
+
+    async def ended(self) -> None:
+        """Return when the connection is over, whatever the cause (`failure`)."""
+        while self.failure is None:
+            self._changed.clear()
+            await self._changed.wait()
 
     # -- within ------------------------------------------------------------------------------------------------------
 
@@ -196,7 +207,10 @@ class Client:
             self._flush()
             self._fail(ConnectionFailed(f"{self.target} sent what MQTT forbids: {error}"))
         except OSError as error:
-            self._fail(ConnectionFailed(f"the connection to {self.target} broke: {words(error)}"))
+            if self.machine.connected:
+                self._fail(ConnectionFailed(f"the connection to {self.target} broke: {words(error)}"))
+            else:
+                self._fail(ConnectionFailed(self._closed_words()))
         except ConnectionFailed as error:
             self._fail(error)
 

@@ -20,14 +20,18 @@ class Refused(Exception):
         super().__init__(f"{what}: {self.name} (0x{reason_code:02X}){said}")
 
 
-def connect_refused(version: int, reason_code: int, reason_string: str | None) -> Refused:
+class ConnectRefused(Refused):
+    """The server said no to CONNECT."""
+
+
+def connect_refused(version: int, reason_code: int, reason_string: str | None) -> ConnectRefused:
     """The server answered CONNECT with this code."""
     name = ""
     if version < 5:
         name = "unknown return code"
         if reason_code < len(CONNECT_RETURN_CODES):
             name = CONNECT_RETURN_CODES[reason_code].removeprefix("Connection Refused, ")
-    return Refused("the server refused the connection", reason_code, reason_string, name)
+    return ConnectRefused("the server refused the connection", reason_code, reason_string, name)
 
 
 def packet_name(packet_type: int) -> str:

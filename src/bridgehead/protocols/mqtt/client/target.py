@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from pathlib import Path
 from typing import Final
@@ -121,7 +123,9 @@ def words(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return str(error.reason).replace("_", " ").lower() if error.reason else "not readable as PEM"
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        # asyncio's own text repeats the address; a failed look-up has a number that is no errno.
+        system = error.errno is not None and not isinstance(error, socket.gaierror)
+        return os.strerror(error.errno) if system and error.errno else error.strerror or str(error)
     return str(error)
 
 

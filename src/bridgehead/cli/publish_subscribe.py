@@ -1,0 +1,190 @@
+"""`bridgehead pub` and `bridgehead sub`: publish and subscribe at any MQTT server."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from bridgehead.cli.client_options import (
+    Authority,
+    BundleFolder,
+    Certificate,
+    ClientId,
+    Key,
+    PasswordFile,
+    Url,
+    User,
+    Version,
+    check_qos,
+    check_version,
+    identity,
+    usage,
+)
+from bridgehead.cli.client_session import check_names, finished, message_properties, pairs, session_packet
+from bridgehead.cli.publishing import Sending, one_message, publish_all
+from bridgehead.cli.subscribing import Receiving, subscribe_all
+from bridgehead.core.errors import Refusal
+from bridgehead.core.topic import check_topic_filter
+from bridgehead.protocols.mqtt.codec.packets import SubscriptionRequest
+from bridgehead.protocols.mqtt.codec.properties import Properties
+
+MESSAGE: Final = "Message"
+SESSION: Final = "Session"
+LARGEST_INTERVAL: Final = 0xFFFFFFFF
+
+Qos = Annotated[int, typer.Option("--qos", "-q", metavar="0|1|2", help="Quality of service.")]
+KeepAlive = Annotated[
+    int,
+    typer.Option(
+        "--keep-alive", "-k", metavar="SECONDS", min=0, max=65_535, help="0 for none.", rich_help_panel=SESSION
+    ),
+]
+SessionExpiry = Annotated[
+    int | None,
+    typer.Option(
+        "--session-expiry",
+        metavar="SECONDS",
+        min=0,
+        max=LARGEST_INTERVAL,
+        help="Keep the session so long after the end, and resume it; MQTT 3 keeps it without limit.",
+        rich_help_panel=SESSION,
+    ),
+]
+UserProperties = Annotated[
+    list[str] | None,
+    typer.Option("--property", "--user-property", metavar="NAME=VALUE", help="User Property; may be given again."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("pub")(publish)
+    app.command("sub")(subscribe)
+
+
+def publish(
+    url: Url,
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Topic Name.", show_default=False)],
+    message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="The message itself.")] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", metavar="FILE|-", help="A file as one message.")] = None,
+    lines: Annotated[bool, typer.Option("--stdin", help="Each line of standard input is a message.")] = False,
+    qos: Qos = 0,
+    retain: Annotated[bool, typer.Option("--retain", "-r", help="The server keeps it for later subscribers.")] = False,
+    user: User = None,
+    password_file: PasswordFile = None,
+    cert: Certificate = None,
+    key: Key = None,
+    ca: Authority = None,
+    bundle: BundleFolder = None,
+    client_id: ClientId = None,
+    mqtt_version: Version = 5,
+    expiry: Annotated[
+        int | None,
+        typer.Option(
+            "--expiry",
+            metavar="SECONDS",
+            min=0,
+            max=LARGEST_INTERVAL,
+            help="Not delivered later.",
+            rich_help_panel=MESSAGE,
+        ),
+    ] = None,
+    content_type: Annotated[
+        str | None, typer.Option("--content-type", metavar="TYPE", help="Such as a MIME type.", rich_help_panel=MESSAGE)
+    ] = None,
+    utf8: Annotated[
+        bool, typer.Option("--utf8", help="Say that the payload is UTF-8 text.", rich_help_panel=MESSAGE)
+    ] = False,
+    response_topic: Annotated[
+        str | None, typer.Option("--response-topic", metavar="TOPIC", help="Where to answer.", rich_help_panel=MESSAGE)
+    ] = None,
+    correlation_data: Annotated[
+        str | None,
+        typer.Option("--correlation-data", metavar="TEXT", help="What the answer repeats.", rich_help_panel=MESSAGE),
+    ] = None,
+    user_property: UserProperties = None,
+    session_expiry: SessionExpiry = None,
+    keep_alive: KeepAlive = 60,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For the connection, and for the last answers."),
+    ] = 10.0,
+) -> int:
+    """Publish one message, or a message per line of standard input.
+
+    Exit code 0: done, and acknowledged where --qos asks for it; 1: refused or failed; 2: wrong options.
+    """
+    if [message is not None, file is not None, lines].count(True) != 1:
+        raise usage("give the message in one way: -m TEXT, -f FILE or --stdin")
+    check_qos(qos)
+    properties = message_properties(expiry, content_type, utf8, response_topic, correlation_data, user_property)
+    check_version(mqtt_version, {"a message property": bool(properties.present())})
+    check_names(topic, response_topic)
+    who = identity(url, user, password_file, cert, key, ca, bundle)
+    connect = session_packet(who, client_id, mqtt_version, keep_alive, session_expiry)
+    sending = Sending(topic, qos, retain, properties)
+    source = None if lines else one_message(message, file)
+    return finished(publish_all(who, connect, sending, source, timeout), who, mqtt_version)
+
+
+def subscribe(
+    url: Url,
+    topic_filters: Annotated[list[str], typer.Argument(metavar="FILTER...", help="Topic Filters.", show_default=False)],
+    qos: Qos = 0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the topic before the payload.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object per message.")] = False,
+    count: Annotated[
+        int | None, typer.Option("--count", "-C", metavar="N", min=1, help="End after so many messages.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", "-W", metavar="SECONDS", min=0.1, help="End after so long.")
+    ] = None,
+    user: User = None,
+    password_file: PasswordFile = None,
+    cert: Certificate = None,
+    key: Key = None,
+    ca: Authority = None,
+    bundle: BundleFolder = None,
+    client_id: ClientId = None,
+    mqtt_version: Version = 5,
+    no_local: Annotated[bool, typer.Option("--no-local", help="Not what this client itself publishes.")] = False,
+    retain_as_published: Annotated[
+        bool, typer.Option("--retain-as-published", help="Keep the RETAIN flag as the publisher set it.")
+    ] = False,
+    retain_handling: Annotated[
+        int,
+        typer.Option(
+            "--retain-handling",
+            metavar="0|1|2",
+            min=0,
+            max=2,
+            help="Retained messages: 0 at subscribing, 1 only for a new subscription, 2 never.",
+        ),
+    ] = 0,
+    user_property: UserProperties = None,
+    session_expiry: SessionExpiry = None,
+    keep_alive: KeepAlive = 60,
+) -> int:
+    """Subscribe and print what arrives, until Ctrl-C, --count or --timeout.
+
+    Exit code 0: ended as asked; 1: refused, failed, or --timeout came before --count; 2: wrong options.
+    """
+    check_qos(qos)
+    options = {"--no-local": no_local, "--retain-as-published": retain_as_published}
+    options |= {"--retain-handling": bool(retain_handling), "--property": bool(user_property)}
+    check_version(mqtt_version, options)
+    try:
+        for topic_filter in topic_filters:
+            check_topic_filter(topic_filter)
+    except Refusal as refusal:
+        raise usage(refusal.because) from None
+
+    requests = [
+        SubscriptionRequest(topic_filter, qos, no_local, retain_as_published, retain_handling)
+        for topic_filter in topic_filters
+    ]
+    properties = Properties(user_properties=pairs(user_property))
+    who = identity(url, user, password_file, cert, key, ca, bundle)
+    connect = session_packet(who, client_id, mqtt_version, keep_alive, session_expiry)
+    receiving = Receiving(requests, properties, verbose, json_lines, count, timeout)
+    return finished(subscribe_all(who, connect, receiving), who, mqtt_version, interrupted=0)
