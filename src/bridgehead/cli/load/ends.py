@@ -21,7 +21,7 @@ from bridgehead.cli.load.frames import (
     run_of,
 )
 from bridgehead.cli.load.histogram import Histogram
-from bridgehead.cli.load.links import Link, LinkLost
+from bridgehead.cli.load.links import Dismissed, Link, LinkLost
 from bridgehead.protocols.mqtt.codec.reason_codes import reason_name
 
 ACK_SECOND = bytes((ACK_REMAINING,))
@@ -47,7 +47,7 @@ class End:
             return
         if kind == DISCONNECT_TYPE:
             code = octets[at + header] if length > header else 0
-            raise LinkLost(
+            raise Dismissed(
                 f"the server disconnected {self.link.name}: {reason_name(code, DISCONNECT_TYPE)} (0x{code:02X})"
             )
         raise LinkLost(f"the server sent {self.link.name} a packet of type {kind}, which has no place here")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bridgehead.cli.load.ends import End, Publisher, Subscriber
 from bridgehead.cli.load.frames import FrameRing
 from bridgehead.cli.load.histogram import Histogram
+from bridgehead.cli.load.links import Dismissed, LinkLost
 from bridgehead.cli.load.opening import OpeningFailed, farewell, open_links, subscribe
 from bridgehead.cli.load.plan import PAIRS, Access, Plan
 from bridgehead.cli.load.processes import cpu_seconds
@@ -74,8 +75,11 @@ class Engine:
         """Leave in order: DISCONNECT, then close."""
         goodbye = farewell(self.access)
         for end in self.ends.values():
-            if not end.link.pending:
-                end.link.send(goodbye)
+            try:
+                if not end.link.blocked():
+                    end.link.send(goodbye)
+            except LinkLost:
+                pass  # it is being closed, whoever was first
             end.link.close()
         self.epoll.close()
 
@@ -269,6 +273,17 @@ class Engine:
         sent, received, acknowledged = self.counts()
         return received >= sent * self.plan.receivers and (self.plan.qos == 0 or acknowledged >= sent)
 
+    def last_words(self) -> Dismissed | None:
+        """After a lost link: the DISCONNECT that says why, if one was sent and can still be read."""
+        for fd in self.ends:
+            try:
+                self.serve(fd, select.EPOLLIN)
+            except Dismissed as error:
+                return error
+            except LinkLost:
+                continue
+        return None
+
     def tell(self, phase: str, fraction: float, rate: float) -> None:
         if self.progress is not None:
             self.progress(phase, min(fraction, 1.0), rate)
@@ -286,6 +301,10 @@ def run(access: Access, plan: Plan, progress: Progress | None = None) -> Result:
     try:
         engine.open()
         return engine.run()
+    except Dismissed:
+        raise
+    except LinkLost as error:
+        raise engine.last_words() or error from None
     finally:
         engine.close()
 

@@ -13,6 +13,10 @@ class LinkLost(Exception):
     """The connection ended although the run did not. The text says whose it was."""
 
 
+class Dismissed(LinkLost):
+    """The server said DISCONNECT, and why."""
+
+
 class Link:
     """A connected socket. `name` is the Client Identifier."""
 

@@ -9,6 +9,7 @@ import base64
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 
 from bridgehead.cli.load.links import Link, LinkLost, TlsLink
@@ -134,8 +135,15 @@ def raw_socket(target: Target, timeout: float) -> socket.socket:
     if target.unix:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(timeout)
-        sock.connect(target.path)
-        return sock
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                sock.connect(target.path)
+                return sock
+            except BlockingIOError:  # unlike TCP's, a full backlog of a Unix socket does not wait
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
     sock = socket.create_connection((target.host, target.port), timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock

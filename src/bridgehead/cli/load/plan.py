@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 from bridgehead.cli.load.frames import SMALLEST_PAYLOAD
 from bridgehead.protocols.mqtt.client.target import Target
@@ -113,25 +112,3 @@ class Plan:
             return f"{self.topic}/#"
         stem = f"{self.topic}/{0 if self.layout == ALL else subscriber:05d}"
         return stem if self.topics == 1 else f"{stem}/+"
-
-
-class Secret:
-    """A password read from a file, never printed."""
-
-    def __init__(self, octets: bytes) -> None:
-        self.octets = octets
-
-    def __repr__(self) -> str:
-        return "Secret(<hidden>)"
-
-
-def read_password(path: str, standard_input: bytes | None = None) -> bytes:
-    """The first line of the file `path`; `-` takes it from `standard_input`. Raises PlanError."""
-    if path == "-":
-        octets = standard_input or b""
-    else:
-        try:
-            octets = Path(path).read_bytes()
-        except OSError as error:
-            raise PlanError(f"--password-file {path} cannot be read: {error.strerror}") from error
-    return octets.split(b"\n", 1)[0].removesuffix(b"\r")

@@ -76,6 +76,10 @@ class Result:
         """The part of one core that the generator used."""
         return self.generator_cpu / self.seconds
 
+    @property
+    def generator_was_the_limit(self) -> bool:
+        return self.generator_share > BUSY
+
     def percentiles(self) -> dict[str, float | None]:
         """Latencies in microseconds, by name."""
         return {f"p{percent:g}": self.latency.percentile(percent) for percent in PERCENTILES}
@@ -106,5 +110,5 @@ class Result:
             "server_cpu_seconds": None if self.server_cpu is None else round(self.server_cpu, 3),
             "messages_per_server_cpu_second": None if self.per_cpu_second is None else round(self.per_cpu_second, 1),
             "generator_cpu_seconds": round(self.generator_cpu, 3),
-            "generator_was_the_limit": self.generator_share > BUSY,
+            "generator_was_the_limit": self.generator_was_the_limit,
         }
