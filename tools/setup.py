@@ -64,8 +64,8 @@ def missing_packages(group: str) -> list[str]:
     return missing
 
 
-def administrator() -> list[str]:
-    """The words before a command that needs the administrator; SetupError when there is no way."""
+def administrator() -> list[str] | None:
+    """The words before a command that needs the administrator; None when there is no way without a password."""
     if os.geteuid() == 0:
         return []
     if (
@@ -73,7 +73,7 @@ def administrator() -> list[str]:
         and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
     ):
         return ["sudo", "-n"]
-    raise SetupError("")
+    return None
 
 
 def install_packages(packages: list[str]) -> None:
@@ -81,15 +81,17 @@ def install_packages(packages: list[str]) -> None:
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if shutil.which("apt-get") is None:
         raise SetupError(f"this is no Debian: install what its packages {' '.join(packages)} bring, and run make again")
-    try:
-        before = administrator()
-    except SetupError:
-        remedy = f"sudo {shlex.join(command)}"
-        raise SetupError(f"Debian packages are missing. Run this and then make again:\n\n    {remedy}\n") from None
+    show = ["apt-cache", "show", "--no-all-versions", *packages]
+    known = subprocess.run(show, capture_output=True, check=False).returncode == 0
+    before = administrator()
+    if before is None:
+        update = "" if known else "sudo apt-get update && "
+        raise SetupError(
+            f"Debian packages are missing. Run this and then make again:\n\n    {update}sudo {shlex.join(command)}\n"
+        )
     say(f"Debian packages are missing: {' '.join(packages)}")
     served = serving("mosquitto")
-    known = subprocess.run(["apt-cache", "show", "--no-all-versions", *packages], capture_output=True, check=False)
-    if known.returncode != 0:
+    if not known:
         run([*before, "apt-get", "update"])
     # RUNLEVEL=1 keeps invoke-rc.d from starting a daemon on machines without systemd.
     install = [*before, "env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive", *command]
@@ -138,23 +140,30 @@ def put_stamp(name: str, value: str) -> None:
     (STAMPS / name).write_text(value)
 
 
-def set_up_packages(group: str) -> None:
-    if missing := missing_packages(group):
-        install_packages(missing)
-        if still := missing_packages(group):
-            raise SetupError(f"apt installed {' '.join(still)}, but {sys.executable} doesn't find what it brings")
+def set_up_packages(groups: list[str]) -> None:
+    """All that the groups need of Debian, at once: whoever has to ask an administrator asks him one time."""
+    wanted = [package for group in groups for package in missing_packages(group)]
+    if not wanted:
+        return
+    install_packages(wanted)
+    if still := [package for group in groups for package in missing_packages(group)]:
+        raise SetupError(f"apt installed {' '.join(still)}, but {sys.executable} doesn't find what it brings")
+
+
+def venv_works() -> bool:
+    python = VENV / "bin" / "python"
+    trial = [str(python), "-c", "import pip"]
+    return python.exists() and subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
 
 def set_up_venv() -> None:
     """.venv with everything of constraints.txt, each file checked against its hash, and this project, editable."""
     python = VENV / "bin" / "python"
-    trial = [str(python), "-c", "import pip"]
-    works = python.exists() and subprocess.run(trial, capture_output=True, check=False).returncode == 0
+    works = venv_works()
     wanted = fingerprint(ROOT / "constraints.txt", ROOT / "pyproject.toml", sys.version)
     if works and stamped("venv", wanted):
         return
     if not works:
-        set_up_packages("venv")
         run([sys.executable, "-m", "venv", "--clear", str(VENV)])
     quiet = ["--disable-pip-version-check", "--no-input", "--quiet"]
     pip = [str(python), "-m", "pip", "install", *quiet]
@@ -165,7 +174,6 @@ def set_up_venv() -> None:
 
 def set_up_peers() -> None:
     """The independent programs that the tests talk to: Mosquitto from Debian, MQTT.js from npm."""
-    set_up_packages("peers")
     wanted = fingerprint(PEERS / "package.json", PEERS / "package-lock.json")
     if stamped("peers", wanted) and (PEERS / "node_modules").is_dir():
         return
@@ -175,7 +183,7 @@ def set_up_peers() -> None:
     put_stamp("peers", wanted)
 
 
-GROUPS = {"venv": set_up_venv, "compile": lambda: set_up_packages("compile"), "peers": set_up_peers}
+GROUPS = {"venv": set_up_venv, "compile": lambda: None, "peers": set_up_peers}
 
 
 def main(arguments: list[str]) -> int:
@@ -187,6 +195,7 @@ def main(arguments: list[str]) -> int:
         print(f"usage: {sys.argv[0]} {'|'.join(GROUPS)}...", file=sys.stderr)
         return 2
     try:
+        set_up_packages([name for name in arguments if name != "venv" or not venv_works()])
         for name in arguments:
             GROUPS[name]()
     except SetupError as error:
