@@ -10,6 +10,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
 
+import hypothesis
 import pytest
 
 COMPILED: Final = "compiled"
@@ -34,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
             f"BRIDGEHEAD_FLAVOUR={asked}, but {WITNESS} is {running_flavour()}: "
             "run `python tools/compile.py` and put build/compiled first on PYTHONPATH, or unset both"
         )
+    # No deadlines: a test's verdict must not hang on how busy the machine is. The fast suite tries the same examples each
+    # time; with --slow they are new ones, and more.
+    slow = bool(config.getoption("--slow"))
+    hypothesis.settings.register_profile("fast", deadline=None, derandomize=True)
+    hypothesis.settings.register_profile("slow", deadline=None, max_examples=1000, print_blob=True)
+    hypothesis.settings.load_profile("slow" if slow else "fast")
     # Debian keeps daemons such as mosquitto outside an ordinary user's PATH.
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin"
 
