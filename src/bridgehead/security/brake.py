@@ -1,0 +1,91 @@
+"""The brake on guessing: after some failures the next try is looked at only after a delay that doubles each time.
+
+Pure: time is an argument, in seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from typing import Final
+
+
+class BrakeLimits:
+    """`free` failures cost nothing; then `first` seconds, doubling up to `longest`. `forget` seconds without a
+    failure make all good again. At most `entries` are remembered, those with the latest failures."""
+
+    def __init__(
+        self, free: int, first: float = 1.0, longest: float = 60.0, forget: float = 900.0, entries: int = 10_000
+    ) -> None:
+        self.free: Final = free
+        self.first: Final = first
+        self.longest: Final = longest
+        self.forget: Final = forget
+        self.entries: Final = entries
+
+
+class _Failures:
+    def __init__(self) -> None:
+        self.count = 0
+        self.last = 0.0
+        self.until = 0.0
+
+
+class Brake:
+    """Counts failures per key."""
+
+    def __init__(self, limits: BrakeLimits) -> None:
+        self._limits: Final = limits
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._failures)
+
+    def wait(self, key: str, now: float) -> float:
+        """Seconds until the next try of `key` is looked at; 0.0: now."""
+        known = self._failures.get(key)
+        if known is None:
+            return 0.0
+        if now - known.last > self._limits.forget:
+            del self._failures[key]
+            return 0.0
+        return max(0.0, known.until - now)
+
+    def failed(self, key: str, now: float) -> None:
+        limits = self._limits
+        known = self._failures.get(key)
+        if known is None or now - known.last > limits.forget:
+            known = _Failures()
+            self._failures[key] = known
+        self._failures.move_to_end(key)
+        known.count += 1
+        known.last = now
+        beyond = known.count - limits.free
+        if beyond > 0:
+            # The exponent is bounded: 2.0 ** 1024 would overflow.
+            known.until = now + min(limits.longest, limits.first * 2.0 ** min(beyond - 1, 60))
+        if len(self._failures) > limits.entries:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, key: str) -> None:
+        self._failures.pop(key, None)
+
+
+def address_key(address: str) -> str:
+    """What counts as one address: an IPv4 address, an IPv6 /64 (one site has at least that), or "unix".
+
+    `address` may have a port behind it: "192.0.2.1:50000", "[2001:db8::1]:50000", "2001:db8::1", "unix:/path".
+    """
+    if address.startswith("unix:"):
+        return "unix"
+    for text in (address, address.rpartition(":")[0]):
+        try:
+            found = ipaddress.ip_address(text.removeprefix("[").removesuffix("]").partition("%")[0])
+        except ValueError:
+            continue
+        if isinstance(found, ipaddress.IPv6Address):
+            if found.ipv4_mapped is not None:
+                return str(found.ipv4_mapped)
+            return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+        return str(found)
+    return address
