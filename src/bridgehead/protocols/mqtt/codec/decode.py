@@ -263,7 +263,7 @@ class Decoder:
         if qos:
             offset += 2
             if offset > size:
-                raise Malformed("Packet Identifier runs past the end", MALFORMED_PACKET, topic_end, "MQTT-2.2.1-2")
+                raise Malformed("Packet Identifier runs past the end", MALFORMED_PACKET, topic_end, "MQTT-2.2.1-3")
             high = frame[topic_end]
             low = frame[topic_end + 1]
             packet_id = high << 8 | low

@@ -103,7 +103,7 @@ def _client_identifier(reader: FieldReader, version: int, clean_start: bool) -> 
             "a Client Identifier of zero length needs Clean Session",
             CLIENT_IDENTIFIER_NOT_VALID,
             at,
-            "MQTT3-3.1.3-7",
+            "MQTT3-3.1.3-8",
         )
     return client_id
 
@@ -115,5 +115,5 @@ def _will(reader: FieldReader, version: int, qos: i64, retain: bool) -> Will:
     if not topic:
         raise Violation("the Will Topic is empty", TOPIC_NAME_INVALID, at, "MQTT-4.7.3-1")
     if "+" in topic or "#" in topic:
-        raise Violation("the Will Topic contains a wildcard", TOPIC_NAME_INVALID, at, "MQTT-3.3.2-2")
+        raise Violation("the Will Topic contains a wildcard", TOPIC_NAME_INVALID, at, "MQTT-4.7.0-1")
     return Will(topic, reader.binary_data("Will Payload"), qos, retain, properties)

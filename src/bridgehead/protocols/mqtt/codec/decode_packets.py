@@ -139,7 +139,10 @@ def _subscribe(reader: FieldReader, version: i64) -> Subscribe:
             raise Malformed("reserved bits of the Subscription Options are set", MALFORMED_PACKET, at, "MQTT-3.8.3-5")
         qos = options & 3
         if qos == 3:
-            raise Violation("the Maximum QoS of a subscription is 3", PROTOCOL_ERROR, at, "MQTT 5.0 3.8.3.1")
+            text = "the Maximum QoS of a subscription is 3"
+            if version < 5:
+                raise Malformed(text, MALFORMED_PACKET, at, "MQTT3-3.8.3-4")
+            raise Violation(text, PROTOCOL_ERROR, at, "MQTT 5.0 3.8.3.1")
         retain_handling = options >> 4
         if retain_handling == 3:
             raise Violation("Retain Handling is 3", PROTOCOL_ERROR, at, "MQTT 5.0 3.8.3.1")
@@ -244,7 +247,12 @@ def _unsuback(reader: FieldReader, version: i64) -> Unsuback:
 def _reason_codes(reader: FieldReader, packet_type: i64, clause: str) -> list[int]:
     """The payload of SUBACK and UNSUBACK: one Reason Code per Topic Filter."""
     if not reader.remaining:
-        raise Malformed(f"{PACKET_NAMES[packet_type]} without a Reason Code", MALFORMED_PACKET, reader.at, clause)
+        raise Malformed(
+            f"{PACKET_NAMES[packet_type]} without a Reason Code",
+            MALFORMED_PACKET,
+            reader.at,
+            f"MQTT 5.0 3.{packet_type}.3",
+        )
     maximum = reader.limits.topic_filters
     if reader.remaining > maximum:
         raise Violation(f"more than {maximum} Reason Codes in one packet", QUOTA_EXCEEDED, reader.at)
