@@ -41,18 +41,26 @@ class Authority:
             .not_valid_after(now + 2 * DAY)
         )
 
-    def issue(self, name: str, server: bool = False) -> tuple[Path, Path]:
-        """NAME.pem and NAME.key; a server's is valid for localhost and 127.0.0.1."""
+    def issue(self, name: str, hosts: tuple[str, ...] = ()) -> tuple[Path, Path]:
+        """NAME.pem and NAME.key: a server's for `hosts` (names and addresses), or a client's without any."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self.builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        if server:
-            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        if hosts:
+            names = [general_name(host) for host in hosts]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate, private = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         certificate.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(PEM))
         with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
         return certificate, private
+
+
+def general_name(host: str) -> x509.GeneralName:
+    """A Subject Alternative Name for a host name or an address."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

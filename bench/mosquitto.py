@@ -56,7 +56,7 @@ class Mosquitto:
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(folder)
-        self.server_files = self.authority.issue("server", server=True)
+        self.server_files = self.authority.issue("server", ("localhost", "127.0.0.1"))
 
     @property
     def pid(self) -> int:

@@ -17,6 +17,7 @@ from bridgehead.cli.load.processes import cpu_seconds
 from bridgehead.cli.load.result import Result
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connack, Pingreq
+from bridgehead.protocols.mqtt.codec.reason_codes import reason_name
 
 BUFFER = 524_288
 PING_EVERY = 20.0  # seconds; a third of the keep alive
@@ -273,16 +274,17 @@ class Engine:
         sent, received, acknowledged = self.counts()
         return received >= sent * self.plan.receivers and (self.plan.qos == 0 or acknowledged >= sent)
 
-    def last_words(self) -> Dismissed | None:
-        """After a lost link: the DISCONNECT that says why, if one was sent and can still be read."""
+    def last_words(self, error: LinkLost) -> LinkLost:
+        """After a lost link: why, if the server said it in a DISCONNECT or by refusing messages."""
         for fd in self.ends:
             try:
                 self.serve(fd, select.EPOLLIN)
-            except Dismissed as error:
-                return error
+            except Dismissed as said:
+                return said
             except LinkLost:
                 continue
-        return None
+        codes = {reason_name(code) for publisher in self.publishers for code in publisher.refused}
+        return LinkLost(f"{error}; it had refused messages: {', '.join(sorted(codes))}") if codes else error
 
     def tell(self, phase: str, fraction: float, rate: float) -> None:
         if self.progress is not None:
@@ -304,7 +306,7 @@ def run(access: Access, plan: Plan, progress: Progress | None = None) -> Result:
     except Dismissed:
         raise
     except LinkLost as error:
-        raise engine.last_words() or error from None
+        raise engine.last_words(error) from None
     finally:
         engine.close()
 
