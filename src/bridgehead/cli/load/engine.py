@@ -20,6 +20,8 @@ from bridgehead.protocols.mqtt.codec.packets import Connack, Pingreq
 from bridgehead.protocols.mqtt.codec.reason_codes import reason_name
 
 BUFFER = 524_288
+RING = 67_108_864  # octets of prepared frames per publisher at most
+FRAME_OVERHEAD = 10  # fixed header, topic length, Packet Identifier, Property Length
 PING_EVERY = 20.0  # seconds; a third of the keep alive
 STALL = 1.0  # seconds without any progress after which what is missing counts as lost
 DRAIN = 3.0  # seconds that messages on their way may take at the end
@@ -60,16 +62,23 @@ class Engine:
             self.epoll.register(end_link.fd, select.EPOLLIN)
         receiving, sending = links[: plan.subscribers], links[plan.subscribers :]
         subscribe(access, receiving, [[plan.filter_of(number)] for number in range(plan.subscribers)], plan.qos)
+        frame = plan.size + len(plan.topics_of(0)[0]) + FRAME_OVERHEAD
+        capacity = max(1, min(max(4 * plan.window, plan.topics), RING // frame))
         if plan.qos:
-            self.window = min(plan.window, *(receive_maximum(each.connack) for each in opened[plan.subscribers :]))
+            # A Packet Identifier may come again only after its flow is over.
+            self.window = min(
+                plan.window, capacity, *(receive_maximum(each.connack) for each in opened[plan.subscribers :])
+            )
         for number, link in enumerate(sending):
-            capacity = max(4 * self.window, plan.topics)
             topics = plan.topics_of(number)
             ring = FrameRing(access.version, topics, plan.size, plan.qos, plan.retain, capacity, number)
             self.publishers.append(Publisher(link, ring, plan.qos, self.window, plan.receivers))
         for number, link in enumerate(receiving):
             sources = [self.publishers[number]] if plan.layout == PAIRS else self.publishers
             self.subscribers.append(Subscriber(link, sources, self.ready, plan.size))
+        if 2 * frame > BUFFER:
+            self.buffer = bytearray(2 * frame + BUFFER)
+            self.view = memoryview(self.buffer)
         self.ends = {end.link.fd: end for end in (*self.publishers, *self.subscribers)}
 
     def close(self) -> None:
@@ -199,6 +208,8 @@ class Engine:
                 offset = len(rest)
                 if offset:
                     self.buffer[:offset] = rest
+                    if offset == len(self.buffer):
+                        raise LinkLost(f"the server sent {link.name} a packet larger than {offset} octets")
                 count = link.read(self.view[offset:])
                 if count == 0:
                     return

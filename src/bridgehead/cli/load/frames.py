@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from itertools import compress
 
+from bridgehead.cli.load.links import LinkLost
 from bridgehead.protocols.mqtt.codec.encode import publish_form
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
 
@@ -128,7 +129,7 @@ class Shape:
 def fixed_header(octets: bytearray, start: int, end: int) -> tuple[int, int] | None:
     """(octets of fixed header, octets of the whole packet) of the packet at `start`; None when more must be read.
 
-    Raises ValueError for a Remaining Length of more than four octets [MQTT-1.5.5-1].
+    Raises LinkLost for a Remaining Length of more than four octets [MQTT-1.5.5-1].
     """
     remaining = 0
     for index in range(4):
@@ -138,4 +139,4 @@ def fixed_header(octets: bytearray, start: int, end: int) -> tuple[int, int] | N
         remaining |= (octets[at] & 0x7F) << 7 * index
         if octets[at] < 0x80:
             return 2 + index, 2 + index + remaining
-    raise ValueError("the server sent a Remaining Length of more than four octets")
+    raise LinkLost("the server sent a Remaining Length of more than four octets")

@@ -11,6 +11,7 @@ PAIRS = "pairs"
 ALL = "all"
 LAYOUTS = (PAIRS, ALL)
 LARGEST_WINDOW = 16_000  # Packet Identifiers end at 65,535 and the ring holds up to four windows
+LARGEST_PAYLOAD = 100_000_000
 
 
 class PlanError(ValueError):
@@ -85,6 +86,8 @@ class Plan:
             raise PlanError("pairs need as many --subscribers as --publishers; give the same number or --layout all")
         if self.size < SMALLEST_PAYLOAD:
             raise PlanError(f"--size is at least {SMALLEST_PAYLOAD}: the payload carries time and publisher")
+        if self.size > LARGEST_PAYLOAD:
+            raise PlanError(f"--size is at most {LARGEST_PAYLOAD} octets")
         if self.qos not in (0, 1, 2):
             raise PlanError("--qos is 0, 1 or 2")
         if not 1 <= self.window <= LARGEST_WINDOW:
