@@ -70,7 +70,8 @@ def with_dup(packet: bytes) -> bytes:
 def publish_form(
     version: i64, topic: str, payload: bytes, qos: i64, retain: bool, properties: Properties
 ) -> PublishForm:
-    """The form with DUP 0. `properties` are left out for MQTT 3.
+    """The form with DUP 0. `topic` is a valid Topic Name (or "" with a Topic Alias); `properties` are left out for
+    MQTT 3.
 
     Raises LocalMisuse when the message cannot be expressed, as when it is longer than 268,435,455 octets.
     """
@@ -137,6 +138,8 @@ def encode(packet: Packet, version: i64) -> bytes:
             raise LocalMisuse(f"a CONNECT of version {packet.protocol_version} encoded as version {version}")
         return _connect(packet)
     if isinstance(packet, Connack):
+        if packet.session_present and packet.reason_code:
+            raise LocalMisuse("a CONNACK that refuses has no Session Present")  # [MQTT-3.2.2-6]
         present = b"\x01" if packet.session_present and version > 3 else b"\x00"
         if version < 5:
             return _packet(CONNACK << 4, present + _octet(connect_return_code(packet.reason_code)))
@@ -146,7 +149,7 @@ def encode(packet: Packet, version: i64) -> bytes:
         return _subscribe(packet, version)
     if isinstance(packet, Suback):
         if version < 5:
-            codes = bytes([code if code <= 2 else 0x80 for code in packet.reason_codes])
+            codes = _octets([code if code <= 2 else 0x80 for code in packet.reason_codes])
             return _packet(SUBACK << 4, _packet_identifier(packet.packet_id) + codes)
         return _packet(SUBACK << 4, _codes(packet.packet_id, packet.properties, SUBACK, packet.reason_codes))
     if isinstance(packet, Unsubscribe):
@@ -189,6 +192,13 @@ def _octet(value: i64) -> bytes:
     return u8(value)
 
 
+def _octets(values: list[int]) -> bytes:
+    """The payload of SUBACK and UNSUBACK."""
+    if not values or min(values) < 0 or max(values) > 255:
+        raise LocalMisuse(f"{values} cannot be Reason Codes")
+    return bytes(values)
+
+
 def _packet_identifier(packet_id: i64) -> bytes:
     # [MQTT-2.2.1-3]
     if not 1 <= packet_id <= 65_535:
@@ -207,17 +217,24 @@ def _reason(reason_code: i64, properties: Properties, packet_type: i64) -> bytes
 
 
 def _codes(packet_id: i64, properties: Properties, packet_type: i64, reason_codes: list[int]) -> bytes:
-    return b"%b%b%b" % (_packet_identifier(packet_id), encode_properties(properties, packet_type), bytes(reason_codes))
+    return b"%b%b%b" % (
+        _packet_identifier(packet_id),
+        encode_properties(properties, packet_type),
+        _octets(reason_codes),
+    )
 
 
 def _publish(packet: Publish, version: i64) -> bytes:
     topic = packet.topic
     if not topic and (version < 5 or packet.properties.topic_alias is None):
         raise LocalMisuse("a PUBLISH needs a Topic Name")
-    if "\x00" in topic or "+" in topic or "#" in topic:
+    if "+" in topic or "#" in topic:
         raise LocalMisuse(f"{topic!r} cannot be a Topic Name")
-    if packet.qos and not 1 <= packet.packet_id <= 65_535:
-        raise LocalMisuse(f"a Packet Identifier cannot be {packet.packet_id}")
+    put_utf8_string(topic)
+    if not 0 <= packet.qos <= 2 or (packet.dup and packet.qos == 0):
+        raise LocalMisuse(f"a PUBLISH cannot have QoS {packet.qos}{' and DUP' if packet.dup else ''}")
+    if packet.qos:
+        _packet_identifier(packet.packet_id)
     form = publish_form(version, topic, packet.payload, packet.qos, packet.retain, packet.properties)
     if packet.qos == 0:
         return form.head
@@ -247,7 +264,11 @@ def _connect(packet: Connect) -> bytes:
     version = packet.protocol_version
     will = packet.will
     flags: i64 = 2 if packet.clean_start else 0
+    if not 0 <= packet.keep_alive <= 65_535:
+        raise LocalMisuse(f"Keep Alive cannot be {packet.keep_alive} s")
     if will is not None:
+        if not 0 <= will.qos <= 2:
+            raise LocalMisuse(f"Will QoS cannot be {will.qos}")
         flags |= 4 | will.qos << 3
         if will.retain:
             flags |= 0x20

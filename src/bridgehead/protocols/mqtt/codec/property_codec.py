@@ -87,7 +87,8 @@ def decode_properties(reader: FieldReader, packet_type: int) -> Properties:
         if (info.packets >> packet_type) & 1 == 0:
             where = "the Will Properties" if packet_type == WILL else PACKET_NAMES[packet_type]
             raise Malformed(f"{info.name} may not stand in {where}", MALFORMED_PACKET, at, "MQTT 5.0 2.2.2.2")
-        bit: i64 = 1 << identifier
+        bit: i64 = 1
+        bit <<= identifier  # mypyc makes `1 << identifier` a shift of C's 32-bit int
         if identifier == USER_PROPERTY:
             if len(properties.user_properties) >= maximum:
                 raise Violation(f"more than {maximum} User Properties in one packet", QUOTA_EXCEEDED, at)
