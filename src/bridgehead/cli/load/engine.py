@@ -216,6 +216,10 @@ class Engine:
                 stop = offset + count
                 done = end.take(self.buffer, stop, time.monotonic_ns() // 1000)
                 link.rest = bytes(self.view[done:stop]) if done < stop else b""
+                # The last acknowledgement may come after the last delivery: it opens the window too.
+                if isinstance(end, Publisher) and end.qos and not end.waiting:
+                    end.waiting = True
+                    self.ready.append(end)
                 if link.pending and fd not in self.writing:
                     self.watch(fd)
                 if not link.more:
