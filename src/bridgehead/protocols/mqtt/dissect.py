@@ -110,9 +110,12 @@ def _one(data: bytes, offset: int, version: int, from_server: bool | None) -> Di
     reader = FieldReader(data, offset, offset + 1, len(data))
     try:
         remaining = reader.variable_byte_integer("Remaining Length")
-    except PeerError as error:
+    except PeerError:
         _fixed_header(packet, data[offset], 0, 0)
-        _set_fault(packet, error)
+        packet.fault = "the packet is incomplete: its Remaining Length is cut short"
+        broken = _fault_of(data[offset : offset + 5], packet_type, version or 5, from_server)
+        if broken is not None:
+            _set_fault(packet, broken)
         packet.length = len(data) - offset
         return packet
     body = reader.at
