@@ -25,6 +25,7 @@ from bridgehead.security.records import (
     PermissionRecord,
     Requirement,
     Role,
+    check_client_id,
     check_name,
     check_permissions,
 )
@@ -54,6 +55,15 @@ class Wanted:
 
     def __repr__(self) -> str:
         return f"Wanted({self.name!r})"
+
+    def check(self) -> None:
+        """What can be said without looking at other records. Errors: NotAcceptable."""
+        check_name(self.name, DEVICE)
+        check_permissions(self.permissions)
+        for pattern in self.client_ids:
+            check_client_id(pattern)
+        if self.password is None and not self.certificate:
+            raise NotAcceptable(f"the device {self.name!r} needs a credential: a password, a certificate, or both")
 
 
 class Enrolled:
@@ -101,10 +111,7 @@ class Identity:
 
         So whoever hands over the credentials does it inside, and undoes it when leaving the block raises.
         """
-        check_name(wanted.name, DEVICE)
-        check_permissions(wanted.permissions)
-        if wanted.password is None and not wanted.certificate:
-            raise NotAcceptable(f"the device {wanted.name!r} needs a credential: a password, a certificate, or both")
+        wanted.check()
         now = self._clock()
         # Signing and hashing take a while: other writers need not wait for them.
         issued = self.pki.issue_device(wanted.name, now) if wanted.certificate else None

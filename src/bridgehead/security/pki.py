@@ -123,7 +123,7 @@ class Pki:
     def _renew_server(self, hosts: Sequence[str], names: MachineNames, now: float) -> bool:
         current = self.server_certificate()
         present = [] if current is None else _hosts_of(current)
-        wanted = _wanted_hosts(hosts, names, present)
+        wanted = wanted_hosts(hosts, names, present)
         if current is not None and set(present) == set(wanted) and self._lasts(current, now):
             return False
         _check_validity(self.authority, now, self.authority_file)
@@ -247,8 +247,9 @@ def _hosts_of(certificate: x509.Certificate) -> list[str | Address]:
     return hosts
 
 
-def _wanted_hosts(hosts: Sequence[str], names: MachineNames, present: Sequence[str | Address]) -> list[str | Address]:
-    """Host name first. A domain name that the resolver does not tell just now is kept from before."""
+def wanted_hosts(hosts: Sequence[str], names: MachineNames, present: Sequence[str | Address]) -> list[str | Address]:
+    """For what the hub's certificate stands, the host name first. `present`: for what it stands until now; of these
+    a domain name is kept that the resolver just does not tell."""
     domain_names = [names.domain_name] if names.domain_name is not None else []
     if not domain_names:
         domain_names = [name for name in present if isinstance(name, str) and name.startswith(names.host_name + ".")]
