@@ -35,8 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
             f"BRIDGEHEAD_FLAVOUR={asked}, but {WITNESS} is {running_flavour()}: "
             "run `python tools/compile.py` and put build/compiled first on PYTHONPATH, or unset both"
         )
-    # No deadlines: a verdict must not hang on how busy the machine is. The fast suite tries the same examples each time;
-    # with --slow they are new ones, and more.
+    # No deadlines: a verdict must not hang on how busy the machine is. The fast suite tries the same examples each run;
+    # `--slow` tries new ones, and more.
     slow = bool(config.getoption("--slow"))
     hypothesis.settings.register_profile("fast", deadline=None, derandomize=True)
     hypothesis.settings.register_profile("slow", deadline=None, max_examples=1000, print_blob=True)
