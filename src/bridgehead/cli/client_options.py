@@ -113,11 +113,14 @@ def identity(
     """Check the options and read the files. Raises CommandError with exit code 2."""
     try:
         target = parse_target(url)
-        if bundle is not None:
-            found = Bundle(bundle)
+        found = None if bundle is None else Bundle(bundle)
+        if found is not None:
             ca = ca or found.ca
             if certificate is None:
                 certificate, key = found.certificate, key or found.key
+            if user is None and target.user_name is None and found.password is not None:
+                user = found.user_name
+                password_file = password_file or str(found.password)
         if not target.tls and (certificate or ca or key) and bundle is None:
             raise TargetError(f"--ca, --cert and --key need TLS: use mqtts:// or wss:// instead of {target.scheme}:")
         tls = tls_context(ca, certificate, key) if target.tls else None
@@ -129,7 +132,7 @@ def identity(
     password = None if password_file is None else read_password(password_file)
     if password is not None and not target.tls and not target.unix and target.host not in LOOPBACK:
         warn(f"the password crosses the network in clear text: use {'wss' if target.websocket else 'mqtts'}:// instead")
-    name = user
+    name = user or (found.name if found else None)
     if name is None and tls is not None and certificate is not None:
         name = common_name(certificate)
     return Identity(target, user, password, tls, name)

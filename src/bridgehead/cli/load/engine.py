@@ -83,7 +83,7 @@ class Engine:
 
     def close(self) -> None:
         """Leave in order: DISCONNECT, then close."""
-        goodbye = farewell(self.access)
+        goodbye = farewell(self.access.version)
         for end in self.ends.values():
             try:
                 if not end.link.blocked():

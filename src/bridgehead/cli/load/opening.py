@@ -213,6 +213,6 @@ def refusal(connack: Connack, access: Access, name: str) -> str:
     return f"{access.target} refused {name}: {why}" + (f": {text}" if text else "")
 
 
-def farewell(access: Access) -> bytes:
+def farewell(version: int) -> bytes:
     """A DISCONNECT that ends the session's connection in order."""
-    return encode(Disconnect(0, NO_PROPERTIES), access.version)
+    return encode(Disconnect(0, NO_PROPERTIES), version)

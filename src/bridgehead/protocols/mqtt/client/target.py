@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
@@ -130,20 +131,36 @@ def words(error: Exception) -> str:
 
 
 class Bundle:
-    """The folder that `bridgehead device add --out` wrote: files by the names found in it."""
+    """The folder that `bridgehead device add --out` wrote. Files that are not there are None."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises TargetError when it is no such folder."""
         if not folder.is_dir():
             raise TargetError(f"--bundle {folder} is no folder; give the one that `bridgehead device add --out` wrote")
         self.folder = folder
-        self.ca = self.find("ca.pem", "ca.crt")
-        self.certificate = self.find("certificate.pem", "cert.pem", "client.pem", "client.crt")
-        self.key = self.find("key.pem", "private.pem", "client.key")
-        if self.ca is None and self.certificate is None:
-            raise TargetError(f"--bundle {folder} holds neither ca.pem nor a certificate")
+        self.ca = self.find("ca.pem")
+        self.certificate = self.find("certificate.pem")
+        self.key = self.find("key.pem")
+        self.password = self.find("password")
+        if self.ca is None:
+            raise TargetError(f"--bundle {folder} holds no ca.pem; is it what `bridgehead device add --out` wrote?")
+        self.user_name: str | None = None
+        self.name: str | None = None
+        description = self.find("device.json")
+        if description is not None:
+            self.describe(description)
 
-    def find(self, *names: str) -> Path | None:
-        for name in names:
-            if (self.folder / name).is_file():
-                return self.folder / name
-        return None
+    def find(self, name: str) -> Path | None:
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def describe(self, description: Path) -> None:
+        """Take the identity's name from `device.json`."""
+        try:
+            told = json.loads(description.read_text())
+        except (OSError, ValueError) as error:
+            raise TargetError(f"{description} cannot be read: {error}") from None
+        if isinstance(told, dict):
+            name, user_name = told.get("name"), told.get("user_name")
+            self.name = name if isinstance(name, str) else None
+            self.user_name = user_name if isinstance(user_name, str) else None
