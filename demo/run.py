@@ -1,0 +1,163 @@
+"""The demo: an office, a sensor, a control, and an intruder. `make demo` runs it; DEMO_SECONDS bounds it.
+
+Everything is real: the hub is a process of its own with a data folder that is empty at the start, the clients are
+Eclipse Paho over TLS with certificates that `bridgehead device add` issued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import stage
+from rich.console import Console
+
+HERE = Path(__file__).resolve().parent
+BRIDGEHEAD = [sys.executable, "-m", "bridgehead"]
+# name, program, what `device add` is told
+CAST = [
+    ("sensor", "sensor.py", ["--publish", "Office/Meetingroom/Temperature", "--max-qos", "1"]),
+    (
+        "office-control",
+        "office_control.py",
+        ["--subscribe", "Office/+/Temperature", "--publish", "Office/+/Notice", "--no-retain"],
+    ),
+    ("intruder", "intruder.py", ["--publish", "Lobby/#", "--subscribe", "Lobby/#"]),
+]
+CONFIGURATION = """\
+[[listener]]
+protocol = "mqtt"
+bind = "127.0.0.1:0"
+
+[log]
+level = "info"
+format = "json"
+file = "hub.log"
+"""
+
+
+class Failed(Exception):
+    """A part of the demo did not start; the text says which and what it said."""
+
+
+async def start(*command: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True
+    )
+
+
+async def run(*command: str) -> None:
+    process = await start(*command)
+    _, said = await process.communicate()
+    if process.returncode:
+        raise Failed(f"`{' '.join(command[2:])}` failed: {said.decode().strip()}")
+
+
+async def start_hub(data: Path, configuration: Path) -> tuple[asyncio.subprocess.Process, int]:
+    """The hub and the port on which it speaks MQTT over TLS."""
+    hub = await start(*BRIDGEHEAD, "up", "--data", str(data), "--config", str(configuration))
+    assert hub.stdout is not None
+    while line := (await hub.stdout.readline()).decode():
+        if line.startswith("ready"):
+            address = next(word for word in line.split() if word.startswith("mqtts="))
+            return hub, int(address.rpartition(":")[2])
+    assert hub.stderr is not None
+    raise Failed(f"the hub did not start: {(await hub.stderr.read()).decode().strip()}")
+
+
+async def listen(name: str, process: asyncio.subprocess.Process, show: stage.Stage) -> None:
+    """Bring what one client tells to the stage, until it ends."""
+    assert process.stdout is not None
+    while line := await process.stdout.readline():
+        show.told(name, json.loads(line))
+    assert process.stderr is not None
+    said = (await process.stderr.read()).decode().strip()
+    if said:
+        raise Failed(f"{name} ended: {said.splitlines()[-1]}")
+
+
+async def follow(log: Path, show: stage.Stage) -> None:
+    """Bring what the hub logs to the stage."""
+    while not log.exists():
+        await asyncio.sleep(0.05)
+    with log.open() as file:
+        while True:
+            line = file.readline()
+            if line.endswith("\n"):
+                show.logged(json.loads(line))
+            else:
+                await asyncio.sleep(0.02)
+
+
+async def perform(seconds: float, console: Console) -> None:
+    with tempfile.TemporaryDirectory(prefix="bridgehead-demo-") as folder:
+        place = Path(folder)
+        data = place / "data"
+        configuration = place / "hub.toml"
+        configuration.write_text(CONFIGURATION)
+        running: list[asyncio.subprocess.Process] = []
+        try:
+            console.print(
+                "1. The hub starts in an empty folder: it makes its CA, its certificate, its keys.", soft_wrap=True
+            )
+            hub, port = await start_hub(data, configuration)
+            running.append(hub)
+            console.print(f"   It listens on 127.0.0.1:{port}, MQTT over TLS, and lets nobody in.", soft_wrap=True)
+            console.print("2. Three devices are enrolled, each with a certificate and its permissions:", soft_wrap=True)
+            for name, _, options in CAST:
+                console.print(f"   bridgehead device add {name} --certificate {' '.join(options)}", soft_wrap=True)
+                bundle = str(place / name)
+                where = ("--data", str(data), "--host", "localhost", "--out", bundle)
+                await run(*BRIDGEHEAD, "device", "add", name, "--certificate", *where, *options)
+            show = stage.Stage(console, data, [name for name, _, _ in CAST])
+            console.print("3. They connect.", soft_wrap=True)
+            async with asyncio.timeout(seconds or None), asyncio.TaskGroup() as group:
+                group.create_task(follow(place / "hub.log", show))
+                for name, program, _ in CAST:
+                    client = await start(sys.executable, str(HERE / program), name, str(place / name), str(port))
+                    running.append(client)
+                    group.create_task(listen(name, client, show))
+                group.create_task(show.run())
+        except TimeoutError:
+            if not show.close():
+                raise Failed("no reading arrived, or the intruder was not refused") from None
+        finally:
+            await end(running)
+
+
+async def end(running: list[asyncio.subprocess.Process]) -> None:
+    """The clients first, the hub last, all in order."""
+    for process in reversed(running):
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+    for process in reversed(running):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 5)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def main() -> int:
+    console = Console(highlight=False)
+    seconds = float(os.environ.get("DEMO_SECONDS", "0"))
+    code = 0
+    try:
+        asyncio.run(perform(seconds, console))
+    except* KeyboardInterrupt:
+        console.print("\nThe demo has ended.", soft_wrap=True)
+    except* Failed as failed:
+        for fault in failed.exceptions:
+            console.print(f"[red]{fault}[/red]", soft_wrap=True)
+        code = 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

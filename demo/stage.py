@@ -1,0 +1,117 @@
+"""The live view: readings, who sent them, how they proved it, which permission let them through; and the intruder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import people
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bridgehead.core.policy import Principal
+from bridgehead.security.directory import Directory
+from bridgehead.security.registry import Registry
+
+ROWS = 8
+
+
+class Stage:
+    """On a terminal a view that is drawn anew four times a second; elsewhere a line for each thing that happens."""
+
+    def __init__(self, console: Console, data: Path, cast: list[str]) -> None:
+        self._console = console
+        self._readings: deque[tuple[str, float, str]] = deque(maxlen=ROWS)
+        self._tries: deque[tuple[str, str, str]] = deque(maxlen=ROWS)
+        self._notices: deque[str] = deque(maxlen=3)
+        self._proof: dict[str, str] = {}
+        self._source = ""
+        self._received = 0
+        self._refused = 0
+        registry = Registry(data)
+        try:
+            device = registry.existing_device(cast[0])
+            sensor = Principal(device.name, Directory(registry).permissions(device), list(device.client_ids))
+        finally:
+            registry.close()
+        self._sender = sensor.name
+        self._because = sensor.explain_publish(people.TEMPERATURE, 1, True).because
+        self._live = console.is_terminal
+
+    def _line(self, text: str) -> None:
+        if not self._live:
+            self._console.print(text, soft_wrap=True)
+
+    def logged(self, record: dict[str, Any]) -> None:
+        """A line of the hub's log."""
+        name = record.get("event")
+        if name == "authentication.accepted":
+            self._proof[str(record["principal"])] = str(record["by"])
+            self._line(f"   the hub: {record['principal']} proved itself by {record['by']}")
+        elif name in ("publish.denied", "subscribe.denied"):
+            self._line(f"   the hub: refused, because {record['because']}")
+
+    def told(self, name: str, told: dict[str, Any]) -> None:
+        """What a client says."""
+        event = told["event"]
+        if event == "source":
+            self._source = str(told["source"])
+            self._line(f"   {name} reads {self._source}")
+        elif event == "received":
+            self._received += 1
+            clock = time.strftime("%H:%M:%S")
+            self._readings.append((clock, told["reading"], told["topic"]))
+            proof = self._proof.get(self._sender, "?")
+            self._line(f"   {clock}  {told['topic']}  {told['reading']:.2f} °C  from {self._sender} (by {proof})")
+            if self._received == 1:
+                self._line(f"   let through because {self._because}")
+        elif event == "notice":
+            self._notices.append(str(told["text"]))
+            self._line(f"   {name} tells people: {told['text']}")
+        elif event == "tried":
+            self._refused += 1
+            self._tries.append((str(told["what"]), str(told["answer"]), str(told["why"])))
+            self._line(f"   {name} tried to {told['what']}: {told['answer']} ({told['why']})")
+
+    async def run(self) -> None:
+        if not self._live:
+            await asyncio.Event().wait()
+        with Live(self._view(), console=self._console, refresh_per_second=4) as live:
+            while True:
+                await asyncio.sleep(0.25)
+                live.update(self._view())
+
+    def _view(self) -> Group:
+        readings = Table(title=f"Readings from {self._source or '…'}", expand=True)
+        for column in ("time", "topic", "reading", "sent by", "proved by"):
+            readings.add_column(column)
+        for clock, reading, topic in self._readings:
+            proof = f"{self._proof.get(self._sender, '…')} over TLS"
+            readings.add_row(clock, topic, f"{reading:.2f} °C", self._sender, proof)
+        tries = Table(title=f"The intruder, refused {self._refused} times", expand=True)
+        for column in ("tried to", "answer", "why"):
+            tries.add_column(column)
+        for what, answer, why in self._tries:
+            tries.add_row(what, Text(answer, "red"), why)
+        notices = Text("\n".join(self._notices) or "nobody has to be told yet")
+        return Group(
+            readings,
+            Panel(self._because, title="which permission let them through"),
+            Panel(notices, title="the office control tells people"),
+            tries,
+            Text("Ctrl-C ends all.", "dim"),
+        )
+
+    def close(self) -> bool:
+        """The end of the play, with its count. False when it had no reading or no refusal."""
+        self._console.print(
+            f"Time is up: {self._received} readings arrived, the intruder was refused {self._refused} times, "
+            f"people were told {len(self._notices)} times."
+        )
+        return self._received > 0 and self._refused > 0

@@ -1,0 +1,59 @@
+"""The demo plays: a reading arrives, the intruder is refused; and each kind of thermometer is found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "demo"))
+
+import thermometer  # noqa: E402 - the demo's folder is not a package
+
+
+def test_the_demo_plays_to_its_end() -> None:
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "demo" / "run.py")],
+        env={**os.environ, "DEMO_SECONDS": "7"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "from sensor (by certificate)" in ended.stdout
+    assert "let through because 'sensor' may publish retained" in ended.stdout
+    assert "intruder tried to publish 99" in ended.stdout
+    assert "Not authorized (no permission of 'intruder' covers" in ended.stdout
+    assert "Time is up" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "source", "reading"),
+    [
+        ("bus/w1/devices/28-0316/w1_slave", "aa : crc=57 YES\naa t=21437\n", "1-Wire sensor 28-0316", 21.437),
+        ("bus/iio/devices/iio:device0/in_temp_input", "21500\n", "IIO sensor iio:device0", 21.5),
+        ("class/hwmon/hwmon0/temp1_input", "40000\n", "hardware monitor hwmon0", 40.0),
+        ("class/thermal/thermal_zone0/temp", "39000\n", "thermal zone thermal_zone0", 39.0),
+    ],
+)
+def test_a_sensor_of_the_machine_is_found(tmp_path: Path, path: str, content: str, source: str, reading: float) -> None:
+    file = tmp_path / path
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    found = thermometer.find(tmp_path)
+    assert source in found.source
+    assert found.read() == reading
+
+
+def test_a_sensor_that_does_not_answer_is_passed_over(tmp_path: Path) -> None:
+    broken = tmp_path / "bus/w1/devices/28-0316/w1_slave"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("aa : crc=57 NO\naa t=21437\n")
+    found = thermometer.find(tmp_path)
+    assert isinstance(found, thermometer.RoomModel)
+    assert 15 < found.read() < 40
