@@ -6,17 +6,19 @@ import time
 
 import paho.mqtt.client as mqtt
 import people
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 
 def main() -> None:
     name, bundle, port = people.arguments()
     client = people.client(name, bundle, port)
 
-    def on_subscribe(_: mqtt.Client, __: object, ___: int, reasons: list[object], properties: object) -> None:
+    def on_subscribe(_: mqtt.Client, __: object, ___: int, reasons: list[ReasonCode], properties: Properties) -> None:
         why = getattr(properties, "ReasonString", "")
         people.tell("tried", what=f"subscribe {people.TEMPERATURE}", answer=str(reasons[0]), why=why)
 
-    def on_publish(_: mqtt.Client, __: object, ___: int, reason: object, properties: object) -> None:
+    def on_publish(_: mqtt.Client, __: object, ___: int, reason: ReasonCode, properties: Properties) -> None:
         why = getattr(properties, "ReasonString", "")
         people.tell("tried", what=f"publish 99 to {people.TEMPERATURE}", answer=str(reason), why=why)
 

@@ -102,6 +102,7 @@ async def perform(seconds: float, console: Console) -> None:
         configuration = place / "hub.toml"
         configuration.write_text(CONFIGURATION)
         running: list[asyncio.subprocess.Process] = []
+        show: stage.Stage | None = None
         try:
             console.print(
                 "1. The hub starts in an empty folder: it makes its CA, its certificate, its keys.", soft_wrap=True
@@ -125,7 +126,7 @@ async def perform(seconds: float, console: Console) -> None:
                     group.create_task(listen(name, client, show))
                 group.create_task(show.run())
         except TimeoutError:
-            if not show.close():
+            if show is None or not show.close():
                 raise Failed("no reading arrived, or the intruder was not refused") from None
         finally:
             await end(running)
