@@ -1,0 +1,524 @@
+"""TLS streams against independent clients (asyncio's, and `ssl` driven by hand), good and bad."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+
+import pytest
+
+from bridgehead.transport.events import HANDSHAKE_FAILED
+from bridgehead.transport.listener import AcceptRules
+from bridgehead.transport.shared import Shared
+from bridgehead.transport.tls import TlsStream
+from tests.transport.tools import (
+    Contexts,
+    Echo,
+    Hall,
+    Owner,
+    read_all,
+    reset,
+    tls_client,
+    tls_read,
+    tls_read_all,
+    tls_write,
+    turns,
+    until,
+)
+
+BIG = bytes(range(256)) * 16_384  # 4 MiB
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_echo_with_asyncios_own_tls_client(
+    shared: Shared, server_tls: ssl.SSLContext, contexts: Contexts, version: ssl.TLSVersion
+) -> None:
+    async with Hall(shared, tls=server_tls, owner=Echo) as hall:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", hall.listener.port, ssl=contexts.client(version=version), server_hostname="localhost"
+        )
+        for data in (b"x", b"hello", BIG):
+            writer.write(data)
+            assert await reader.readexactly(len(data)) == data
+        owner = await hall.owner()
+        info = owner.stream.tls
+        assert info is not None
+        assert info.version == {VERSIONS[0]: "TLSv1.2", VERSIONS[1]: "TLSv1.3"}[version]
+        assert info.cipher == writer.get_extra_info("cipher")[0]
+        assert info.peer_certificate is None
+        writer.close()
+        await writer.wait_closed()
+        assert await owner.ended() == ""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_client_certificate_is_reported(shared: Shared, contexts: Contexts, version: ssl.TLSVersion) -> None:
+    async with Hall(shared, tls=contexts.server(client_certificate=ssl.CERT_REQUIRED)) as hall:
+        client = await tls_client(await hall.connect(), contexts.client(certificate=True, version=version))
+        await tls_write(client, b"hello")
+        owner = await hall.owner()
+        assert await owner.has(5) == b"hello"
+        pem, _ = contexts._files["device"]
+        info = owner.stream.tls
+        assert info is not None
+        assert info.peer_certificate == ssl.PEM_cert_to_DER_cert(pem.read_text())
+        assert "with peer certificate" in repr(info)
+        client.close()
+
+
+async def test_without_a_certificate_the_client_hears_why(shared: Shared, contexts: Contexts) -> None:
+    """In TLS 1.3 the client has sent data by then: the alert must survive that."""
+    async with Hall(shared, tls=contexts.server(client_certificate=ssl.CERT_REQUIRED)) as hall:
+        client = await tls_client(await hall.connect(), contexts.client(version=ssl.TLSVersion.TLSv1_3))
+        await tls_write(client, b"too early")
+        with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+            await tls_read(client, 1)
+        client.close()
+        event = await hall.event(HANDSHAKE_FAILED)
+        assert event["because"] == "no client certificate came, and one is required"
+        assert hall.owners == []
+
+
+async def test_a_certificate_of_a_stranger_is_refused(shared: Shared, contexts: Contexts, tmp_path: Any) -> None:
+    from bench.certificates import Authority
+
+    stranger = Authority(tmp_path).issue("device")
+    mine = contexts.client()
+    mine.load_cert_chain(*stranger)
+    async with Hall(shared, tls=contexts.server(client_certificate=ssl.CERT_OPTIONAL)) as hall:
+        client = await tls_client(await hall.connect(), mine)
+        with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
+            await tls_read(client, 1)
+        client.close()
+        event = await hall.event(HANDSHAKE_FAILED)
+        assert str(event["because"]).startswith("the peer's certificate is not accepted: ")
+
+
+@pytest.mark.parametrize(
+    ("garbage", "because"),
+    [
+        (b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00" * 3, "what came is not TLS (plaintext sent to a TLS port?)"),
+        (b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", "plain HTTP was sent to a TLS port"),
+        (b"\x16\x03\x01\xff\xff" + b"\xff" * 100, ""),
+        (b"\x00" * 65536, ""),
+    ],
+)
+async def test_garbage_instead_of_a_client_hello(
+    shared: Shared, server_tls: ssl.SSLContext, garbage: bytes, because: str
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await hall.connect()
+        await asyncio.get_running_loop().sock_sendall(client, garbage)
+        event = await hall.event(HANDSHAKE_FAILED)
+        assert event["because"] == because or (not because and event["because"])
+        assert event["peer"] == f"127.0.0.1:{client.getsockname()[1]}"
+        assert event["listener"] == hall.listener.address
+        await read_all(client)  # an alert at most, then the end
+        client.close()
+        assert hall.owners == []
+
+
+@pytest.mark.parametrize("end", [socket.socket.close, reset])
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01\x02\x00\x01"])
+async def test_a_client_that_leaves_during_the_handshake(
+    shared: Shared, server_tls: ssl.SSLContext, first: bytes, end: Any
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await hall.connect()
+        await until(lambda: len(hall.listener) == 1)
+        if first:
+            await asyncio.get_running_loop().sock_sendall(client, first)
+            await turns()
+        end(client)
+        event = await hall.event(HANDSHAKE_FAILED)
+        assert event["because"] in ("the peer left during the TLS handshake", "the peer reset the connection") or str(
+            event["because"]
+        ).startswith("transport endpoint is not connected")
+        await until(lambda: len(hall.ceilings) == 0)
+        assert hall.listener.arriving == 0
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01\x02\x00\x01"])
+async def test_a_handshake_that_never_ends_is_cut_off(shared: Shared, server_tls: ssl.SSLContext, first: bytes) -> None:
+    async with Hall(shared, tls=server_tls, rules=AcceptRules(seconds=0.05)) as hall:
+        client = await hall.connect()
+        if first:
+            await asyncio.get_running_loop().sock_sendall(client, first)
+        event = await hall.event(HANDSHAKE_FAILED)
+        stage = "the TLS handshake was not complete" if first else "no TLS handshake began"
+        assert event["because"] == f"{stage} within 0.05 s"
+        await until(lambda: len(hall.ceilings) == 0)
+        client.close()
+
+
+async def test_handshakes_at_work_have_a_ceiling_and_the_others_wait(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls, rules=AcceptRules(handshakes=1)) as hall:
+        stalled = await hall.connect()
+        await asyncio.get_running_loop().sock_sendall(stalled, b"\x16\x03\x01\x02\x00\x01")
+        await until(lambda: len(hall.listener._arrivals._working) == 1)
+        silent = [await hall.connect() for _ in range(10)]  # these say nothing and take no place
+        waiting = await hall.connect()
+        handshake = asyncio.create_task(tls_client(waiting, client_tls))
+        await until(lambda: len(hall.listener._arrivals._waiting) == 1)
+        await turns()
+        assert not handshake.done()
+        assert len(hall.listener._arrivals._working) == 1
+        stalled.close()
+        client = await handshake
+        await tls_write(client, b"hello")
+        assert await (await hall.owner()).has(5) == b"hello"
+        client.close()
+        for sock in silent:
+            sock.close()
+
+
+async def test_who_stalls_in_a_handshake_makes_room(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridgehead.transport.arrivals._STALLED", 0.0)
+    async with Hall(shared, tls=server_tls, rules=AcceptRules(handshakes=1)) as hall:
+        stalled = await hall.connect()
+        await asyncio.get_running_loop().sock_sendall(stalled, b"\x16\x03\x01\x02\x00\x01")
+        await until(lambda: len(hall.listener._arrivals._working) == 1)
+        client = await tls_client(await hall.connect(), client_tls)
+        event = await hall.event(HANDSHAKE_FAILED)
+        assert event["because"] == "the TLS handshake stalled while others waited"
+        stalled.close()
+        client.close()
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_data_in_the_same_segment_as_the_end_of_the_handshake(
+    shared: Shared, server_tls: ssl.SSLContext, contexts: Contexts, version: ssl.TLSVersion
+) -> None:
+    """The client's last flight and its first data reach us in one piece."""
+    async with Hall(shared, tls=server_tls, owner=Echo) as hall:
+        sock = await hall.connect()
+        loop = asyncio.get_running_loop()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = contexts.client(version=version).wrap_bio(incoming, outgoing, server_hostname="localhost")
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                await loop.sock_sendall(sock, outgoing.read())
+                incoming.write(await loop.sock_recv(sock, 65536))
+        if version == ssl.TLSVersion.TLSv1_3:
+            client.write(b"with the Finished")
+            await loop.sock_sendall(sock, outgoing.read())
+        else:  # here the server ends the handshake; a client that is sure of it sends at once
+            client.write(b"with the ")
+            client.write(b"Finished")
+            await loop.sock_sendall(sock, outgoing.read())
+        assert await (await hall.owner()).has(17) == b"with the Finished"
+        sock.close()
+
+
+@pytest.mark.parametrize("size", [100, 1000, 16384, 65536])
+@pytest.mark.parametrize("records", [1, 2, 7])
+async def test_any_record_against_any_read_size(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, size: int, records: int
+) -> None:
+    """Octets of a record that a small read left inside OpenSSL are read although the selector is silent."""
+    shared = Shared(read_size=size, max_records=4)
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        data = bytes(i % 251 for i in range(16384))
+        for _ in range(records):
+            await tls_write(client, data)
+        assert await (await hall.owner()).has(records * 16384) == data * records
+        client.close()
+
+
+async def test_many_small_records_are_read_together_after_a_while(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        owner.stream.pause()
+        for _ in range(200):
+            await tls_write(client, b"0123456789")
+        owner.stream.resume()
+        await owner.has(2000)
+        assert owner.data == b"0123456789" * 200
+        assert len(owner.reads) < 40
+        assert max(map(len, owner.reads)) == 10 * shared.max_records
+        client.close()
+
+
+async def test_a_trickle_is_read_without_looking_twice(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        stream = owner.stream
+        assert isinstance(stream, TlsStream)
+        real = stream._sock
+        looks = 0
+
+        class Counting:
+            def recv(self, size: int) -> bytes:
+                nonlocal looks
+                looks += 1
+                return real.recv(size)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(real, name)
+
+        counting: Any = Counting()
+        stream._sock = counting
+        for count in range(1, 33):
+            await tls_write(client, b"m")
+            await owner.has(count)
+        # One for each message, one more at every 16th, and one for the session tickets.
+        assert looks <= 32 + 2 + 1
+        stream._sock = real
+        client.close()
+
+
+@pytest.mark.parametrize("size", [1000, 65536])
+async def test_pause_and_resume_with_data_inside_openssl(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, size: int
+) -> None:
+    class Pausing(Owner):
+        def on_data(self, data: bytes) -> None:
+            super().on_data(data)
+            self.stream.pause()
+
+    async with Hall(Shared(read_size=size, max_records=1), tls=server_tls, owner=Pausing) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        await tls_write(client, b"z" * 16384)
+        owner = await hall.owner()
+        for reads in range(1, 16384 // size + 2):
+            await until(lambda reads=reads: len(owner.reads) >= reads)
+            await turns(2)
+            assert len(owner.reads) == reads
+            owner.stream.resume()
+        assert owner.data == b"z" * 16384
+        client.close()
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_partial_writes_and_backpressure(
+    shared: Shared, server_tls: ssl.SSLContext, contexts: Contexts, version: ssl.TLSVersion
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        sock = await hall.connect()
+        client = await tls_client(sock, contexts.client(version=version))
+        await tls_write(client, b"go")
+        owner = await hall.owner()
+        await owner.has(2)
+        stream = owner.stream
+        assert isinstance(stream, TlsStream)
+        stream._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        stream.send(BIG)
+        assert 0 < stream.pending <= len(BIG)
+        stream.send(b"tail")
+        assert owner.drains == 0
+        data = await tls_read(client, len(BIG) + 4)
+        assert data[: len(BIG)] == BIG
+        assert data[len(BIG) :] == b"tail"
+        await until(lambda: owner.drains == 1)
+        assert stream.pending == 0
+        client.close()
+
+
+async def test_a_send_of_several_records_never_calls_back_from_inside(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        owner.stream.send(b"a" * 50_000)  # four records, all taken at once
+        assert owner.drains == 0
+        assert owner.stream.pending == 0
+        assert await tls_read(client, 50_000) == b"a" * 50_000
+        await turns()
+        assert owner.drains == 0
+        client.close()
+
+
+class Scripted:
+    """Stands before an SSLSocket and first raises what a renegotiation would make it raise."""
+
+    def __init__(self, real: ssl.SSLSocket, recv: list[Exception], send: list[Exception]) -> None:
+        self.real = real
+        self.to_recv = recv
+        self.to_send = send
+
+    def recv(self, size: int) -> bytes:
+        if self.to_recv:
+            raise self.to_recv.pop(0)
+        return self.real.recv(size)
+
+    def send(self, data: bytes) -> int:
+        if self.to_send:
+            raise self.to_send.pop(0)
+        return self.real.send(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+async def test_tls_may_want_the_other_direction(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        stream = owner.stream
+        assert isinstance(stream, TlsStream)
+        script: Any = Scripted(
+            stream._sock,
+            [ssl.SSLWantWriteError(), ssl.SSLWantReadError()],
+            [ssl.SSLWantReadError(), ssl.SSLWantReadError(), ssl.SSLWantWriteError()],
+        )
+        stream._sock = script
+        stream.send(b"first ")
+        assert stream.pending == 6
+        stream.send(b"second")
+        await tls_write(client, b"hello")
+        assert await owner.has(5) == b"hello"
+        assert await tls_read(client, 12) == b"first second"
+        await until(lambda: owner.drains == 1)
+        assert script.to_recv == script.to_send == []
+        client.close()
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+async def test_close_sends_close_notify_after_what_is_pending(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        client.suppress_ragged_eofs = False  # an end without close_notify would raise
+        owner = await hall.owner()
+        owner.stream.send(BIG)
+        owner.stream.close()
+        assert await tls_read_all(client) == BIG
+        assert await owner.ended() == ""
+        client.close()
+
+
+async def test_close_while_the_peer_floods(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        owner.stream.pause()
+        await tls_write(client, b"flood" * 5000)
+        owner.stream.send(b"you are disconnected")
+        owner.stream.close()
+        assert await tls_read_all(client) == b"you are disconnected"
+        client.close()
+        assert await owner.ended() == ""
+
+
+async def test_an_end_without_close_notify_is_told(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        await tls_write(client, b"last words")
+        owner = await hall.owner()
+        await owner.has(10)
+        client.close()
+        assert await owner.ended() == "the peer ended the connection without TLS's close_notify"
+
+
+@pytest.mark.parametrize("messages", [1, 40])
+async def test_last_words_and_close_notify_in_one_piece(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, messages: int
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        owner.stream.pause()
+        for _ in range(messages):
+            await tls_write(client, b"last words")
+        with pytest.raises(ssl.SSLWantReadError):
+            client.unwrap()
+        # The connection itself stays open: only TLS has ended.
+        owner.stream.resume()
+        assert await owner.ended() == ""
+        assert owner.data == b"last words" * messages
+        client.close()
+
+
+async def test_a_reset_is_told(shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        reset(client)
+        # Python's ssl hides the reset behind OpenSSL's "unexpected end".
+        assert await owner.ended() == "the peer ended the connection without TLS's close_notify"
+
+
+async def test_a_broken_record_ends_the_connection(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        client.suppress_ragged_eofs = True
+        bare = socket.socket(fileno=client.detach())
+        bare.setblocking(False)
+        await asyncio.get_running_loop().sock_sendall(bare, b"\x17\x03\x03\x00\x20" + b"\x00" * 32)
+        assert (await owner.ended()).startswith("TLS failed: ")
+        bare.close()
+
+
+async def test_reload_counts_for_new_connections_only(shared: Shared, contexts: Contexts) -> None:
+    async with Hall(shared, tls=contexts.server("hub"), owner=Echo) as hall:
+        first = await tls_client(await hall.connect(), contexts.client())
+        hall.listener.reload(contexts.server("other"))
+        second = await tls_client(await hall.connect(), contexts.client())
+        for client, name in ((first, "hub"), (second, "other")):
+            certificate: Any = client.getpeercert()
+            assert certificate["subject"] == ((("commonName", name),),)
+            await tls_write(client, b"still here")
+            assert await tls_read(client, 10) == b"still here"
+            client.close()
+
+
+@pytest.mark.peer("openssl")
+async def test_a_renegotiation_is_refused_and_costs_no_handshake(
+    shared: Shared, server_tls: ssl.SSLContext, contexts: Contexts
+) -> None:
+    """RFC 9325 3.5: OpenSSL's own client asks for it when it reads a line with R."""
+    async with Hall(shared, tls=server_tls, owner=Echo) as hall:
+        client = await asyncio.create_subprocess_exec(
+            "openssl", "s_client", "-connect", hall.listener.address, "-tls1_2", "-CAfile", str(contexts.authority.ca),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(b"before\n")
+        owner = await hall.owner()
+        await owner.has(7)
+        client.stdin.write(b"R\n")
+        output = (await asyncio.wait_for(client.stdout.read(), 20)).decode()
+        assert "RENEGOTIATING" in output
+        assert "no renegotiation" in output
+        await client.wait()
+        await owner.ended()
+        assert owner.data == b"before\n"
