@@ -44,14 +44,14 @@ def open_writer(
     factory: type[sqlite3.Connection] = sqlite3.Connection,
     migrations: Sequence[Migration] = MIGRATIONS,
 ) -> sqlite3.Connection:
-    """The connection that writes, of the newest schema. May be used by another thread, by one at a time.
+    """The connection that writes, of the newest schema; begins transactions by itself. One thread at a time may use it.
 
     The folder exists. Raises StoreError, sqlite3.Error, OSError; then nothing stays open.
     """
     _prepare(file)
     suspicious = _ended_uncleanly(file) and file.stat().st_size <= _CHECKED_WHOLE
     connection = sqlite3.connect(
-        file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=factory
+        file, timeout=_BUSY_SECONDS, isolation_level="IMMEDIATE", check_same_thread=False, factory=factory
     )
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
