@@ -38,6 +38,10 @@ from bridgehead.protocols.mqtt.codec.reason_codes import (
 )
 from bridgehead.wire.errors import PeerError
 
+FIXED_HEADER: Final = "fixed header"
+VARIABLE_HEADER: Final = "variable header"
+PAYLOAD: Final = "payload"
+
 # A dissection is for people: no packet may be larger than the protocol allows, and long values are cut.
 _MAX_PACKET: Final = 268_435_460
 _SHOWN_CHARACTERS: Final = 200
@@ -54,16 +58,20 @@ _RETAIN_HANDLING: Final = [
 class Field:
     """One field: `offset` from the packet's first octet and `length` in octets.
 
-    Several fields can share one octet; `note` then names the bits. `clause` is "MQTT 5.0 3.3.1.2".
+    Several fields can share one octet; `note` then names the bits. `clause` is "MQTT 5.0 3.3.1.2". `part` is one of
+    FIXED_HEADER, VARIABLE_HEADER and PAYLOAD.
     """
 
-    def __init__(self, name: str, value: str, offset: int, length: int, clause: str, note: str = "") -> None:
+    def __init__(
+        self, name: str, value: str, offset: int, length: int, clause: str, note: str = "", part: str = FIXED_HEADER
+    ) -> None:
         self.name: Final = name
         self.value: Final = value
         self.offset: Final = offset
         self.length: Final = length
         self.clause: Final = clause
         self.note: Final = note
+        self.part: Final = part
 
 
 class DissectedPacket:
@@ -247,6 +255,7 @@ class _Walker:
         self.five = packet.version == 0 or packet.version == 5
         self.standard = _standard(packet.version)
         self.first = whole[0]
+        self.part = VARIABLE_HEADER
 
     def walk(self, packet_type: int) -> None:
         reader = self.reader
@@ -259,12 +268,12 @@ class _Walker:
             rest = reader.data[reader.pos :]
             # What was not understood may hold a password when it is part of these.
             value = f"({_count(len(rest))})" if packet_type in (CONNECT, CONNACK, AUTH) else _octets(rest)
-            self.packet.fields.append(Field(name, value, reader.pos, len(rest), ""))
+            self.packet.fields.append(Field(name, value, reader.pos, len(rest), "", "", self.part))
 
     def add(self, name: str, value: str, offset: int, clause: str, note: str = "") -> None:
         """A field from `offset` to the reader's position."""
         length = self.reader.pos - offset
-        self.packet.fields.append(Field(name, value, offset, length, f"{self.standard} {clause}", note))
+        self.packet.fields.append(Field(name, value, offset, length, f"{self.standard} {clause}", note, self.part))
 
     def string(self, name: str, clause: str) -> None:
         offset = self.reader.pos
@@ -294,11 +303,13 @@ class _Walker:
         elif packet_type == UNSUBSCRIBE:
             self.packet_identifier("3.10.2")
             self.properties(UNSUBSCRIBE, "3.10.2.1")
+            self.part = PAYLOAD
             while self.reader.remaining:
                 self.string("Topic Filter", "3.10.3")
         elif packet_type in (SUBACK, UNSUBACK):
             self.packet_identifier(f"3.{packet_type}.2")
             self.properties(packet_type, f"3.{packet_type}.2.1")
+            self.part = PAYLOAD
             while self.reader.remaining and (self.five or packet_type == SUBACK):
                 self.reason_code(packet_type, f"3.{packet_type}.3")
         elif packet_type in (DISCONNECT, AUTH):
@@ -336,6 +347,7 @@ class _Walker:
         keep_alive = reader.u16("Keep Alive")
         self.add("Keep Alive", f"{keep_alive} s" if keep_alive else "0 (off)", offset, "3.1.2.10")
         self.properties(CONNECT, "3.1.2.11")
+        self.part = PAYLOAD
         self.string("Client Identifier", "3.1.3.1")
         # MQTT 3.1.1 counts the payload's fields without the Will Properties.
         clause = (
@@ -376,6 +388,7 @@ class _Walker:
         if self.first >> 1 & 3:
             self.packet_identifier("3.3.2.2")
         self.properties(PUBLISH, "3.3.2.3")
+        self.part = PAYLOAD
         offset = reader.pos
         payload = reader.octets(reader.remaining, "Payload")
         self.add("Payload", _octets(payload), offset, "3.3.3", _count(len(payload)))
@@ -384,6 +397,7 @@ class _Walker:
         reader = self.reader
         self.packet_identifier("3.8.2")
         self.properties(SUBSCRIBE, "3.8.2.1")
+        self.part = PAYLOAD
         while reader.remaining:
             self.string("Topic Filter", "3.8.3")
             offset = reader.pos

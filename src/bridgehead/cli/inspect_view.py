@@ -1,0 +1,249 @@
+"""How `bridgehead inspect` shows packets: a table on a terminal, aligned text elsewhere, JSON for scripts."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import BinaryIO, Final
+
+from bridgehead.cli.inspect_capture import LINK_TYPES, Frame, Segment, frames, segment_of
+from bridgehead.cli.inspect_streams import HTTP, MQTT, TLS, Connection, ShownPacket, connections, packets_of
+from bridgehead.protocols.mqtt.dissect import DissectedPacket, Field, dissect
+
+_VERSION_NAMES: Final = {0: "MQTT of an unknown version", 3: "MQTT 3.1", 4: "MQTT 3.1.1", 5: "MQTT 5.0"}
+
+
+class ShownConnection:
+    """One MQTT connection of a capture, and its packets in the order of time."""
+
+    def __init__(self, connection: Connection, version: int, packets: list[ShownPacket]) -> None:
+        self.connection: Final = connection
+        self.version: Final = version
+        self.packets: Final = packets
+
+
+class Shown:
+    """What there is to show: packets given as hex, or connections of a capture with sentences on what is not shown."""
+
+    def __init__(self, packets: list[DissectedPacket], found: list[ShownConnection], remarks: list[str]) -> None:
+        self.packets: Final = packets
+        self.connections: Final = found
+        self.remarks: Final = remarks
+
+
+def from_octets(octets: bytes, version: int) -> Shown:
+    return Shown(dissect(octets, version), [], [])
+
+
+def from_capture(file: BinaryIO, port: int | None, version: int) -> Shown:
+    """Raises CaptureError for a file that is no capture."""
+    remarks: list[str] = []
+    segments = _segments(file, remarks)
+    found: list[ShownConnection] = []
+    others = 0
+    for connection in connections(segments, port):
+        kind = connection.kind(port)
+        if kind == MQTT:
+            found.append(ShownConnection(connection, *packets_of(connection, version)))
+        elif kind == TLS:
+            remarks.append(f"{_ends(connection)} is encrypted with TLS: what it carries cannot be shown")
+        elif kind == HTTP:
+            remarks.append(f"{_ends(connection)} is HTTP or WebSocket, which is not taken apart")
+        else:
+            others += 1
+    if others:
+        remarks.append(f"{_count(others, 'other TCP connection')} in the capture {_be(others)} not MQTT")
+    if not found:
+        where = "" if port is None else f" on port {port}"
+        remarks.append(f"there is no MQTT{where} in the capture that could be shown")
+    return Shown([], found, remarks)
+
+
+def _segments(file: BinaryIO, remarks: list[str]) -> list[Segment]:
+    segments: list[Segment] = []
+    cut = 0
+    unknown: set[int] = set()
+    for frame in frames(file):
+        segment = segment_of(frame)
+        if segment is not None:
+            segments.append(segment)
+            cut += frame.missing > 0
+        elif not _is_known(frame):
+            unknown.add(frame.link_type)
+    if cut:
+        remarks.append(f"{_count(cut, 'frame')} {_be(cut)} cut short by the capture: capture with a snap length of 0")
+    for link_type in sorted(unknown):
+        remarks.append(f"frames of the link type {link_type} are not understood")
+    return segments
+
+
+def _is_known(frame: Frame) -> bool:
+    return frame.link_type in LINK_TYPES
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _be(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _ends(connection: Connection) -> str:
+    client, server = connection.client, connection.server
+    return f"the connection {client[0]}:{client[1]} → {server[0]}:{server[1]}"
+
+
+# Text. --------------------------------------------------------------------------------------------------
+
+
+def print_text(shown: Shown) -> None:
+    """To standard output; remarks on what is not shown go to standard error."""
+    for packet in shown.packets:
+        _print_packet(packet, "", "")
+    for found in shown.connections:
+        connection = found.connection
+        heading = f"{connection.client[0]}:{connection.client[1]} → {connection.server[0]}:{connection.server[1]}"
+        print(f"{heading}  {_VERSION_NAMES[found.version]}, {_count(len(found.packets), 'packet')}\n")
+        for each in found.packets:
+            if each.missing:
+                print(f"  ({_count(each.missing, 'octet')} missing from the capture here)\n")
+            arrow = "←" if each.from_server else "→"
+            _print_packet(each.packet, arrow, f"{_clock(each.time)}  ")
+    sys.stdout.flush()
+    for remark in shown.remarks:
+        print(remark, file=sys.stderr)
+
+
+def _clock(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S.%f")
+
+
+def _title(packet: DissectedPacket) -> str:
+    version = _VERSION_NAMES[packet.version]
+    assumed = " (assumed: give --mqtt-version to say otherwise)" if packet.assumed_version else ""
+    return f"{_count(packet.length, 'octet')}, {version}{assumed}"
+
+
+def _fault(packet: DissectedPacket) -> str:
+    code = f", Reason Code 0x{packet.fault_code:02X}" if packet.fault_code else ""
+    place = f", octet {packet.fault_offset}" if packet.fault_offset >= 0 else ""
+    clause = f" [{packet.fault_clause}]" if packet.fault_clause else ""
+    return f"fault: {packet.fault}{clause}{code}{place}"
+
+
+def _print_packet(packet: DissectedPacket, arrow: str, prefix: str) -> None:
+    if sys.stdout.isatty():
+        _print_table(packet, arrow, prefix)
+        return
+    print(f"{prefix}{arrow + ' ' if arrow else ''}{packet.name}  {_title(packet)}")
+    widths = [max(len(_cells(field)[column]) for field in packet.fields) for column in range(5)]
+    part = ""
+    for field in packet.fields:
+        if field.part != part:
+            part = field.part
+            print(f"  {part}")
+        row = "  ".join(cell.ljust(width) for cell, width in zip(_cells(field), widths, strict=True))
+        print(f"    {row}  {field.note}".rstrip())
+    if packet.fault is not None:
+        print(f"  {_fault(packet)}")
+    print()
+
+
+def _cells(field: Field) -> tuple[str, str, str, str, str]:
+    return str(field.offset), f"+{field.length}", field.name, field.value, field.clause
+
+
+def _print_table(packet: DissectedPacket, arrow: str, prefix: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    title = Text(prefix)
+    title.append(f"{arrow} " if arrow else "")
+    title.append(packet.name, style="bold cyan")
+    title.append(f"  {_title(packet)}", style="dim")
+    console.print(title)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right", style="dim")
+    table.add_column(style="dim")
+    table.add_column(style="bold")
+    table.add_column(style="green", overflow="fold")
+    table.add_column(style="blue")
+    table.add_column(style="dim")
+    part = ""
+    for field in packet.fields:
+        if field.part != part:
+            part = field.part
+            table.add_row("", "", Text(part, style="italic dim"))
+        table.add_row(*(Text(cell) for cell in (*_cells(field), field.note)))
+    console.print(table)
+    if packet.fault is not None:
+        console.print(Text(_fault(packet), style="bold red"))
+    console.print()
+
+
+# JSON. --------------------------------------------------------------------------------------------------
+
+
+def print_json(shown: Shown) -> None:
+    """One JSON object: `packets` for hex, `connections` for a capture, and the remarks."""
+    import msgspec
+
+    value: dict[str, object] = {}
+    if shown.connections or shown.remarks:
+        value["connections"] = [_connection_value(found) for found in shown.connections]
+        value["remarks"] = shown.remarks
+    else:
+        value["packets"] = [_packet_value(packet) for packet in shown.packets]
+    print(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def _connection_value(found: ShownConnection) -> dict[str, object]:
+    connection = found.connection
+    return {
+        "client": f"{connection.client[0]}:{connection.client[1]}",
+        "server": f"{connection.server[0]}:{connection.server[1]}",
+        "version": found.version or None,
+        "packets": [
+            {
+                "time": each.time,
+                "from": "server" if each.from_server else "client",
+                "missing_before": each.missing,
+                **_packet_value(each.packet),
+            }
+            for each in found.packets
+        ],
+    }
+
+
+def _packet_value(packet: DissectedPacket) -> dict[str, object]:
+    value: dict[str, object] = {
+        "name": packet.name,
+        "offset": packet.offset,
+        "length": packet.length,
+        "version": packet.version or None,
+        "assumed_version": packet.assumed_version,
+        "fields": [
+            {
+                "part": field.part,
+                "name": field.name,
+                "value": field.value,
+                "offset": field.offset,
+                "length": field.length,
+                "clause": field.clause,
+                "note": field.note,
+            }
+            for field in packet.fields
+        ],
+        "fault": None,
+    }
+    if packet.fault is not None:
+        value["fault"] = {
+            "text": packet.fault,
+            "clause": packet.fault_clause,
+            "reason_code": packet.fault_code,
+            "offset": packet.fault_offset if packet.fault_offset >= 0 else None,
+        }
+    return value
