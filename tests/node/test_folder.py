@@ -50,7 +50,7 @@ def test_only_one_hub_has_it(tmp_path: Path) -> None:
 
 def test_what_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    with pytest.raises(FolderError, match="File exists"):
+    with pytest.raises(FolderError, match="cannot use the folder"):
         DataFolder(tmp_path / "data")
 
 

@@ -239,7 +239,8 @@ def names_of(module: Path) -> set[str]:
 
 def test_every_event_has_a_level_and_a_quota() -> None:
     package = Path(__file__).parents[2] / "src" / "bridgehead"
-    names = names_of(package / "broker" / "events.py") | names_of(package / "node" / "vocabulary.py")
+    modules = ("broker/events.py", "security/events.py", "transport/events.py", "node/vocabulary.py")
+    names = set().union(*(names_of(package / module) for module in modules))
     assert "publish.denied" in names
     assert "node.ready" in names
     assert names == set(vocabulary.VOCABULARY)

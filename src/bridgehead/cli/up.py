@@ -16,11 +16,14 @@ def register(app: typer.Typer) -> None:
 
 def up(
     data: Annotated[
-        Path, typer.Option("--data", metavar="DIR", help="Data folder: certificates, identities, messages. Made at need.")
+        Path,
+        typer.Option("--data", metavar="DIR", help="Data folder: certificates, identities, messages. Made at need."),
     ],
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Configuration (TOML). Without it: TLS only, ports 8883 and 8884."),
+        typer.Option(
+            "--config", metavar="FILE", help="Configuration (TOML). Without it: TLS only, ports 8883 and 8884."
+        ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
 ) -> int:
@@ -37,6 +40,10 @@ def up(
     if check:
         print(f"{config or 'the default configuration'}: correct")
         return 0
-    from bridgehead.node.process import run
+    from bridgehead.node.run import HubError, run
 
-    return run(settings)
+    try:
+        run(settings)
+    except HubError as fault:
+        raise CommandError(str(fault)) from fault
+    return 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from pathlib import Path
 from typing import Final
+
+from bridgehead.security.errors import SecurityError
+from bridgehead.security.files import private_folder
 
 _LOCK: Final = "hub.lock"
 
@@ -22,9 +24,11 @@ class DataFolder:
         """Make `path` (0700) at need, check who may read it, lock it. Errors: FolderError."""
         self.path: Final = path.absolute()
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._check()
+            private_folder(self.path)
+            self._check_owner()
             self._lock: int = self._locked()
+        except SecurityError as fault:
+            raise FolderError(str(fault)) from None
         except OSError as fault:
             where = fault.filename or self.path
             raise FolderError(f"the data folder {self.path} cannot be used: {where}: {fault.strerror}") from None
@@ -34,23 +38,13 @@ class DataFolder:
             os.close(self._lock)
             self._lock = -1
 
-    def _check(self) -> None:
-        status = self.path.stat()
-        mode = stat.S_IMODE(status.st_mode)
-        if status.st_uid != os.geteuid():
+    def _check_owner(self) -> None:
+        owner = self.path.stat().st_uid
+        if owner != os.geteuid():
             raise FolderError(
-                f"the data folder {self.path} belongs to user {status.st_uid}, and this is user {os.geteuid()}: "
+                f"the data folder {self.path} belongs to user {owner}, and this is user {os.geteuid()}: "
                 "start the hub as its owner, or name another folder"
             )
-        if not mode & 0o077:
-            return
-        if any(self.path.iterdir()):
-            # What lies in it may have been read or planted; only a person can judge that.
-            raise FolderError(
-                f"other users can reach into the data folder {self.path} (mode {mode:04o}), which is not empty: "
-                f"see that nothing in it is foreign, then run: chmod -R go= {self.path}"
-            )
-        self.path.chmod(0o700)
 
     def _locked(self) -> int:
         lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -53,9 +53,14 @@ class EventLog:
             return
         now = self._clock()
         self._report_suppressed(now)
-        source = fields.get("principal") or fields.get("address") or ""
+        source = fields.get("principal") or fields.get("address") or fields.get("peer") or ""
         if self._throttle.admit(name, _host(str(source)), entry.quota, now):
             self._write(entry.level, name, fields)
+
+    def is_on_standard_error(self, name: str) -> bool:
+        """Whether people at the terminal see the event: the log goes there, and its level lets it through."""
+        level = VOCABULARY.get(name, UNKNOWN).level
+        return self._handler.stream is sys.stderr and self._logger.isEnabledFor(level)
 
     def tick(self) -> None:
         """Report what was left out in windows that are over, and lines that the disk did not take."""

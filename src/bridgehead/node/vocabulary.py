@@ -1,7 +1,7 @@
 """What the log does with each event: its level, and how many lines a minute it may fill.
 
-The names are those of `bridgehead.broker.events`, and the node's own. An event that a stranger can cause
-has a small quota: a flood of it becomes a counted line.
+The names are those of the rooms below (`broker.events`, `security.events`, `transport.events`) and the node's own.
+An event that a stranger can cause has a small quota: a flood of it becomes a counted line.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import logging
 from typing import Final
 
 from bridgehead.broker import events
+from bridgehead.security import events as identities
+from bridgehead.transport import events as arrivals
 
 STARTING: Final = "node.starting"
 READY: Final = "node.ready"
@@ -17,15 +19,19 @@ STOPPING: Final = "node.stopping"
 STOPPED: Final = "node.stopped"
 RELOADED: Final = "node.reloaded"
 RELOAD_FAILED: Final = "node.reload-failed"
+RESTART_NEEDED: Final = "node.restart-needed"
 CEILING_LOWERED: Final = "node.ceiling-lowered"
 DEFECT: Final = "node.defect"
 LISTENER_OPENED: Final = "listener.opened"
 LISTENER_CLOSED: Final = "listener.closed"
 LISTENER_PLAINTEXT: Final = "listener.plaintext"
-HANDSHAKE_FAILED: Final = "listener.handshake-failed"
-CERTIFICATE_RENEWED: Final = "certificate.renewed"
+CERTIFICATES_LOADED: Final = "certificate.loaded"
+CERTIFICATES_UNREADABLE: Final = "certificate.unreadable"
 IDENTITY_CHANGED: Final = "identity.changed"
 IDENTITY_ENDED: Final = "identity.ended"
+PERMISSIONS_CHANGED: Final = "identity.permissions-changed"
+IDENTITIES_UNREADABLE: Final = "identity.registry-unreadable"
+FIGURES_REFUSED: Final = "system-topics.refused"
 SUPPRESSED: Final = "log.suppressed"
 LINES_LOST: Final = "log.lines-lost"
 
@@ -71,15 +77,28 @@ VOCABULARY: Final[dict[str, Entry]] = {
     STOPPED: Entry(logging.INFO, _RARE),
     RELOADED: Entry(logging.INFO, _RARE),
     RELOAD_FAILED: Entry(logging.ERROR, _RARE),
+    RESTART_NEEDED: Entry(logging.WARNING, _RARE),
     CEILING_LOWERED: Entry(logging.WARNING, _RARE),
     DEFECT: Entry(logging.ERROR, _RARE),
     LISTENER_OPENED: Entry(logging.INFO, _BUSY),
     LISTENER_CLOSED: Entry(logging.INFO, _BUSY),
     LISTENER_PLAINTEXT: Entry(logging.WARNING, _BUSY),
-    HANDSHAKE_FAILED: Entry(logging.INFO, _RARE),
-    CERTIFICATE_RENEWED: Entry(logging.INFO, _RARE),
+    arrivals.CONNECTION_REFUSED: Entry(logging.WARNING, _RARE),
+    arrivals.HANDSHAKE_FAILED: Entry(logging.INFO, _RARE),
+    arrivals.UPGRADE_FAILED: Entry(logging.INFO, _RARE),
+    arrivals.ACCEPTING_PAUSED: Entry(logging.ERROR, _RARE),
+    identities.AUTHENTICATED: Entry(logging.INFO, _BUSY),
+    identities.AUTHENTICATION_REFUSED: Entry(logging.WARNING, 60),
+    identities.PASSWORD_REHASHED: Entry(logging.INFO, _RARE),
+    identities.PASSWORD_NOT_REHASHED: Entry(logging.WARNING, _RARE),
+    identities.RECORD_UNREADABLE: Entry(logging.ERROR, _RARE),
+    CERTIFICATES_LOADED: Entry(logging.INFO, _RARE),
+    CERTIFICATES_UNREADABLE: Entry(logging.ERROR, _RARE),
     IDENTITY_CHANGED: Entry(logging.INFO, _BUSY),
     IDENTITY_ENDED: Entry(logging.INFO, _BUSY),
+    PERMISSIONS_CHANGED: Entry(logging.INFO, _BUSY),
+    IDENTITIES_UNREADABLE: Entry(logging.ERROR, _RARE),
+    FIGURES_REFUSED: Entry(logging.WARNING, _RARE),
     SUPPRESSED: Entry(logging.WARNING, 10_000),
     LINES_LOST: Entry(logging.WARNING, _RARE),
 }

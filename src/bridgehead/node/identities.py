@@ -1,0 +1,54 @@
+"""Identities, live: what changes in the registry, by whichever process, takes effect on sessions and connections."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.broker.broker import Broker
+from bridgehead.broker.journal import SESSIONS, WILLS
+from bridgehead.broker.ports import Store
+from bridgehead.core.policy import Principal
+from bridgehead.node.vocabulary import IDENTITY_CHANGED, IDENTITY_ENDED, PERMISSIONS_CHANGED
+from bridgehead.security.authenticate import Authenticator, Credentials
+
+
+class Identities:
+    """The authenticator as the protocols' servers see it, with the broker told of every change first."""
+
+    def __init__(self, authenticator: Authenticator, broker: Broker) -> None:
+        self._authenticator: Final = authenticator
+        self._broker: Final = broker
+        self._generation = authenticator.generation
+
+    def recover(self, store: Store) -> None:
+        """Give the broker back what an earlier run kept, for identities that still exist.
+
+        Errors: SecurityError, StoreError, records.CorruptRecord.
+        """
+        names = {key.partition("/")[0] for bucket in (SESSIONS, WILLS) for key, _ in store.scan(bucket)}
+        principals = [self._authenticator.principal(name) for name in sorted(names)]
+        self._broker.recover([principal for principal in principals if principal is not None])
+
+    async def authenticate(self, credentials: Credentials) -> Principal:
+        """Errors: Refusal."""
+        principal = await self._authenticator.authenticate(credentials)
+        # A device that was removed and added again is another identity: the old one's sessions end before the new
+        # one can ask for them.
+        self.follow()
+        return principal
+
+    def follow(self) -> None:
+        """Apply what has changed since the last time. Costs microseconds when nothing has. Errors: SecurityError."""
+        broker = self._broker
+        for name in self._authenticator.refresh():
+            # The new holder of a name has another principal object than the one whose sessions these are.
+            if self._authenticator.principal(name) is not broker.door.principal(name):
+                broker.revoke(name, "the identity was removed")
+                broker.event(IDENTITY_ENDED, {"principal": name})
+            else:
+                broker.disconnect(name, "the identity's credentials or rights were changed: connect again")
+                broker.event(IDENTITY_CHANGED, {"principal": name})
+        if self._authenticator.generation != self._generation:
+            self._generation = self._authenticator.generation
+            broker.permissions_changed()
+            broker.event(PERMISSIONS_CHANGED, {})

@@ -1,0 +1,209 @@
+"""The hub's listeners: opened at the start, kept in step with the configuration and the certificates."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from bridgehead.node.bind import parse_bind
+from bridgehead.node.configuration import Limits
+from bridgehead.node.configuration import Listener as Settings
+from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
+from bridgehead.security.pki import Pki
+from bridgehead.security.tls import server_context
+from bridgehead.transport.ceilings import Ceilings
+from bridgehead.transport.events import OnEvent
+from bridgehead.transport.listener import AcceptRules, Listener
+from bridgehead.transport.shared import Shared
+from bridgehead.transport.stream import Stream
+from bridgehead.transport.upgrade import WebSocketRules
+
+_SUBPROTOCOL: Final = "mqtt"  # [MQTT-6.0.0-3]
+
+
+def name_of(settings: Settings) -> str:
+    """What the listener is called in the `ready` line: mqtt, mqtts, ws, wss or unix."""
+    if parse_bind(settings.bind).is_unix:
+        return "unix"
+    name = "ws" if settings.transport == "websocket" else "mqtt"
+    return name if settings.plaintext else name + "s"
+
+
+class _Shape:
+    """What a listener cannot change while it is open; a certificate it can."""
+
+    def __init__(self, settings: Settings, limits: Limits) -> None:
+        self.settings: Final = replace(
+            settings, certificate="", key="", client_ca="", client_certificate="optional", mode=settings.mode[-3:]
+        )
+        self.connect_timeout: Final = limits.connect_timeout
+        self.message_size: Final = limits.packet_size if settings.transport == "websocket" else 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shape) and vars(self) == vars(other)
+
+
+class _Open:
+    """One open listener with its settings."""
+
+    def __init__(self, settings: Settings, shape: _Shape, listener: Listener) -> None:
+        self.settings = settings
+        self.shape: Final = shape
+        self.listener: Final = listener
+
+
+class Listeners:
+    """All listeners of the hub. `accept` takes each new stream."""
+
+    def __init__(
+        self,
+        accept: Callable[[Stream], None],
+        pki: Pki,
+        shared: Shared,
+        ceilings: Ceilings,
+        event: OnEvent,
+    ) -> None:
+        self._accept: Final = accept
+        self._pki: Final = pki
+        self._shared: Final = shared
+        self._ceilings: Final = ceilings
+        self._event: Final = event
+        self._open: list[_Open] = []
+
+    def addresses(self) -> list[str]:
+        """`name=address` of each address that is listened on, in the configuration's order."""
+        pairs: list[str] = []
+        for each in self._open:
+            pairs += [f"{name_of(each.settings)}={_bare(address)}" for address in each.listener.addresses]
+        return pairs
+
+    async def change(self, wanted: Sequence[Settings], limits: Limits) -> None:
+        """Have exactly the `wanted` listeners open, with certificates read anew. Connections are not touched.
+
+        Errors: SecurityError (a certificate), BindError (an address); then everything is as it was.
+        """
+        contexts = [self._context(settings) for settings in wanted]
+        shapes = [_Shape(settings, limits) for settings in wanted]
+        left = list(self._open)
+        kept: dict[int, _Open] = {}
+        for index, shape in enumerate(shapes):
+            found = next((each for each in left if each.shape == shape), None)
+            if found is not None:
+                left.remove(found)
+                kept[index] = found
+        opened: dict[int, _Open] = {}
+        moved: list[_Open] = []
+        try:
+            for index, settings in enumerate(wanted):
+                if index not in kept:
+                    # Another listener on the same address has to go before.
+                    for other in [each for each in left if each.settings.bind == settings.bind]:
+                        other.listener.stop_accepting()
+                        left.remove(other)
+                        moved.append(other)
+                    opened[index] = await self._start(settings, shapes[index], contexts[index])
+        except BaseException:
+            for new in opened.values():
+                new.listener.close()
+            for other in moved:
+                await other.listener.start()
+            raise
+        for index, each in kept.items():
+            each.settings = wanted[index]
+            context = contexts[index]
+            if context is not None:
+                each.listener.reload(context)
+        for gone in (*left, *moved):
+            self._event(LISTENER_CLOSED, {"name": name_of(gone.settings), "address": gone.listener.address})
+            gone.listener.close()
+        self._open = [kept[index] if index in kept else opened[index] for index in range(len(wanted))]
+        for new in opened.values():
+            self._event(LISTENER_OPENED, {"name": name_of(new.settings), "address": new.listener.address})
+            if new.settings.plaintext:
+                self._event(LISTENER_PLAINTEXT, {"address": new.listener.address, "because": _warning(new)})
+
+    def plaintext_warnings(self) -> list[str]:
+        """One sentence for each listener that everybody on the way can listen to."""
+        return [_warning(each) for each in self._open if each.settings.plaintext]
+
+    def renew_certificates(self) -> None:
+        """Read all certificates anew, for handshakes from now on. Errors: SecurityError; then nothing has changed."""
+        contexts = [self._context(each.settings) for each in self._open]
+        for each, context in zip(self._open, contexts, strict=True):
+            if context is not None:
+                each.listener.reload(context)
+
+    def stamp(self) -> tuple[tuple[int, int], ...]:
+        """Differs when a file with a certificate, key or revocation list was replaced."""
+        files: dict[str, None] = {}
+        for each in self._open:
+            for name in (each.settings.certificate, each.settings.key, each.settings.client_ca):
+                if name:
+                    files[name] = None
+        return self._pki.stamp() + tuple(_stamp_of(Path(name)) for name in files)
+
+    def close(self) -> None:
+        """Stop accepting and end what has not become a stream yet; streams go on."""
+        for each in self._open:
+            each.listener.close()
+        self._open = []
+
+    async def _start(self, settings: Settings, shape: _Shape, context: ssl.SSLContext | None) -> _Open:
+        websocket = None
+        if settings.transport == "websocket":
+            websocket = WebSocketRules(
+                [_SUBPROTOCOL],
+                path=settings.path,
+                origins=settings.origins,
+                maximum_message_size=shape.message_size,
+            )
+        listener = Listener(
+            settings.bind,
+            self._accept,
+            shared=self._shared,
+            on_event=self._event,
+            ceilings=self._ceilings,
+            tls=context,
+            websocket=websocket,
+            rules=AcceptRules(seconds=shape.connect_timeout, unix_mode=int(settings.mode, 8)),
+        )
+        await listener.start()
+        return _Open(settings, shape, listener)
+
+    def _context(self, settings: Settings) -> ssl.SSLContext | None:
+        if settings.plaintext:
+            return None
+        return server_context(
+            self._pki,
+            certificate=Path(settings.certificate) if settings.certificate else None,
+            key=Path(settings.key) if settings.key else None,
+            client_ca=Path(settings.client_ca) if settings.client_ca else None,
+            client_certificate_required=settings.client_certificate == "required",
+            alpn=("http/1.1",) if settings.transport == "websocket" else ("mqtt",),
+        )
+
+
+def _warning(each: _Open) -> str:
+    if parse_bind(each.settings.bind).is_unix:
+        mode = each.settings.mode
+        return f"{each.listener.address} is not encrypted, as configured: its mode {mode} says who may connect"
+    return (
+        f"{each.listener.address} is not encrypted, as configured (plaintext = true): "
+        "whoever is on the way reads passwords and data"
+    )
+
+
+def _bare(address: str) -> str:
+    return address.removeprefix("unix:")
+
+
+def _stamp_of(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_ino)

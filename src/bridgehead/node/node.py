@@ -1,0 +1,268 @@
+"""The hub: puts all rooms together, starts them in order, keeps them in step, stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Final
+
+from bridgehead import __version__
+from bridgehead.broker.broker import Broker
+from bridgehead.broker.limits import Limits
+from bridgehead.broker.ports import Store
+from bridgehead.core.errors import Refusal
+from bridgehead.node import vocabulary
+from bridgehead.node.config import ConfigError, load
+from bridgehead.node.configuration import Config
+from bridgehead.node.driver import Driver
+from bridgehead.node.identities import Identities
+from bridgehead.node.listeners import Listeners
+from bridgehead.node.log import EventLog
+from bridgehead.node.process import settle_memory
+from bridgehead.node.settings import apply_limits, apply_mqtt
+from bridgehead.node.system_topics import SystemTopics
+from bridgehead.protocols.mqtt.config import MqttConfig
+from bridgehead.protocols.mqtt.server import MqttServer
+from bridgehead.security.authenticate import Authenticator
+from bridgehead.security.errors import SecurityError
+from bridgehead.security.identity import Identity
+from bridgehead.security.tls import CONTEXT_LIFE
+from bridgehead.store.memory import MemoryStore
+from bridgehead.store.sqlite import SqliteStore
+from bridgehead.transport.address import BindError
+from bridgehead.transport.ceilings import Ceilings
+from bridgehead.transport.shared import Shared
+
+FOLLOW_INTERVAL: Final = 0.2  # seconds between two looks at the registry
+FILES_INTERVAL: Final = 1.0  # ... at the certificates' files, and for the log to report what it left out
+MAINTAIN_INTERVAL: Final = 3600.0  # ... at how long certificates and revocation list will last
+FAREWELL_SECONDS: Final = 3.0  # for clients to take their DISCONNECT
+STOP_SECONDS: Final = 10.0  # for the whole stop
+
+
+class Node:
+    """One hub on one data folder. `say` takes lines for standard output, `warn` for standard error; `files` is how
+    many connections the process may have open."""
+
+    def __init__(
+        self, config: Config, log: EventLog, say: Callable[[str], None], warn: Callable[[str], None], files: int
+    ) -> None:
+        self.config = config
+        self._log: Final = log
+        self._say: Final = say
+        self._warn: Final = warn
+        self._files: Final = files
+        self._loop: Final = asyncio.get_running_loop()
+        self._stopping: Final = asyncio.Event()
+        self._hurried: Final = asyncio.Event()
+        self._reload: Final = asyncio.Event()
+        self._figures_due: Final = asyncio.Event()
+        self._driver: Final = Driver()
+        self._limits: Final = Limits()
+        self._mqtt: Final = MqttConfig()
+        self._ceilings: Final = Ceilings(1)
+        self._apply_limits()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Errors while starting: SecurityError, StoreError, BindError, CorruptRecord."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        self._log(vocabulary.STARTING, {"version": __version__, "data": str(self.config.data)})
+        identity = Identity(self.config.data)
+        try:
+            identity.maintain(self.config.tls.names)
+            store = self._open_store()
+            try:
+                await self._serve(identity, store)
+            finally:
+                store.close()
+        finally:
+            identity.close()
+            self._ignore_signals()
+        self._log(vocabulary.STOPPED, {"hurried": self._hurried.is_set()})
+
+    def stop(self) -> None:
+        """Stop in order; called a second time: now."""
+        if self._stopping.is_set():
+            self._hurried.set()
+        self._stopping.set()
+
+    def _ignore_signals(self) -> None:
+        """All is stored and closed: a signal that comes now has nothing left to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+
+    def _open_store(self) -> Store:
+        if self.config.store.kind == "memory":
+            return MemoryStore(self._loop.call_soon)
+        return SqliteStore(self.config.data, self._loop.call_soon_threadsafe)
+
+    async def _serve(self, identity: Identity, store: Store) -> None:
+        broker = Broker(store, self._driver.clock, self._limits, self._log, self._driver.schedule_commit)
+        authenticator = Authenticator(identity.registry, self._log, clock=self._driver.time)
+        try:
+            identities = Identities(authenticator, broker)
+            identities.recover(store)
+            self._driver.start(broker)
+            server = MqttServer(broker, self._mqtt, identities, self._driver.time)
+            listeners = Listeners(server.accept, identity.pki, Shared(), self._ceilings, self._log)
+            try:
+                await listeners.change(self.config.listeners, self.config.limits)
+                self._tell_ready(identity, listeners)
+                await self._work(broker, identities, listeners)
+            finally:
+                await self._end(server, listeners)
+        finally:
+            authenticator.close()
+
+    def _tell_ready(self, identity: Identity, listeners: Listeners) -> None:
+        settle_memory()
+        if not self._log.is_on_standard_error(vocabulary.LISTENER_PLAINTEXT):
+            for sentence in listeners.plaintext_warnings():
+                self._warn(sentence)
+        if identity.registry.change_number() == 0:
+            self._say(
+                "no device is enrolled yet, so nobody can connect. The next command: "
+                f"bridgehead device add NAME --data {self.config.data} --publish 'NAME/#' --certificate --out FOLDER"
+            )
+        addresses = " ".join(listeners.addresses())
+        self._log(vocabulary.READY, {"listeners": addresses})
+        self._say(f"ready {addresses}")
+
+    async def _work(self, broker: Broker, identities: Identities, listeners: Listeners) -> None:
+        """Until somebody asks to stop. A defect in any of these tasks ends the hub: one that no longer sees
+        revocations must not go on."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._follow_identities(identities)),
+                group.create_task(self._watch_files(listeners)),
+                group.create_task(self._maintain()),
+                group.create_task(self._publish_figures(SystemTopics(broker, self._driver.time()))),
+                group.create_task(self._reload_on_demand(listeners)),
+            ]
+            await self._stopping.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _end(self, server: MqttServer, listeners: Listeners) -> None:
+        """Stop accepting, say farewell, flush, commit. Bounded, and cut short by a second signal."""
+        self._log(vocabulary.STOPPING, {"connections": len(self._ceilings)})
+        listeners.close()
+        hurried = self._loop.create_task(self._hurried.wait())
+        farewell = self._loop.create_task(self._farewell(server))
+        done, _ = await asyncio.wait({hurried, farewell}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if farewell not in done:
+            farewell.cancel()
+        else:
+            farewell.result()
+
+    async def _farewell(self, server: MqttServer) -> None:
+        await server.stop(FAREWELL_SECONDS)
+        await self._driver.stop()
+
+    # What goes on beside the protocols. ---------------------------------------------------------------
+
+    async def _follow_identities(self, identities: Identities) -> None:
+        while True:
+            self._driver.clock.now = self._driver.time()
+            try:
+                identities.follow()
+            except SecurityError as fault:
+                self._log(vocabulary.IDENTITIES_UNREADABLE, {"because": str(fault)})
+            await asyncio.sleep(FOLLOW_INTERVAL)
+
+    async def _watch_files(self, listeners: Listeners) -> None:
+        """Certificates, keys and the revocation list are taken over when somebody has replaced them, and ticket keys
+        made anew once a day."""
+        stamp = listeners.stamp()
+        renewed = self._loop.time()
+        while True:
+            await asyncio.sleep(FILES_INTERVAL)
+            self._log.tick()
+            now = listeners.stamp()
+            if now == stamp and self._loop.time() - renewed < CONTEXT_LIFE:
+                continue
+            try:
+                listeners.renew_certificates()
+            except SecurityError as fault:
+                self._log(vocabulary.CERTIFICATES_UNREADABLE, {"because": str(fault)})
+                continue
+            stamp, renewed = now, self._loop.time()
+            self._log(vocabulary.CERTIFICATES_LOADED, {})
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(MAINTAIN_INTERVAL)
+            try:
+                await asyncio.to_thread(_maintain, self.config)
+            except SecurityError as fault:
+                self._log(vocabulary.CERTIFICATES_UNREADABLE, {"because": str(fault)})
+
+    async def _publish_figures(self, topics: SystemTopics) -> None:
+        while True:
+            interval = self.config.system_topics.interval
+            if interval:
+                self._driver.clock.now = self._driver.time()
+                try:
+                    await topics.publish()
+                except Refusal as refusal:
+                    self._log(vocabulary.FIGURES_REFUSED, {"because": refusal.because})
+            try:
+                async with asyncio.timeout(interval or None):
+                    await self._figures_due.wait()
+            except TimeoutError:
+                continue
+            self._figures_due.clear()
+
+    # Reload. ------------------------------------------------------------------------------------------
+
+    async def _reload_on_demand(self, listeners: Listeners) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            try:
+                await self._reloaded(listeners)
+            except (ConfigError, SecurityError, BindError, OSError) as fault:
+                self._log(vocabulary.RELOAD_FAILED, {"because": f"{fault}; the old configuration goes on"})
+
+    async def _reloaded(self, listeners: Listeners) -> None:
+        """Apply what the configuration says now, or raise and leave everything as it was."""
+        old = self.config
+        self._log.reconfigure(old.log)  # the file may have been rotated, whatever the configuration says
+        new = load(old.file, old.data)
+        if new.store != old.store:
+            because = f"{new.file}: [store] changes with a new start only; the rest is applied"
+            self._log(vocabulary.RESTART_NEEDED, {"because": because})
+        await asyncio.to_thread(_maintain, new)
+        await listeners.change(new.listeners, new.limits)
+        self._log.reconfigure(new.log)
+        self.config = new
+        self._apply_limits()
+        self._figures_due.set()
+        self._log(vocabulary.RELOADED, {"listeners": " ".join(listeners.addresses())})
+
+    def _apply_limits(self) -> None:
+        apply_limits(self.config, self._limits)
+        apply_mqtt(self.config, self._mqtt)
+        limits = self.config.limits
+        self._ceilings.total = min(limits.connections, self._files)
+        self._ceilings.per_network = limits.connections_per_address
+        if limits.connections > self._files:
+            because = (
+                f"the system permits {self._files} connections, limits.connections is {limits.connections}: "
+                "raise the hard limit of open files (ulimit -Hn, LimitNOFILE=), or lower limits.connections"
+            )
+            self._log(vocabulary.CEILING_LOWERED, {"because": because})
+
+
+def _maintain(config: Config) -> None:
+    """In a thread of its own: it signs, and asks the resolver. A registry's connection belongs to its thread."""
+    identity = Identity(config.data)
+    try:
+        identity.maintain(config.tls.names)
+    finally:
+        identity.close()
