@@ -35,7 +35,8 @@ class Stretch:
     def append(self, octets: bytes, time: float) -> None:
         self.octets += octets
         self._ends.append(len(self.octets))
-        self._times.append(time)
+        # What overtook its predecessor on the way is usable only when that one is there too.
+        self._times.append(max(time, self._times[-1]) if self._times else time)
 
     def time_at(self, end: int) -> float:
         """When the octet before `end` was captured."""
