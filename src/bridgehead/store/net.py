@@ -15,11 +15,13 @@ class Net:
         self.removes: dict[str, list[int]] = {}
         self.trims: dict[str, int] = {}
         self.drops: set[str] = set()
+        self.octets = 0  # of all records and values that were added
         self._came = 0
         self._left = 0
 
-    def add(self, batch: Batch) -> None:
-        """Apply `batch` on top, in the order that Batch promises."""
+    def add(self, batch: Batch, octets: int) -> None:
+        """Apply `batch` on top, in the order that Batch promises. `octets` is what its records and values hold."""
+        self.octets += octets
         if batch.puts:
             self.values.update(batch.puts)
         if batch.deletes:

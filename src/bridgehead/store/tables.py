@@ -11,7 +11,12 @@ from bridgehead.store.net import Net
 _LAST_EXTENT: Final = 2**31 - 1
 _LOW: Final = 0xFFFF_FFFF
 _ROWS_PER_STATEMENT: Final = 1024
-_REPEATED_ROWS: Final = 16
+# Fewer where the group is large: SQLite holds a copy of all that one statement is given.
+_LARGE_GROUP: Final = 16 * 1024 * 1024
+_LARGE_ROWS_PER_STATEMENT: Final = 16
+# So many filling rows do not matter, nor an eighth of the rows.
+_FILLING_ROWS: Final = 16
+_LARGE_FILLER: Final = 1024
 _REMEMBERED_LOGS: Final = 65_536
 
 
@@ -20,8 +25,7 @@ class Statement:
 
     Why not row by row: sqlite3 lets go of the interpreter's lock for each execution, and beside a busy event loop
     getting it back takes longer than a row: 34,000 rows/s were measured with executemany, 180,000 with rows by the
-    hundred. So the executions are few: where the next larger number of rows is near, the last row is given more than
-    once, which must do no harm.
+    hundred. So the executions are few: up to the next larger number of rows, where it is near, one row is repeated.
     """
 
     def __init__(self, head: str, columns: int, tail: str = "") -> None:
@@ -33,26 +37,30 @@ class Statement:
             self._sql[rows] = f"{head} VALUES {','.join([row] * rows)}{tail}"
             rows >>= 1
 
-    def execute(self, connection: sqlite3.Connection, values: list[object]) -> int:
-        """`values` holds the columns of one row after the other. Returns how many rows changed, without what triggers
-        changed."""
+    def execute(
+        self,
+        connection: sqlite3.Connection,
+        values: list[object],
+        filler: list[object] | None,
+        limit: int = _ROWS_PER_STATEMENT,
+    ) -> int:
+        """`values` holds the columns of one row after the other; `filler` is a row that does no harm after the others,
+        any number of times. Returns how many rows changed, without what triggers changed."""
         columns = self._columns
         left = len(values) // columns
         changed = begin = 0
-        while left:
-            rows = min(1 << (left - 1).bit_length(), _ROWS_PER_STATEMENT)
-            repeated = rows - left
-            if repeated > max(_REPEATED_ROWS, left >> 3):
+        while left > 0:
+            rows = min(1 << (left - 1).bit_length(), limit)
+            filling = rows - left
+            if filling > 0 and (filler is None or filling > max(_FILLING_ROWS, left >> 3)):
                 rows >>= 1
-                repeated = 0
-            end = begin + rows * columns
-            part = values[begin:end]
-            if repeated > 0:
-                part += part[-columns:] * repeated
+            part = values[begin : begin + rows * columns]
+            if filler is not None and rows > left:
+                part += filler * filling
             # executemany, of one: it asks for the lock once less than execute.
             changed += connection.executemany(self._sql[rows], (part,)).rowcount
-            begin = end
-            left -= rows - max(repeated, 0)
+            begin += rows * columns
+            left -= rows
         return changed
 
 
@@ -116,28 +124,34 @@ class Tables:
     def _write(self, net: Net) -> None:
         connection = self._connection
         if net.values:
-            self._write_keys(net.values)
+            self._write_keys(net.values, _limit(net))
         if net.removes or net.trims or net.drops:
-            _DELETE_RECORDS.execute(connection, self._going(net))
+            going = self._going(net)
+            _DELETE_RECORDS.execute(connection, going, going[-2:])
             if net.drops:
-                _DELETE_LOGS.execute(connection, list(net.drops))
+                logs: list[object] = list(net.drops)
+                _DELETE_LOGS.execute(connection, logs, logs[-1:])
                 for log in net.drops:
                     self._extents.pop(log, None)
-        if net.appends:
-            coming = self._coming(net.appends)
-            if _INSERT_RECORDS.execute(connection, coming) != len(coming) // 2:
+        coming = self._coming(net.appends)
+        if coming:
+            # The filler's id is there by then, so it is ignored.
+            inserted = _INSERT_RECORDS.execute(connection, coming, [coming[-2], b""], _limit(net))
+            if inserted != len(coming) // 2:
                 raise StoreError("a number was appended to a log that holds it already", CONFLICT)
 
-    def _write_keys(self, values: dict[tuple[str, str], bytes | None]) -> None:
+    def _write_keys(self, values: dict[tuple[str, str], bytes | None], limit: int) -> None:
         puts: list[object] = []
         deletes: list[object] = []
+        last = b""
         for where, value in values.items():
             if value is None:
                 deletes += where
             else:
                 puts += (*where, value)
-        _DELETE_KEYS.execute(self._connection, deletes)
-        _PUT_KEYS.execute(self._connection, puts)
+                last = value
+        _DELETE_KEYS.execute(self._connection, deletes, deletes[-2:])
+        _PUT_KEYS.execute(self._connection, puts, puts[-3:] if len(last) <= _LARGE_FILLER else None, limit)
 
     def _going(self, net: Net) -> list[object]:
         """The first and last id of each run of records that goes."""
@@ -213,6 +227,11 @@ class Tables:
         assert isinstance(free, int)
         self._connection.execute("UPDATE extent SET id = ? WHERE id = ?", (free, extent))
         return free
+
+
+def _limit(net: Net) -> int:
+    """Rows per statement."""
+    return _ROWS_PER_STATEMENT if net.octets <= _LARGE_GROUP else _LARGE_ROWS_PER_STATEMENT
 
 
 def _by_extent(part: tuple[int, int, dict[int, bytes]]) -> int:

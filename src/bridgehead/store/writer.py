@@ -133,7 +133,7 @@ class Writer:
         """Write all in one transaction; where that fails, each in its own, so that only the culprit fails."""
         if not group:
             return
-        error = self._commit([entry.batch for entry in group])
+        error = self._commit(group)
         if error is None:
             return
         if error.reason == DISK_FULL:
@@ -144,13 +144,13 @@ class Writer:
                 entry.error = error
             return
         for entry in group:
-            entry.error = self._commit([entry.batch])
+            entry.error = self._commit([entry])
 
-    def _commit(self, batches: list[Batch]) -> StoreError | None:
+    def _commit(self, group: list[_Entry]) -> StoreError | None:
         try:
             net = Net()
-            for batch in batches:
-                net.add(batch)
+            for entry in group:
+                net.add(entry.batch, entry.octets)
             net.check()
             self._tables.write(net)
         except StoreError as error:
