@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_during_the_handshake(
 ) -> None:
     async with Hall(shared, tls=server_tls) as hall:
         client = await hall.connect()
-        await until(lambda: len(hall.listener) == 1)
+        await until(lambda: hall.listener.connections == 1)
         if first:
             await asyncio.get_running_loop().sock_sendall(client, first)
             await turns()
@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_during_the_handshake(
         assert event["because"] in ("the peer left during the TLS handshake", "the peer reset the connection") or str(
             event["because"]
         ).startswith("transport endpoint is not connected")
-        await until(lambda: len(hall.ceilings) == 0)
+        await until(lambda: hall.ceilings.open == 0)
         assert hall.listener.arriving == 0
 
 
@@ -150,7 +150,7 @@ async def test_a_handshake_that_never_ends_is_cut_off(shared: Shared, server_tls
         event = await hall.event(HANDSHAKE_FAILED)
         stage = "the TLS handshake was not complete" if first else "no TLS handshake began"
         assert event["because"] == f"{stage} within 0.05 s"
-        await until(lambda: len(hall.ceilings) == 0)
+        await until(lambda: hall.ceilings.open == 0)
         client.close()
 
 

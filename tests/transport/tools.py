@@ -120,8 +120,8 @@ class Hall:
         self.listener.close()
         for owner in self.owners:
             owner.stream.abort()
-        await until(lambda: len(self.ceilings) == 0, "every socket is released")
-        assert len(self.listener) == 0
+        await until(lambda: self.ceilings.open == 0, "every socket is released")
+        assert self.listener.connections == 0
 
     def _on_stream(self, stream: Stream) -> None:
         self.owners.append(self._owner(stream))

@@ -15,7 +15,9 @@ class Ceilings:
         self._open = 0
         self._by_network: dict[str, int] = {}
 
-    def __len__(self) -> int:
+    @property
+    def open(self) -> int:
+        """Connections admitted and not released."""
         return self._open
 
     def admit(self, network: str) -> str:

@@ -86,7 +86,8 @@ class Listener:
             self._rules.handshakes,
         )
 
-    def __len__(self) -> int:
+    @property
+    def connections(self) -> int:
         """Open connections, those included that are not streams yet."""
         return self._open
 
