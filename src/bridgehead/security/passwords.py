@@ -111,13 +111,15 @@ class PasswordVerifier:
                 return True
             loop = asyncio.get_running_loop()
             future = loop.run_in_executor(self._pool, self.hasher.verify, encoded, password)
-            # The thread goes on when who asked goes away: only its end makes room.
+            # The thread goes on when who asked goes away: only its end makes room. Who asked hears of it before the
+            # next one's turn comes, so that a failure counts against the next guess.
+            verified = asyncio.shield(future)
             future.add_done_callback(self._release)
             running = True
         finally:
             if not running:
                 self._slots.release()
-        right = await asyncio.shield(future)
+        right = await verified
         if right:
             self._remember(encoded, password, now())
         return right

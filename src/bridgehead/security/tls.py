@@ -132,7 +132,7 @@ def _trust(context: ssl.SSLContext, path: Path) -> None:
 
 
 def _of(fault: ssl.SSLError) -> str:
-    return (fault.reason or "no PEM").replace("_", " ").lower()
+    return fault.reason.replace("_", " ").lower() if fault.reason else "nothing that begins with -----BEGIN"
 
 
 def _brings_revocation_lists(client_ca: Path) -> bool:
