@@ -88,8 +88,9 @@ def test_ceilings_count_what_is_open() -> None:
     assert ceilings.admit("a") == ""
     for network in ("a", "a", "b"):
         ceilings.release(network)
-    assert ceilings.open == 0
+    assert len(ceilings) == 0
     assert ceilings._by_network == {}
+    assert ceilings
 
 
 # --- binding ----------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ async def test_tcp_over_both_families(shared: Shared, bind: str, host: str) -> N
         local = writer.get_extra_info("sockname")
         assert owner.stream.peer == (f"[::1]:{local[1]}" if ":" in local[0] else f"127.0.0.1:{local[1]}")
         assert owner.stream.local.endswith(f":{port}")
-        assert hall.listener.connections == hall.ceilings.open == 1
+        assert hall.listener.connections == len(hall.ceilings) == 1
         writer.close()
         await owner.ended()
 
@@ -89,6 +89,16 @@ async def test_stop_accepting_leaves_the_connections_alone(shared: Shared) -> No
         client.close()
 
 
+async def test_a_listener_can_begin_again(shared: Shared) -> None:
+    async with Hall(shared, owner=Echo) as hall:
+        hall.listener.stop_accepting()
+        await hall.listener.start()
+        client = await hall.connect()
+        await asyncio.get_running_loop().sock_sendall(client, b"hello")
+        assert await read_exactly(client, 5) == b"hello"
+        client.close()
+
+
 async def test_misuse_is_told(shared: Shared, server_tls: ssl.SSLContext) -> None:
     async with Hall(shared) as hall:
         with pytest.raises(LocalMisuse):
@@ -116,7 +126,7 @@ async def test_connections_above_the_ceiling_are_closed_at_once(shared: Shared) 
     ceilings = Ceilings(3)
     async with Hall(shared, ceilings=ceilings, owner=Echo) as hall, Hall(shared, ceilings=ceilings) as other:
         clients = [await hall.connect(), await hall.connect(), await other.connect()]
-        await until(lambda: ceilings.open == 3)
+        await until(lambda: len(ceilings) == 3)
         refused = await hall.connect()
         assert await read_all(refused) == b""
         event = await hall.event(CONNECTION_REFUSED)
@@ -127,7 +137,7 @@ async def test_connections_above_the_ceiling_are_closed_at_once(shared: Shared) 
         }
         refused.close()
         clients[0].close()
-        await until(lambda: ceilings.open == 2)
+        await until(lambda: len(ceilings) == 2)
         again = await hall.connect()
         await asyncio.get_running_loop().sock_sendall(again, b"hello")
         assert await read_exactly(again, 5) == b"hello"
@@ -141,7 +151,7 @@ async def test_the_ceiling_of_one_address(shared: Shared) -> None:
         clients = [await hall.connect() for _ in range(3)]
         event = await hall.event(CONNECTION_REFUSED)
         assert event["because"] == "the ceiling of 2 connections from one address is reached"
-        assert hall.ceilings.open == 2
+        assert len(hall.ceilings) == 2
         for client in clients:
             client.close()
 
@@ -185,7 +195,7 @@ async def test_a_crowd_that_says_nothing_is_sent_away_and_its_memory_comes_back(
         crowd: list[socket.socket] = []
         while len(crowd) < CROWD:
             crowd.append(await hall.connect())
-        await until(lambda: hall.ceilings.open == CROWD)
+        await until(lambda: len(hall.ceilings) == CROWD)
         assert hall.listener.arriving == CROWD
         if kind == "tls":  # and somebody who has something to say is served meanwhile
             client = await tls_client(await hall.connect(), client_tls)
@@ -198,7 +208,7 @@ async def test_a_crowd_that_says_nothing_is_sent_away_and_its_memory_comes_back(
         assert hall.listener.arriving == 0
         for sock in crowd:
             sock.close()
-        await until(lambda: hall.ceilings.open == 0)
+        await until(lambda: len(hall.ceilings) == 0)
         gc.collect()
         left = [thing for thing in gc.get_objects() if type(thing).__name__ in ("Arrival", "Handshake", "Upgrade")]
         assert left == []

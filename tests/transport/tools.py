@@ -120,7 +120,7 @@ class Hall:
         self.listener.close()
         for owner in self.owners:
             owner.stream.abort()
-        await until(lambda: self.ceilings.open == 0, "every socket is released")
+        await until(lambda: len(self.ceilings) == 0, "every socket is released")
         assert self.listener.connections == 0
 
     def _on_stream(self, stream: Stream) -> None:

@@ -15,10 +15,12 @@ class Ceilings:
         self._open = 0
         self._by_network: dict[str, int] = {}
 
-    @property
-    def open(self) -> int:
+    def __len__(self) -> int:
         """Connections admitted and not released."""
         return self._open
+
+    def __bool__(self) -> bool:
+        return True  # with no connection it is there all the same: `ceilings or Ceilings(...)` must not replace it
 
     def admit(self, network: str) -> str:
         """ "" when one more is admitted, which release() must give back; else the sentence that refuses it."""
