@@ -57,7 +57,8 @@ VOCABULARY: Final[dict[str, Entry]] = {
     events.SESSION_RESUMED: Entry(logging.DEBUG, _BUSY),
     events.SESSION_TAKEN_OVER: Entry(logging.INFO, _RARE),
     events.SESSION_ENDED: Entry(logging.DEBUG, _BUSY),
-    events.CONNECTED: Entry(logging.INFO, _BUSY),
+    # Before it stands authentication.accepted, which says more.
+    events.CONNECTED: Entry(logging.DEBUG, _BUSY),
     events.DISCONNECTED: Entry(logging.INFO, _BUSY),
     events.REFUSED: Entry(logging.WARNING, _RARE),
     events.PEER_ERROR: Entry(logging.WARNING, _RARE),
