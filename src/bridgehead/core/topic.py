@@ -51,6 +51,8 @@ def covers(topic_filter: str, other: str) -> bool:
     """
     if topic_filter == other:
         return True
+    if other == "#":
+        return topic_filter == "+/#"  # every topic has a first level
     wide = topic_filter.split("/")
     narrow = other.split("/")
     if narrow[0].startswith("$") and (wide[0] == "+" or wide[0] == "#"):
