@@ -50,7 +50,7 @@ class Hub:
         self.host = "127.0.0.1"
         self.port = self.tls_port = 0
         self.seconds_to_ready = 0.0
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "hub.toml").write_text(CONFIGURATION)
 
@@ -80,7 +80,7 @@ class Hub:
             command = ["taskset", "-c", str(cpu), *command]
         started = time.monotonic()
         with (self.folder / "hub.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         ready = self.await_ready(started + START_TIMEOUT)
         self.seconds_to_ready = time.monotonic() - started
         self.port, self.tls_port = addresses(ready)
@@ -89,14 +89,18 @@ class Hub:
         """The ready line. Raises RuntimeError with the log's end."""
         assert self.process is not None
         assert self.process.stdout is not None
+        output = ""
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while selector.select(max(0.0, deadline - time.monotonic())):
-                line = self.process.stdout.readline()
-                if line.startswith("ready"):
-                    return line
-                if not line:
+                # Not readline: a first start says more than one line, and select cannot see what is buffered here.
+                data = os.read(self.process.stdout.fileno(), 65_536)
+                if not data:
                     break
+                output += data.decode()
+                for line in output.split("\n")[:-1]:
+                    if line.startswith("ready"):
+                        return line
         self.stop()
         raise RuntimeError(f"the hub did not become ready: {(self.folder / 'hub.log').read_text()[-2000:]}")
 
@@ -124,8 +128,8 @@ class Hub:
 
 def addresses(ready: str) -> tuple[int, int]:
     """(port without TLS, port with TLS) from the ready line, which names each listener's real address."""
-    plain = re.search(r"\bmqtt://127\.0\.0\.1:(\d+)", ready)
-    secured = re.search(r"\bmqtts://127\.0\.0\.1:(\d+)", ready)
+    plain = re.search(r"\bmqtt=127\.0\.0\.1:(\d+)", ready)
+    secured = re.search(r"\bmqtts=127\.0\.0\.1:(\d+)", ready)
     if plain is None or secured is None:
         raise RuntimeError(f"no addresses in the ready line: {ready.strip()}")
     return int(plain[1]), int(secured[1])

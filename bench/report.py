@@ -18,14 +18,17 @@ COUNTING = (
     "Rates are messages per second of the server's CPU (user and system time of its process and children, over the "
     "measured seconds only). A message counts when it is delivered; one to 100 subscribers counts 100 times."
 )
+PROMPT = "mosquitto with set_tcp_nodelay"
 
 
 class Row:
-    """One scenario with the results of both servers, run by run."""
+    """One scenario with the results of Mosquitto (`theirs`; `prompt` is it without Nagle's algorithm) and of the hub,
+    run by run. The demand is against Mosquitto as Debian ships it."""
 
-    def __init__(self, scenario: Scenario, theirs: list[Result], ours: list[Result]) -> None:
+    def __init__(self, scenario: Scenario, theirs: list[Result], prompt: list[Result], ours: list[Result]) -> None:
         self.scenario = scenario
         self.theirs = theirs
+        self.prompt = prompt
         self.ours = ours
 
     @property
@@ -38,13 +41,11 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """The median of the ratios of the pairs of runs, so that what disturbs one pair disturbs one ratio."""
-        ratios = [
-            mine.per_cpu_second / other.per_cpu_second
-            for mine, other in zip(self.ours, self.theirs, strict=True)
-            if mine.per_cpu_second and other.per_cpu_second
-        ]
-        return statistics.median(ratios) if ratios else 0.0
+        return median_ratio(self.ours, self.theirs)
+
+    @property
+    def prompt_ratio(self) -> float:
+        return median_ratio(self.ours, self.prompt)
 
     @property
     def met(self) -> bool:
@@ -59,7 +60,7 @@ class Row:
     def trouble(self) -> list[str]:
         """What makes a figure doubtful: losses, refusals, a generator at its limit."""
         found = []
-        for name, results in (("mosquitto", self.theirs), ("bridgehead", self.ours)):
+        for name, results in (("mosquitto", self.theirs), (PROMPT, self.prompt), ("bridgehead", self.ours)):
             lost = sum(result.lost for result in results)
             if lost:
                 found.append(f"{name} lost {lost:,}")
@@ -76,12 +77,24 @@ class Row:
             "scenario": self.scenario.key,
             "title": self.scenario.title,
             "mosquitto": [result.to_json() for result in self.theirs],
+            "mosquitto_nodelay": [result.to_json() for result in self.prompt],
             "bridgehead": [result.to_json() for result in self.ours],
             "ratio": round(self.ratio, 3),
+            "ratio_to_nodelay": round(self.prompt_ratio, 3),
             "at_least": self.scenario.at_least,
             "aim": self.scenario.aim,
             "met": self.met,
         }
+
+
+def median_ratio(ours: list[Result], others: list[Result]) -> float:
+    """The median of the ratios of runs that stood beside each other, so that what disturbs one disturbs one ratio."""
+    ratios = [
+        mine.per_cpu_second / other.per_cpu_second
+        for mine, other in zip(ours, others, strict=True)
+        if mine.per_cpu_second and other.per_cpu_second
+    ]
+    return statistics.median(ratios) if ratios else 0.0
 
 
 def median_rate(results: list[Result]) -> float:
@@ -122,17 +135,29 @@ class Report:
         console.print(f"{COUNTING} {self.settings}", highlight=False)
         if self.rows:
             table = Table(title="Messages per second of server CPU, authentication and policy on, 64-octet payloads")
-            for heading in ("scenario", "Mosquitto", "Bridgehead", "ratio", "at least", "aim", ""):
+            for heading in (
+                "scenario",
+                "Mosquitto",
+                "nodelay",
+                "Bridgehead",
+                "ratio",
+                "at least",
+                "aim",
+                "",
+                "ratio to nodelay",
+            ):
                 table.add_column(heading, justify="left" if heading in ("scenario", "") else "right")
             for row in self.rows:
                 table.add_row(
                     row.scenario.title,
                     thousands(row.their_rate),
+                    thousands(median_rate(row.prompt)),
                     thousands(row.our_rate),
                     f"{row.ratio:.2f}",
                     f"{row.scenario.at_least:g}",
                     f"{row.scenario.aim:g}",
                     coloured(row.verdict, row.met),
+                    f"{row.prompt_ratio:.2f}",
                 )
             console.print(table)
         if self.claims:
@@ -159,15 +184,18 @@ class Report:
         lines += [COUNTING, "", self.settings, ""]
         if self.rows:
             lines += [
-                "| scenario | Mosquitto | Bridgehead | ratio | at least | aim | | wall clock, messages/s | p99, ms |",
-                "|---|---:|---:|---:|---:|---:|---|---|---|",
+                "| scenario | Mosquitto | nodelay | Bridgehead | ratio | at least | aim | | ratio to nodelay "
+                "| wall clock, messages/s | p99, ms |",
+                "|---|---:|---:|---:|---:|---:|---:|---|---:|---|---|",
             ]
         for row in self.rows:
-            wall = f"{thousands(median_wall(row.theirs))} · {thousands(median_wall(row.ours))}"
-            late = f"{p99(row.theirs):.2f} · {p99(row.ours):.2f}"
+            each = (row.theirs, row.prompt, row.ours)
+            rates = " | ".join(thousands(median_rate(results)) for results in each)
+            wall = " · ".join(thousands(median_wall(results)) for results in each)
+            late = " · ".join(f"{p99(results):.2f}" for results in each)
             lines.append(
-                f"| {row.scenario.title} | {thousands(row.their_rate)} | {thousands(row.our_rate)} | {row.ratio:.2f} "
-                f"| {row.scenario.at_least:g} | {row.scenario.aim:g} | {row.verdict} | {wall} | {late} |"
+                f"| {row.scenario.title} | {rates} | {row.ratio:.2f} | {row.scenario.at_least:g} | {row.scenario.aim:g} "
+                f"| {row.verdict} | {row.prompt_ratio:.2f} | {wall} | {late} |"
             )
         if self.claims:
             lines += ["", "| beyond the table | measured | demanded | | note |", "|---|---:|---:|---|---|"]

@@ -60,7 +60,7 @@ class Scenario:
 PAIR = Load(1, 1, 1000)
 TEN = Load(10, 10, 100)
 TRICKLE = Load(200, 1, 1)
-FAN_OUT = Load(1, 100, 10)
+FAN_OUT = Load(1, 100, 100)
 TEN_QOS_1 = Load(10, 10, 50, qos=1)
 TEN_QOS_2 = Load(10, 10, 50, qos=2)
 
@@ -68,13 +68,13 @@ SCENARIOS = [
     Scenario("pair", "one pair, QoS 0, 1000 in flight", False, PAIR, 12, 18),
     Scenario("ten", "ten pairs, QoS 0, 100 in flight each", False, TEN, 9, 12),
     Scenario("trickle", "trickle: 200 publishers, one in flight each, 1 subscriber", False, TRICKLE, 1.5, 1.8),
-    Scenario("fan-out", "fan-out: 1 publisher, 10 in flight, 100 subscribers", False, FAN_OUT, 5, 5.5),
+    Scenario("fan-out", "fan-out: 1 publisher, 100 in flight, 100 subscribers", False, FAN_OUT, 5, 5.5),
     Scenario("qos1", "ten pairs, QoS 1, 50 in flight each", False, TEN_QOS_1, 7, 8.6),
     Scenario("qos2", "ten pairs, QoS 2, 50 in flight each", False, TEN_QOS_2, 9, 12),
     Scenario("tls-pair", "TLS: one pair, QoS 0, 1000 in flight", True, PAIR, 6, 6.3),
     Scenario("tls-ten", "TLS: ten pairs, QoS 0, 100 in flight each", True, TEN, 5, 7.8),
     Scenario("tls-trickle", "TLS: trickle, 200 publishers, 1 subscriber", True, TRICKLE, 1.2, 1.35),
-    Scenario("tls-fan-out", "TLS: fan-out, 1 publisher, 10 in flight, 100 subscribers", True, FAN_OUT, 5, 5.9),
+    Scenario("tls-fan-out", "TLS: fan-out, 1 publisher, 100 in flight, 100 subscribers", True, FAN_OUT, 5, 5.9),
     Scenario("tls-qos1", "TLS: ten pairs, QoS 1, 50 in flight each", True, TEN_QOS_1, 4, 5.6),
     Scenario("tls-qos2", "TLS: ten pairs, QoS 2, 50 in flight each", True, TEN_QOS_2, 6, 7.5),
 ]
