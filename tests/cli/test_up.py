@@ -280,6 +280,33 @@ def test_limits_change_live(hub: Hub) -> None:
     connected(hub)
 
 
+@pytest.mark.clause("MQTT-3.3.4-9")
+def test_a_client_keeps_the_sizes_that_it_was_told(hub: Hub) -> None:
+    def sizes(answer: object) -> tuple[int | None, int | None]:
+        assert isinstance(answer, Connack)
+        return answer.properties.receive_maximum, answer.properties.maximum_packet_size
+
+    hub.enrol("writer", "word", (PermissionRecord("w", publish=True, subscribe=False),))
+    client = Client(hub.dial(), "writer", "word")
+    assert sizes(client.receive()) == (1000, 1048576)
+    hub.reload(TLS + "[limits]\ninflight = 1\npacket_size = 1000\n")
+    hub.await_event("node.reloaded")
+    for number in (1, 2, 3):
+        client.send(Publish("w", bytes(5000), 2, False, False, number))
+    for number in (1, 2, 3):
+        received = client.receive()
+        assert isinstance(received, Acknowledgement)
+        assert received.packet_id == number
+    second = Client(hub.dial(), "writer", "word", "writer-2")
+    assert sizes(second.receive()) == (1, 1000)
+    second.send(Publish("w", bytes(5000), 0, False, False, 0))
+    farewell = second.receive()
+    assert isinstance(farewell, Disconnect)
+    assert farewell.reason_code == 0x95  # Packet too large
+    hub.signal(signal.SIGTERM)
+    assert isinstance(client.receive(), Disconnect)
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

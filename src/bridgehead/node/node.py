@@ -19,11 +19,10 @@ from bridgehead.node.driver import Driver
 from bridgehead.node.identities import Identities
 from bridgehead.node.listeners import Listeners
 from bridgehead.node.log import EventLog
+from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
-from bridgehead.node.settings import apply_limits, apply_mqtt
+from bridgehead.node.settings import apply_limits
 from bridgehead.node.system_topics import SystemTopics
-from bridgehead.protocols.mqtt.config import MqttConfig
-from bridgehead.protocols.mqtt.server import MqttServer
 from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.identity import Identity
@@ -60,7 +59,6 @@ class Node:
         self._figures_due: Final = asyncio.Event()
         self._driver: Final = Driver()
         self._limits: Final = Limits()
-        self._mqtt: Final = MqttConfig()
         self._ceilings: Final = Ceilings(1)
         self._apply_limits()
 
@@ -107,12 +105,12 @@ class Node:
             identities = Identities(authenticator, broker)
             identities.recover(store)
             self._driver.start(broker)
-            server = MqttServer(broker, self._mqtt, identities, self._driver.time)
+            server = MqttServers(self.config, broker, identities, self._driver.time)
             listeners = Listeners(server.accept, identity.pki, Shared(), self._ceilings, self._log)
             try:
                 await listeners.change(self.config.listeners, self.config.limits)
                 self._tell_ready(identity, listeners)
-                await self._work(broker, identities, listeners)
+                await self._work(broker, identities, listeners, server)
             finally:
                 await self._end(server, listeners)
         finally:
@@ -132,7 +130,7 @@ class Node:
         self._log(vocabulary.READY, {"listeners": addresses})
         self._say(f"ready {addresses}")
 
-    async def _work(self, broker: Broker, identities: Identities, listeners: Listeners) -> None:
+    async def _work(self, broker: Broker, identities: Identities, listeners: Listeners, server: MqttServers) -> None:
         """Until somebody asks to stop. A defect in any of these tasks ends the hub: one that no longer sees
         revocations must not go on."""
         async with asyncio.TaskGroup() as group:
@@ -141,13 +139,13 @@ class Node:
                 group.create_task(self._watch_files(listeners)),
                 group.create_task(self._maintain()),
                 group.create_task(self._publish_figures(SystemTopics(broker, self._driver.time()))),
-                group.create_task(self._reload_on_demand(listeners)),
+                group.create_task(self._reload_on_demand(listeners, server)),
             ]
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()
 
-    async def _end(self, server: MqttServer, listeners: Listeners) -> None:
+    async def _end(self, server: MqttServers, listeners: Listeners) -> None:
         """Stop accepting, say farewell, flush, commit. Bounded, and cut short by a second signal."""
         self._log(vocabulary.STOPPING, {"connections": len(self._ceilings)})
         listeners.close()
@@ -160,7 +158,7 @@ class Node:
         else:
             farewell.result()
 
-    async def _farewell(self, server: MqttServer) -> None:
+    async def _farewell(self, server: MqttServers) -> None:
         await server.stop(FAREWELL_SECONDS)
         await self._driver.stop()
 
@@ -220,16 +218,16 @@ class Node:
 
     # Reload. ------------------------------------------------------------------------------------------
 
-    async def _reload_on_demand(self, listeners: Listeners) -> None:
+    async def _reload_on_demand(self, listeners: Listeners, server: MqttServers) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
             try:
-                await self._reloaded(listeners)
+                await self._reloaded(listeners, server)
             except (ConfigError, SecurityError, BindError, OSError) as fault:
                 self._log(vocabulary.RELOAD_FAILED, {"because": f"{fault}; the old configuration goes on"})
 
-    async def _reloaded(self, listeners: Listeners) -> None:
+    async def _reloaded(self, listeners: Listeners, server: MqttServers) -> None:
         """Apply what the configuration says now, or raise and leave everything as it was."""
         old = self.config
         self._log.reconfigure(old.log)  # the file may have been rotated, whatever the configuration says
@@ -242,12 +240,12 @@ class Node:
         self._log.reconfigure(new.log)
         self.config = new
         self._apply_limits()
+        await server.apply(new)
         self._figures_due.set()
         self._log(vocabulary.RELOADED, {"listeners": " ".join(listeners.addresses())})
 
     def _apply_limits(self) -> None:
         apply_limits(self.config, self._limits)
-        apply_mqtt(self.config, self._mqtt)
         limits = self.config.limits
         self._ceilings.total = min(limits.connections, self._files)
         self._ceilings.per_network = limits.connections_per_address
