@@ -6,7 +6,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from bridgehead.protocols.mqtt.codec.decode_connect import decode_connect, decode_protocol_version
+from bridgehead.protocols.mqtt.codec.decode_connect import (
+    UnsupportedProtocolVersion,
+    decode_connect,
+    decode_protocol_version,
+)
 from bridgehead.protocols.mqtt.codec.decode_packets import decode_packet
 from bridgehead.protocols.mqtt.codec.fields import DEFAULT_LIMITS, FieldReader, Limits, text_of
 from bridgehead.protocols.mqtt.codec.packets import Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel
@@ -68,7 +72,8 @@ class Decoder:
     `topics`, which connections may share, maps the octets of Topic Names to their text, so that one topic is
     validated once and is always the same str object. `from_server` is True in a client.
     `limits` bounds how much a packet may hold of what takes more room in memory than on the wire.
-    `protocol_version` is 0 until a CONNECT was seen; a client sets it.
+    `protocol_version` is 0 until a CONNECT was seen; a client sets it. After a fault in the CONNECT it is the version
+    in which the refusal is to be told, 0 when there is none.
     """
 
     def __init__(
@@ -220,7 +225,11 @@ class Decoder:
         raise Malformed(f"the flags {flags:04b} are reserved in {name}", MALFORMED_PACKET, 0, clause)
 
     def _connect(self, reader: FieldReader) -> Packet:
-        version = decode_protocol_version(reader)
+        try:
+            version = decode_protocol_version(reader)
+        except UnsupportedProtocolVersion as fault:
+            self.protocol_version = self.protocol_version or fault.answer_version
+            raise
         # Set before the rest is read: an answer to a faulty CONNECT has the form of this version.
         if self.protocol_version == 0:
             self.protocol_version = version

@@ -21,13 +21,13 @@ from bridgehead.wire.errors import Malformed, Violation
 class UnsupportedProtocolVersion(Violation):
     """The CONNECT asks for a protocol that is none of MQTT 3.1, 3.1.1 and 5.0.
 
-    `answer` is the CONNACK to send before the connection is closed: return code 0x01 in the form of MQTT 3 to levels
-    below 5 [MQTT-3.1.2-2], Reason Code 0x84 above, nothing to a peer whose Protocol Name is not MQTT's.
+    `answer_version` says how the peer can be told: 4 for levels below 5, which understand return code 0x01
+    [MQTT3-3.1.2-2], 5 above, and 0 (not at all) where the Protocol Name is not MQTT's.
     """
 
-    def __init__(self, text: str, at: int, clause: str, answer: bytes) -> None:
+    def __init__(self, text: str, at: int, clause: str, answer_version: int) -> None:
         super().__init__(text, UNSUPPORTED_PROTOCOL_VERSION, at, clause)
-        self.answer = answer
+        self.answer_version = answer_version
 
 
 def decode_protocol_version(reader: FieldReader) -> int:
@@ -35,7 +35,7 @@ def decode_protocol_version(reader: FieldReader) -> int:
     at = reader.at
     name = reader.binary_data("Protocol Name")
     if name != b"MQTT" and name != b"MQIsdp":
-        raise UnsupportedProtocolVersion("the Protocol Name is not MQTT", at, "MQTT-3.1.2-1", b"")
+        raise UnsupportedProtocolVersion("the Protocol Name is not MQTT", at, "MQTT-3.1.2-1", 0)
     at = reader.at
     level = reader.u8("Protocol Version")
     if name == b"MQIsdp":
@@ -48,7 +48,7 @@ def decode_protocol_version(reader: FieldReader) -> int:
         at,
         "MQTT-3.1.2-2",
         # A bridge of Mosquitto sets the highest bit of the level.
-        b"\x20\x02\x00\x01" if level & 0x7F < 5 else b"\x20\x03\x00\x84\x00",
+        4 if level & 0x7F < 5 else 5,
     )
 
 
