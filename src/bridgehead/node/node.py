@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 from collections.abc import Callable
 from typing import Final
@@ -122,9 +123,10 @@ class Node:
             for sentence in listeners.plaintext_warnings():
                 self._warn(sentence)
         if identity.registry.change_number() == 0:
+            data = shlex.quote(str(self.config.data))
             self._say(
-                "no device is enrolled yet, so nobody can connect. The next command: "
-                f"bridgehead device add NAME --data {self.config.data} --publish 'NAME/#' --certificate --out FOLDER"
+                "no device is enrolled yet, so nobody can connect. The next command: bridgehead device add NAME "
+                f"--data {data} --publish 'NAME/#' --certificate --out FOLDER"
             )
         addresses = " ".join(listeners.addresses())
         self._log(vocabulary.READY, {"listeners": addresses})
