@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from websockets.client import ClientProtocol
 from websockets.http11 import Response
-from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
@@ -208,9 +207,7 @@ class _Request:
         protocol.receive_data(data)
         events = protocol.events_received()
         self._octets += len(data)
-        if events and protocol.state is not OPEN and protocol.handshake_exc is None:
-            self._fail("the WebSocket was closed at once")
-        elif events and protocol.handshake_exc is None:
+        if events and protocol.handshake_exc is None:
             if protocol.subprotocol is None:
                 self._fail("the server did not choose a subprotocol")
             else:
