@@ -105,6 +105,21 @@ def test_text_shows_the_parts_of_each_packet(capsys: pytest.CaptureFixture[str])
     assert "\x1b" not in text
 
 
+def test_a_terminal_gets_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    octets = octets_of([CONNECT, Publish("[red]a/b", b"\x1b[2J")], 4) + b"\x36\x07\x00\x03a/b\x00\x01"
+    assert run(["inspect", octets.hex()]) == 0
+    text = capsys.readouterr().out
+    assert "\x1b[1;36mPUBLISH" in text
+    assert "'[red]a/b'" in text
+    assert "\x1b[2J" not in text
+    assert "fault: PUBLISH has QoS 3 [MQTT3-3.3.1-4]" in text
+    assert "hunter2" not in text
+
+
 def test_a_fault_is_shown_with_clause_and_reason_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["inspect", "36070003612f620001", "--mqtt-version", "5"]) == 0
     assert "fault: PUBLISH has QoS 3 [MQTT-3.3.1-4], Reason Code 0x81, octet 0" in capsys.readouterr().out
@@ -190,6 +205,15 @@ def test_pcapng(capsys: pytest.CaptureFixture[str], tmp_path: Path, order: str, 
     assert len(names(found)[0]) == 6
     if kind != 3:  # a simple packet block has no time
         assert found["connections"][0]["packets"][0]["time"] == pytest.approx(3.0)
+
+
+def test_a_time_beyond_all_calendars(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    octets = pcapng([(0, ipv4(tcp(50000, 1883, 0, ACK, encode(CONNECT, 4))))], [captures.RAW])
+    octets = octets.replace(b"\x09\x00\x01\x00\x09", b"\x09\x00\x01\x00\x00")  # the clock counts seconds
+    at = octets.index(b"\x06\x00\x00\x00") + 12
+    octets = octets[:at] + b"\xff\xff\xff\x7f" + octets[at + 4 :]
+    assert run(["inspect", "--pcap", capture(tmp_path, octets)]) == 0
+    assert "9.22337e+18 s  → CONNECT" in capsys.readouterr().out
 
 
 def test_pcapng_with_interfaces_of_different_link_types(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -306,6 +330,40 @@ def test_fragments_and_strangers_are_passed_over(capsys: pytest.CaptureFixture[s
     assert len(names(found)[0]) == 6
 
 
+def test_headers_that_are_cut_or_strange_are_passed_over(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    segment = tcp(50000, 1883, 0, ACK, encode(CONNECT, 4))
+    whole = ipv4(segment)
+    strange = [
+        whole[:19],  # half an IPv4 header
+        b"\x41" + whole[1:],  # a header length of four octets
+        b"\x75" + whole[1:],  # IP version 7
+        ipv6(segment)[:30],
+        ipv6(segment)[:6] + b"\x11" + ipv6(segment)[7:],  # UDP
+        ipv4(segment[:12] + b"\x10" + segment[13:]),  # a TCP header of four octets
+        ipv4(segment[:12] + b"\xf0" + segment[13:40]),  # a TCP header longer than the segment
+        b"",
+    ]
+    found = inspected(capsys, "--pcap", capture(tmp_path, pcap([*strange, whole], captures.RAW)))
+    assert names(found) == [["CONNECT"]]
+    sll2 = [b"\x08\x06" + bytes(18) + whole, framed(whole, captures.SLL2)]
+    assert names(inspected(capsys, "--pcap", capture(tmp_path, pcap(sll2, captures.SLL2)))) == [["CONNECT"]]
+
+
+def test_a_segment_that_the_network_card_cut_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its total length is 0 in the capture."""
+    packet = bytearray(ipv4(tcp(50000, 1883, 0, ACK, encode(CONNECT, 4))))
+    packet[2:4] = b"\x00\x00"
+    assert names(inspected(capsys, "--pcap", capture(tmp_path, pcap([bytes(packet)], captures.RAW)))) == [["CONNECT"]]
+
+
+def test_a_connect_from_the_port_of_the_server_side(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Without a SYN and without a known port, the higher port is the client's."""
+    frames = [ipv4(tcp(7000, 60000, 0, ACK, encode(Connack(False, 0), 4)), "10.0.0.2", "10.0.0.1")]
+    frames.append(ipv4(tcp(60000, 7000, 0, ACK, encode(CONNECT, 4)), "10.0.0.1", "10.0.0.2"))
+    found = inspected(capsys, "--pcap", capture(tmp_path, pcap(frames, captures.RAW)))
+    assert [connection["client"] for connection in found["connections"]] == ["10.0.0.1:60000"]
+
+
 def test_cut_frames_and_unknown_link_types_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     octets = bytearray(whole_talk().pcap())
     octets[24 + 12 : 24 + 16] = (2000).to_bytes(4, "little")
@@ -358,5 +416,5 @@ def test_damaged_captures_end_in_a_sentence_or_in_packets(capsys: pytest.Capture
         for place in range(0, len(whole), 7):
             for value in (0x00, 0xFF):
                 damaged = whole[:place] + bytes([value]) + whole[place + 1 :]
-                assert run(["inspect", "--json", "--pcap", capture(tmp_path, damaged)]) in (0, 2)
+                assert run(["inspect", "--pcap", capture(tmp_path, damaged)]) in (0, 2)
                 assert "Error" not in capsys.readouterr().err

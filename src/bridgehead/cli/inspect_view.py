@@ -116,7 +116,11 @@ def print_text(shown: Shown) -> None:
 
 
 def _clock(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S.%f")
+    """The time of day in UTC, as far as a damaged capture has one."""
+    try:
+        return datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S.%f")
+    except (OverflowError, ValueError, OSError):
+        return f"{time:g} s"
 
 
 def _title(packet: DissectedPacket) -> str:

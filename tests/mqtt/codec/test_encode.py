@@ -156,6 +156,22 @@ def test_mqtt_3_has_no_password_without_user_name() -> None:
         encode(Connect(4, True, 0, "a", None, None, b"secret"), 4)
 
 
+def test_what_is_no_packet_cannot_be_encoded() -> None:
+    with pytest.raises(LocalMisuse):
+        encode(Packet(0), 5)
+
+
+def test_a_form_needs_a_topic_that_fits() -> None:
+    with pytest.raises(LocalMisuse):
+        publish_form(5, "x" * 65_536, b"", 0, False, NO_PROPERTIES)
+
+
+@pytest.mark.parametrize("packet", [Puback(1, 0, Properties()), Disconnect(0, Properties()), Auth(0, Properties())])
+def test_properties_that_are_empty_are_none(packet: Packet) -> None:
+    short = {4: b"\x40\x02\x00\x01", 14: b"\xe0\x00", 15: b"\xf0\x00"}
+    assert encode(packet, 5) == short[packet.packet_type]
+
+
 def test_mqtt_3_has_no_auth() -> None:
     with pytest.raises(LocalMisuse):
         encode(Auth(), 4)

@@ -8,7 +8,6 @@ from bridgehead.protocols.mqtt.codec.clauses import clause_in
 from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.fields import FieldReader
 from bridgehead.protocols.mqtt.codec.properties import (
-    BINARY_DATA,
     BYTE,
     CORRELATION_DATA,
     FOUR_BYTE_INTEGER,
@@ -455,7 +454,7 @@ class _Walker:
         elif data_type == UTF8_STRING_PAIR:
             value = _text(reader.utf8_string(info.name)) + ": "
             value += _text(reader.utf8_string(info.name))
-        elif data_type == BINARY_DATA:
+        else:
             octets = reader.binary_data(info.name)
             # Authentication Data may be a credential.
             value = _octets(octets) if identifier == CORRELATION_DATA else f"({_count(len(octets))})"

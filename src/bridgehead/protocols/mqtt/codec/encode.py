@@ -172,9 +172,11 @@ def encode(packet: Packet, version: i64) -> bytes:
     if isinstance(packet, Auth):
         if version < 5:
             raise LocalMisuse("AUTH exists in MQTT 5.0 only")
-        if packet.reason_code == 0 and packet.properties is NO_PROPERTIES:
+        encoded = encode_properties(packet.properties, AUTH)
+        # 3.15.2.1: only both together can be left out.
+        if packet.reason_code == 0 and encoded == b"\x00":
             return b"\xf0\x00"
-        return _packet(AUTH << 4, _octet(packet.reason_code) + encode_properties(packet.properties, AUTH))
+        return _packet(AUTH << 4, _octet(packet.reason_code) + encoded)
     if packet.packet_type == PINGREQ:
         return b"\xc0\x00"
     if packet.packet_type == PINGRESP:
@@ -208,8 +210,6 @@ def _packet_identifier(packet_id: i64) -> bytes:
 
 def _reason(reason_code: i64, properties: Properties, packet_type: i64) -> bytes:
     """Reason Code and properties in their shortest form (3.4.2.1, 3.14.2.1)."""
-    if properties is NO_PROPERTIES:
-        return b"" if reason_code == 0 else _octet(reason_code)
     encoded = encode_properties(properties, packet_type)
     if encoded == b"\x00":
         return b"" if reason_code == 0 else _octet(reason_code)
