@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridgehead.broker.ports import DAMAGED, IO_ERROR, StoreError
-from bridgehead.store.schema import MIGRATIONS, Migration, migrate
+from bridgehead.store.schema import MIGRATIONS, Migration, identify, migrate
 
 _SIBLINGS: Final = ("", "-wal", "-shm")
 # A write-ahead log of this many pages is copied into the file by the commit that reaches it.
@@ -55,6 +55,7 @@ def open_writer(
     )
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
+        found = identify(connection, file, migrations)
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
         # Deleted records are overwritten where that costs no further page.
@@ -71,7 +72,7 @@ def open_writer(
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
         if suspicious:
             _check(connection, file)
-        migrate(connection, file, migrations)
+        migrate(connection, found, migrations)
     except BaseException:
         connection.close()
         raise

@@ -43,11 +43,10 @@ def _version_1(connection: sqlite3.Connection) -> None:
 MIGRATIONS: Final[Sequence[Migration]] = (_version_1,)
 
 
-def migrate(connection: sqlite3.Connection, file: Path, migrations: Sequence[Migration] = MIGRATIONS) -> int:
-    """Bring the file to the version that `migrations` leads to, one transaction for each step.
+def identify(connection: sqlite3.Connection, file: Path, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """The schema version of the file, 0 of an empty one. Writes nothing.
 
-    Returns the version it had (0: an empty file). Raises StoreError when it is not the hub's file (DAMAGED) or a later
-    release wrote it (TOO_NEW), sqlite3.Error when a step fails; the file then stays at the version before that step.
+    Raises StoreError when it is not the hub's file (DAMAGED) or a later release wrote it (TOO_NEW).
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (found,) = connection.execute("PRAGMA user_version").fetchone()
@@ -61,6 +60,14 @@ def migrate(connection: sqlite3.Connection, file: Path, migrations: Sequence[Mig
             "start that release, or restore the copy of the data folder from before the update",
             TOO_NEW,
         )
+    return found
+
+
+def migrate(connection: sqlite3.Connection, found: int, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the file from version `found` to the newest, one transaction for each step.
+
+    Raises sqlite3.Error when a step fails; the file then stays at the version before that step.
+    """
     for version in range(found, len(migrations)):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -71,4 +78,3 @@ def migrate(connection: sqlite3.Connection, file: Path, migrations: Sequence[Mig
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-    return found
