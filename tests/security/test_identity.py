@@ -89,8 +89,18 @@ def test_removing_takes_everything_back(identity: Identity) -> None:
     assert identity.remove_device("sensor-7") == enrolled.device
     assert enrolled.certificate is not None
     assert identity.pki.revoked_serials() == {enrolled.certificate.serial}
-    assert identity.registry.is_revoked(enrolled.certificate.fingerprint)
+    assert identity.registry.revoked_from(enrolled.certificate.fingerprint) == "sensor-7"
     assert [each.name for each in identity.registry.devices()] == [kept.device.name]
+
+
+def test_a_list_that_cannot_be_signed_does_not_keep_a_device(identity: Identity) -> None:
+    enrol(identity, Wanted("sensor-7", certificate=True))
+    identity.pki.authority_key_file.unlink()
+    with pytest.raises(
+        SecurityError, match="'sensor-7' is removed and its credentials are void, but the revocation list"
+    ):
+        identity.remove_device("sensor-7")
+    assert identity.registry.devices() == []
 
 
 def test_maintaining_makes_the_hubs_certificate_and_keeps_the_list_whole(identity: Identity, clock: Time) -> None:

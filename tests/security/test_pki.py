@@ -202,13 +202,20 @@ def test_a_folder_that_others_can_reach_into_stops_the_start(data: Path) -> None
         hub(data)
 
 
-def test_a_missing_authority_key_is_missed_only_when_something_is_to_be_signed(data: Path) -> None:
-    """The key may be kept offline."""
-    found = hub(data)
+def test_with_the_authoritys_key_kept_elsewhere_the_hub_goes_on_with_what_is_in_force(data: Path) -> None:
+    found = hub(data, "broker.example")
     found.authority_key_file.unlink()
-    assert hub(data).server_certificate() is not None
-    with pytest.raises(SecurityError, match=r"ca\.key, the key of the hub's authority, is not there: put it back"):
+    before = contents(found.folder)
+    hub(data, "broker.example", now=NOW + 29 * DAY, names=lambda: machine("hub", "hub.example", "192.0.2.99"))
+    assert contents(found.folder) == before
+    missing = r"ca\.key, the key of the hub's authority, is not there: put it back"
+    with pytest.raises(SecurityError, match=missing):
         found.issue_device("sensor-7", NOW)
+    with pytest.raises(SecurityError, match=missing):  # a name that somebody asked for
+        hub(data, "broker.example", "new.example", now=NOW + 29 * DAY)
+    with pytest.raises(SecurityError, match=missing):  # the revocation list has ended: TLS would refuse every device
+        hub(data, "broker.example", now=NOW + 31 * DAY)
+    assert contents(found.folder) == before
 
 
 def test_the_key_of_another_authority_is_refused(data: Path, tmp_path: Path) -> None:

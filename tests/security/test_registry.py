@@ -137,7 +137,7 @@ def test_a_failed_update_keeps_the_old_record(registry: Registry) -> None:
     with pytest.raises(NotAcceptable):
         registry.update_device(device("sensor-7", certificate("b"), roles=("missing",)), NOW)
     assert registry.device_by_fingerprint("a" * 64) == device("sensor-7", certificate("a"))
-    assert not registry.is_revoked("a" * 64)
+    assert registry.revoked_from("a" * 64) is None
 
 
 # Revocation. ----------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_removing_a_device_revokes_its_certificates(registry: Registry) -> None:
     assert registry.remove_device("sensor-7", NOW + 5).name == "sensor-7"
     assert registry.device("sensor-7") is None
     assert registry.device_by_fingerprint("a" * 64) is None
-    assert registry.is_revoked("a" * 64)
+    assert registry.revoked_from("a" * 64) == "sensor-7"
     assert [(each.serial, each.at) for each in registry.revoked(NOW)] == [
         (0xAAAAAAAA, NOW + 5),
         (0xBBBBBBBB, NOW + 5),
@@ -174,7 +174,7 @@ def test_an_expired_certificate_leaves_the_list_after_a_while(registry: Registry
     registry.remove_device("sensor-7", NOW)
     assert len(registry.revoked(NOW + 30 * DAY)) == 1
     assert registry.revoked(NOW + 32 * DAY) == []
-    assert registry.is_revoked("a" * 64)
+    assert registry.revoked_from("a" * 64) == "sensor-7"
 
 
 # Roles. ---------------------------------------------------------------------------------------------

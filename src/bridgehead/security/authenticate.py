@@ -198,8 +198,9 @@ class Authenticator:
         known = fingerprint(certificate)
         device = self._directory.device_by_fingerprint(known)
         if device is None:
-            if self._directory.registry.is_revoked(known):
-                raise _Unproven(f"the certificate {known[:16]}... was revoked")
+            former = self._directory.registry.revoked_from(known)
+            if former is not None:
+                raise _Unproven(f"the certificate {known[:16]}... of {former!r} was revoked")
             raise _Unproven(f"the certificate {known[:16]}... is on no device's record")
         record = next(each for each in device.certificates if each.fingerprint == known)
         now = self._clock()

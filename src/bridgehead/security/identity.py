@@ -14,7 +14,7 @@ from typing import Final
 
 from bridgehead.security import files
 from bridgehead.security import pki as authority
-from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.errors import NotAcceptable, SecurityError
 from bridgehead.security.machine import MachineNames, machine_names
 from bridgehead.security.passwords import PasswordHasher
 from bridgehead.security.pki import IssuedCertificate, Pki
@@ -134,7 +134,13 @@ class Identity:
         """The device and all its credentials, at once: its certificates are revoked. Returns what it was."""
         now = self._clock()
         device = self.registry.remove_device(name, now)
-        self.publish_revocations()
+        try:
+            self.publish_revocations()
+        except SecurityError as fault:
+            raise SecurityError(
+                f"{name!r} is removed and its credentials are void, "
+                f"but the revocation list could not be written: {fault}"
+            ) from None
         return device
 
     def add_role(self, name: str, permissions: Sequence[PermissionRecord]) -> Role:

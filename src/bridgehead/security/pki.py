@@ -103,7 +103,11 @@ class Pki:
         """A list there is always, and it is never about to expire: TLS would refuse every certificate then."""
         kept: list[Revoked] = []
         if self.revocation_file.exists():
-            kept = [Revoked(e.serial_number, e.revocation_date_utc.timestamp()) for e in self._revocation_list()]
+            current = self._revocation_list()
+            until = current.next_update_utc
+            if not self.authority_key_file.exists() and until is not None and until.timestamp() > now:
+                return  # the key is kept elsewhere, and this one is still in force
+            kept = [Revoked(each.serial_number, each.revocation_date_utc.timestamp()) for each in current]
         self._publish(kept, now)
 
     # The hub's own certificate. ---------------------------------------------------------------------
@@ -124,7 +128,12 @@ class Pki:
         current = self.server_certificate()
         present = [] if current is None else _hosts_of(current)
         wanted = wanted_hosts(hosts, names, present)
-        if current is not None and set(present) == set(wanted) and self._lasts(current, now):
+        if current is not None and set(present) == set(wanted) and self._lasts(current, now, 1 / 3):
+            return False
+        asked = {parse_host(host) for host in hosts}
+        # With the key kept elsewhere: make do with a certificate that has every name that somebody asked for.
+        makes_do = not self.authority_key_file.exists() and {parse_host(host) for host in hosts} <= set(present)
+        if current is not None and makes_do and self._lasts(current, now, 0):
             return False
         _check_validity(self.authority, now, self.authority_file)
         key = certificates.new_key()
@@ -132,14 +141,14 @@ class Pki:
         files.write_whole(self.server_file, certificates.key_pem(key) + certificates.certificate_pem(made))
         return True
 
-    def _lasts(self, certificate: x509.Certificate, now: float) -> bool:
-        """Ours, in force, and with at least a third of its life before it."""
+    def _lasts(self, certificate: x509.Certificate, now: float, left: float) -> bool:
+        """Ours, in force, and with at least this part of its life before it."""
         try:
             certificate.verify_directly_issued_by(self.authority)
         except (ValueError, TypeError, InvalidSignature):
             return False
         begin, end = certificates.not_before(certificate), certificates.not_after(certificate)
-        return begin <= now and end - now >= (end - begin) / 3
+        return begin <= now and end - now >= (end - begin) * left
 
     # Changes. ---------------------------------------------------------------------------------------
 

@@ -211,8 +211,10 @@ class Registry:
         )
         return [Revoked(int(str(serial), 16), float(str(at))) for serial, at in rows]
 
-    def is_revoked(self, fingerprint: str) -> bool:
-        return bool(self._database.rows("SELECT 1 FROM revocations WHERE fingerprint = ?", fingerprint))
+    def revoked_from(self, fingerprint: str) -> str | None:
+        """The name of the device that had this certificate before it was revoked. None: it was not."""
+        rows = self._database.rows("SELECT device FROM revocations WHERE fingerprint = ?", fingerprint)
+        return str(rows[0][0]) if rows else None
 
     def _revoke(self, device: str, certificates: Iterable[CertificateRecord], now: float) -> None:
         for each in certificates:
@@ -242,7 +244,7 @@ class Registry:
         for certificate in device.certificates:
             if len(certificate.fingerprint) != 64 or not _FINGERPRINT.issuperset(certificate.fingerprint):
                 raise NotAcceptable(f"{certificate.fingerprint!r} is no SHA-256 fingerprint: 64 digits of 0-9 a-f")
-            if self.is_revoked(certificate.fingerprint):
+            if self.revoked_from(certificate.fingerprint) is not None:
                 raise NotAcceptable(f"the certificate {certificate.fingerprint[:16]}... was revoked: issue another one")
             for (holder,) in self._database.rows(
                 "SELECT device FROM certificates WHERE fingerprint = ?", certificate.fingerprint
