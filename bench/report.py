@@ -144,7 +144,7 @@ class Report:
                 "at least",
                 "aim",
                 "",
-                "ratio to nodelay",
+                "to nodelay",
             ):
                 table.add_column(heading, justify="left" if heading in ("scenario", "") else "right")
             for row in self.rows:
@@ -183,19 +183,18 @@ class Report:
         lines = ["# Speed beside Mosquitto", "", *(f"- {name}: {value}" for name, value in self.machine.items()), ""]
         lines += [COUNTING, "", self.settings, ""]
         if self.rows:
-            lines += [
-                "| scenario | Mosquitto | nodelay | Bridgehead | ratio | at least | aim | | ratio to nodelay "
-                "| wall clock, messages/s | p99, ms |",
-                "|---|---:|---:|---:|---:|---:|---:|---|---:|---|---|",
-            ]
+            headings = ["scenario", "Mosquitto", "nodelay", "Bridgehead", "ratio", "at least", "aim", "", "to nodelay"]
+            headings += ["wall clock, messages/s", "p99, ms"]
+            lines += [f"| {' | '.join(headings)} |", "|---|---:|---:|---:|---:|---:|---:|---|---:|---|---|"]
         for row in self.rows:
             each = (row.theirs, row.prompt, row.ours)
             rates = " | ".join(thousands(median_rate(results)) for results in each)
             wall = " · ".join(thousands(median_wall(results)) for results in each)
             late = " · ".join(f"{p99(results):.2f}" for results in each)
+            asked = f"{row.scenario.at_least:g} | {row.scenario.aim:g}"
             lines.append(
-                f"| {row.scenario.title} | {rates} | {row.ratio:.2f} | {row.scenario.at_least:g} | {row.scenario.aim:g} "
-                f"| {row.verdict} | {row.prompt_ratio:.2f} | {wall} | {late} |"
+                f"| {row.scenario.title} | {rates} | {row.ratio:.2f} | {asked} | {row.verdict} "
+                f"| {row.prompt_ratio:.2f} | {wall} | {late} |"
             )
         if self.claims:
             lines += ["", "| beyond the table | measured | demanded | | note |", "|---|---:|---:|---|---|"]

@@ -37,6 +37,7 @@ BEYOND = {
     DURABLE: "QoS 1 to persistent sessions beside raw SQLite",
     START: "time from the command to the ready line",
 }
+WIDTH = 150  # columns where the output is no terminal
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -60,9 +61,9 @@ class Settings:
         return (
             f"{pinned}; {self.pairs} pairs of runs, alternately, each {self.seconds:g} s after {self.warm_up:g} s of "
             "warm-up; the medians are shown. Mosquitto has its default settings, but no limits on messages in flight "
-            "and queued; `nodelay` is Mosquitto with set_tcp_nodelay, which delivers at once as the hub does, instead of "
-            "collecting small writes until the receiver acknowledges. All check a password at CONNECT and a policy at "
-            "each message."
+            "and queued; `nodelay` is Mosquitto with set_tcp_nodelay: it delivers at once, as the hub does, and does not "
+            "collect small writes until the receiver acknowledges. All check a password at CONNECT and a policy at each "
+            "message."
         )
 
 
@@ -230,6 +231,8 @@ def main() -> int:
         return 0
     rows, beyond = chosen(options.only)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     if flavour() != "compiled":
         console.print("The pure rooms are interpreted: run `make bench`, which compiles them first.", style="yellow")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
