@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from bridgehead.core import errors
 from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, MessageProperties, Origin
 from bridgehead.core.session import Will
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
-from bridgehead.protocols.mqtt.codec.encode import PublishForm, publish_form
+from bridgehead.protocols.mqtt.codec.encode import PublishForm, cut_form, publish_form
 from bridgehead.protocols.mqtt.codec.packets import Publish
 from bridgehead.protocols.mqtt.codec.packets import Will as WillPacket
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES as NO_PACKET_PROPERTIES
@@ -41,11 +41,12 @@ _FRAME_3: Final = 3
 _FRAME_5: Final = 5
 
 
+@mypyc_attr(acyclic=True)
 class MqttMessage(Message):
     """A message that came in as a PUBLISH, with the packet's octets.
 
-    `passes` is 5 (MQTT 5.0's grammar), 3 (that of 3.1 and 3.1.1) when `frame` can go out as QoS 0 unchanged,
-    else 0.
+    `grammar` is 5 (MQTT 5.0) or 3 (3.1 and 3.1.1) when what stands in `frame` may be said to each receiver alike,
+    else 0. `passes` is the same when, moreover, `frame` can go out as QoS 0 unchanged.
     """
 
     def __init__(
@@ -55,12 +56,15 @@ class MqttMessage(Message):
         origin: Origin,
         properties: MessageProperties,
         expires_at: float,
-        passes: i64,
+        grammar: i64,
     ) -> None:
         super().__init__(topic, b"", packet.qos, packet.retain, origin, properties, expires_at)
         self.frame: Final = packet.frame
+        self.topic_end: Final = packet.topic_end
         self.payload_offset: Final = packet.payload_offset
-        self.passes: Final = passes
+        self.grammar: Final = grammar
+        self.passes: Final[i64] = grammar if packet.qos == 0 and not packet.retain else _NO_FRAME
+        self.cut: PublishForm | None = None  # the form for receivers with the same grammar, QoS and RETAIN
 
     @property
     def payload(self) -> bytes:
@@ -71,6 +75,7 @@ class MqttMessage(Message):
         return len(self.frame) - self.payload_offset
 
 
+@mypyc_attr(acyclic=True)
 class Forms:
     """The encoded forms of one message, one per (grammar, QoS, RETAIN), kept in `Message.encoded`."""
 
@@ -91,20 +96,15 @@ def message_properties(properties: Properties) -> MessageProperties:
 
 def message_from_publish(packet: Publish, topic: str, origin: Origin, now: float) -> MqttMessage:
     """The canonical message. `topic` is given apart because a Topic Alias may stand for it."""
-    passes: i64
+    grammar: i64 = _FRAME_5 if packet.v5 else _FRAME_3
     if not packet.has_properties:
-        passes = _NO_FRAME
-        if packet.qos == 0 and not packet.retain:
-            passes = _FRAME_5 if packet.v5 else _FRAME_3
-        return MqttMessage(packet, topic, origin, NO_PROPERTIES, NEVER, passes)
+        return MqttMessage(packet, topic, origin, NO_PROPERTIES, NEVER, grammar)
     properties = packet.properties
     expiry = properties.message_expiry_interval
-    passes = _NO_FRAME
-    if packet.qos == 0 and not packet.retain and expiry is None and properties.topic_alias is None:
-        passes = _FRAME_5
-    return MqttMessage(
-        packet, topic, origin, message_properties(properties), NEVER if expiry is None else now + expiry, passes
-    )
+    if expiry is not None or properties.topic_alias is not None:
+        grammar = _NO_FRAME
+    expires_at = NEVER if expiry is None else now + expiry
+    return MqttMessage(packet, topic, origin, message_properties(properties), expires_at, grammar)
 
 
 def will_from_packet(will: WillPacket) -> Will:
@@ -125,7 +125,8 @@ def publish_properties(message: Message, now: float, identifiers: tuple[int, ...
     carried = message.properties
     expiry: int | None = None
     if message.expires_at != NEVER:
-        expiry = max(0, int(message.expires_at - now))  # [MQTT-3.3.2-6]
+        # [MQTT-3.3.2-6]: less the whole seconds that it has waited.
+        expiry = max(0, int(message.expires_at - now + 0.999))
     elif carried is NO_PROPERTIES and not identifiers and not topic_alias:
         return NO_PACKET_PROPERTIES
     return Properties(
@@ -152,6 +153,18 @@ def form(
         properties = publish_properties(message, now, identifiers, abs(topic_alias))
         topic = "" if topic_alias < 0 else message.topic
         return publish_form(5, topic, message.payload, qos, retain, properties)
+    if (
+        isinstance(message, MqttMessage)
+        and qos
+        and message.qos == qos
+        and message.retain == retain
+        and message.grammar == (_FRAME_5 if v5 else _FRAME_3)
+    ):
+        cut = message.cut
+        if cut is None:
+            cut = cut_form(message.frame, message.topic_end)
+            message.cut = cut
+        return cut
     held = message.encoded
     if isinstance(held, Forms):
         forms = held.forms

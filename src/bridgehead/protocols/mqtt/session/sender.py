@@ -27,6 +27,7 @@ from bridgehead.protocols.mqtt.codec.reason_codes import PUBREL
 from bridgehead.protocols.mqtt.mapping import MqttMessage, form
 from bridgehead.protocols.mqtt.session.outbox import Outbox
 
+OCTETS: Final[list[bytes]] = [bytes([value]) for value in range(256)]
 _IDENTIFIERS: Final = 65535
 _WITHOUT_LIMIT: Final = 268435460  # no packet is larger (section 2.1.4)
 
@@ -137,13 +138,14 @@ class Sender(Receiver):
         alias = self._alias(message.topic)
         made = form(message, self._v5, delivery.qos, delivery.retain, delivery.identifiers, alias, self._clock.now)
         head = made.head
-        if len(head) + len(made.tail) + 2 > self._maximum_packet_size:
+        tail = made.tail
+        if len(head) + len(tail) + 2 > self._maximum_packet_size:
             self._counters.dropped_too_large += 1
             return False
         if delivery.again:
             head = bytes([head[0] | 0x08]) + head[1:]  # [MQTT-3.3.1-1]
         identifier = (delivery.sequence - 1) % _IDENTIFIERS + 1
-        self.outbox.write(head + bytes([identifier >> 8, identifier & 0xFF]) + made.tail)
+        self.outbox.write(head + OCTETS[identifier >> 8] + OCTETS[identifier & 0xFF] + tail)
         self._alias_sent(message.topic, alias)
         self._quota -= 1
         self._counters.messages_sent += 1
@@ -162,7 +164,10 @@ class Sender(Receiver):
                 delivery = dispatcher.next_delivery(session)
                 if delivery is None:
                     break
-                if not self._send(delivery):
+                if delivery.state == RELEASED:
+                    self._quota -= 1
+                    self.outbox.write(ack(PUBREL, packet_identifier(delivery.sequence)))
+                elif not self._send(delivery):
                     dispatcher.acknowledged(session, delivery.sequence)
             if session.replay is None or self._quota <= 0 or self.outbox.is_full():
                 return
@@ -191,8 +196,9 @@ class Sender(Receiver):
         if session is None:
             return None
         last = session.next_sequence - 1
+        oldest = max(last - 2 * _IDENTIFIERS - session.waiting(), 0)  # nothing in flight is older than that
         sequence = last - (last - packet_id) % _IDENTIFIERS
-        while sequence > 0:
+        while sequence > oldest:
             found = session.in_flight.get(sequence)
             if found is not None:
                 return found
