@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from websockets.http11 import Request
+from websockets.protocol import SERVER, Protocol
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
@@ -149,7 +150,10 @@ class Upgrade:
             self._stream.close()
             self._failed(response.status_code, because)
             return
-        stream = WebSocketStream(self._shared, self._stream, protocol)
+        # A fresh object for the frames: the one of the handshake would keep the whole request for ever.
+        framing = Protocol(SERVER, max_size=self._rules.maximum_message_size, logger=SILENT)
+        framing.subprotocol = protocol.subprotocol
+        stream = WebSocketStream(self._shared, self._stream, framing)
         self._stream.send(answer)
         self._done(stream)
 
