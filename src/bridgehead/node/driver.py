@@ -13,20 +13,19 @@ _TICK: Final = 0.1  # seconds between two looks at the broker's deadlines
 
 
 class Driver:
-    """`clock` is the hub's one clock. Give `schedule_commit` to the Broker, then call `start`."""
+    """`clock` is the hub's one clock, `offset` what the epoch's seconds are ahead of the monotonic clock's. Give `schedule_commit` to the Broker, then call `start`."""
 
     def __init__(self) -> None:
         self._loop: Final = asyncio.get_running_loop()
-        self._monotonic: Final = self._loop.time
         # The wall clock at the start, moved on by the monotonic one: it never goes back within a run.
-        self._offset: Final = time.time() - self._monotonic()
-        self.clock: Final = Clock(time.time())
+        self.offset: Final = time.time() - time.monotonic()
+        self.clock: Final = Clock(self.time())
         self._broker: Broker | None = None
         self._tick: asyncio.TimerHandle | None = None
 
     def time(self) -> float:
         """Seconds since the epoch."""
-        return self._offset + self._monotonic()
+        return time.monotonic() + self.offset
 
     def schedule_commit(self) -> None:
         self._loop.call_soon(self._commit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from bridgehead.broker.broker import Broker
@@ -23,10 +22,10 @@ class MqttServers:
     old ones stay with a server that keeps them; everything else changes for all.
     """
 
-    def __init__(self, config: Config, broker: Broker, identities: Identities, time: Callable[[], float]) -> None:
+    def __init__(self, config: Config, broker: Broker, identities: Identities, offset: float) -> None:
         self._broker: Final = broker
         self._identities: Final = identities
-        self._time: Final = time
+        self._offset: Final = offset
         self._current = self._serve(config)
         self._older: list[MqttServer] = []
 
@@ -62,7 +61,7 @@ class MqttServers:
     def _serve(self, config: Config) -> MqttServer:
         settings = MqttConfig()
         apply_mqtt(config, settings)
-        return MqttServer(self._broker, settings, self._identities, self._time)
+        return MqttServer(self._broker, settings, self._identities, self._offset)
 
 
 def _told(settings: MqttConfig) -> tuple[int, int, int]:

@@ -106,7 +106,7 @@ class Node:
             identities = Identities(authenticator, broker)
             identities.recover(store)
             self._driver.start(broker)
-            server = MqttServers(self.config, broker, identities, self._driver.time)
+            server = MqttServers(self.config, broker, identities, self._driver.offset)
             listeners = Listeners(server.accept, identity.pki, Shared(), self._ceilings, self._log)
             try:
                 await listeners.change(self.config.listeners, self.config.limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import secrets
-from collections.abc import Callable
+from time import monotonic
 from typing import Final, Protocol
 
 from bridgehead.broker.broker import Broker
@@ -44,7 +44,7 @@ class _Link:
 
     def on_data(self, data: bytes) -> None:
         server = self._server
-        server.clock.now = server.time()
+        server.clock.now = monotonic() + server.offset  # once per read: without the call of server.time()
         if self.connection.receive(data):
             self.look()
 
@@ -86,16 +86,15 @@ class _Link:
 
 
 class MqttServer:
-    """Serves MQTT on whatever streams it is given. `time` gives seconds since the epoch, never going back."""
+    """Serves MQTT on whatever streams it is given. `offset` is what the epoch's seconds are ahead of the monotonic
+    clock's."""
 
-    def __init__(
-        self, broker: Broker, config: MqttConfig, authenticator: Authenticates, time: Callable[[], float]
-    ) -> None:
+    def __init__(self, broker: Broker, config: MqttConfig, authenticator: Authenticates, offset: float) -> None:
         self._loop: Final = asyncio.get_running_loop()
         self._broker: Final = broker
         self.config: Final = config
         self._authenticator: Final = authenticator
-        self.time: Final = time
+        self.offset: Final = offset
         self.clock: Final = broker.clock
         self._turn: Final = Turn(self._schedule_flush)
         self._topics: dict[bytes, str] = {}
@@ -104,6 +103,10 @@ class MqttServer:
         self._serial = 0
         self._emptied: asyncio.Event | None = None  # there while the server stops
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK, self._on_tick)
+
+    def time(self) -> float:
+        """Seconds since the epoch; never goes back within a run."""
+        return monotonic() + self.offset
 
     def __len__(self) -> int:
         return len(self._links)
