@@ -68,6 +68,7 @@ class Broker:
     def revoke(self, name: str, because: str) -> None:
         """The identity is gone: its connections close, its sessions and what is queued for them end."""
         self.door.expel(name)
+        self.sessions.forget_wills(name)
         for session in self.sessions.of(name):
             session.will = None
             self.journal.delete_will(session.key)

@@ -47,6 +47,7 @@ class Dispatcher:
         self._limits: Final = limits
         self._counters: Final = counters
         self._event: Final = event
+        journal.stranded = self._stranded
 
     def dispatch(self, message: Message, route: Route) -> int:
         """Deliver to every target of the route. Returns how many sessions it was meant for."""
@@ -86,9 +87,12 @@ class Dispatcher:
             limits = self._limits
             # What is being committed does not count: it is bounded by what its publishers may have in flight.
             waiting = len(queue) - session.uncommitted
-            if waiting >= limits.queue_messages or session.queued_octets + octets > limits.queue_octets:
+            if (
+                waiting >= limits.queue_messages or session.queued_octets + octets > limits.queue_octets
+            ) and not self._purge(session):
                 self._overflow(session)
                 return False
+            queue = session.queue
         delivery = Delivery(session.next_sequence, message, qos, retain, identifiers, share)
         session.next_sequence += 1
         if session.log:
@@ -109,6 +113,28 @@ class Dispatcher:
         queue.append(delivery)
         session.queued_octets += octets
         return True
+
+    def _purge(self, session: Session) -> bool:
+        """Delete what has expired in a full queue, once a second at most. Whether anything was."""
+        now = self._clock.now
+        if now < session.purged_at + 1.0:
+            return False
+        session.purged_at = now
+        expired: set[int] = set()
+        assert session.queue is not None
+        for delivery in session.queue:
+            if not delivery.again and not delivery.ticket and delivery.message.expires_at <= now:
+                expired.add(delivery.sequence)
+                if session.log:
+                    self._journal.remove(session, delivery)
+        session.forget(expired)
+        self._counters.dropped_expired += len(expired)
+        return bool(expired)
+
+    def _stranded(self, session: Session) -> None:
+        """What was chosen for a member of a group lasts now, and the member is gone."""
+        if session.receiver is None and not session.ended:
+            self.hand_over(session, False)
 
     def _overflow(self, session: Session) -> None:
         self._counters.dropped_queue_full += 1
@@ -156,6 +182,12 @@ class Dispatcher:
         """The session's connection is gone: what was chosen for it as a member of a group and not yet sent
         goes to another connected member. When the session ends, so does what was sent with QoS 1 and not
         acknowledged; what was begun with QoS 2 is not sent to another ([MQTT-4.8.2-4], [MQTT-4.8.2-5])."""
+        # Its publisher was told that it is kept: what is moved is written until it lasts.
+        self._journal.keeping = True
+        self._move(session, ending)
+        self._journal.keeping = False
+
+    def _move(self, session: Session, ending: bool) -> None:
         moving: list[Delivery] = []
         if session.queue is not None:
             for delivery in session.queue:
@@ -202,7 +234,8 @@ class Dispatcher:
 
     def next_delivery(self, session: Session) -> Delivery | None:
         """The next delivery to send, now in flight; None when there is none yet. What has expired and what
-        the session may no longer receive is dropped here."""
+        the session may no longer receive is dropped here; of the latter, what may have been sent exactly once is
+        RELEASED: not to be sent, only to be completed."""
         queue = session.queue
         while queue:
             delivery = queue[0]
@@ -216,6 +249,14 @@ class Dispatcher:
                 self._counters.dropped_expired += 1  # [MQTT-3.3.2-5]
             elif permitted_qos(session, message.topic) < 0:
                 self._counters.dropped_not_permitted += 1
+                if delivery.again and delivery.qos == 2:
+                    # The receiver may have it and wait for its release: else it would take the next message with
+                    # this identifier for a duplicate.
+                    delivery.state = RELEASED
+                    session.in_flight[delivery.sequence] = delivery
+                    if session.log:
+                        self._journal.put_released(session, delivery)
+                    return delivery
             else:
                 delivery.state = SENT
                 session.in_flight[delivery.sequence] = delivery
@@ -254,7 +295,6 @@ class Dispatcher:
     def interrupted(self, session: Session) -> None:
         """The connection is gone: what was sent and not acknowledged is to be sent again, first and in the
         same order ([MQTT-4.4.0-1], [MQTT-4.6.0-1])."""
-        session.replay = None
         again: list[Delivery] = []
         for delivery in session.in_flight.values():
             if delivery.state == SENT:
@@ -275,11 +315,18 @@ class Dispatcher:
         (sequence 0); with QoS 1 and 2 it is in flight already, or waits in the queue for its commit."""
         while session.replay:
             replay = session.replay[0]
+            if replay.ticket > self._journal.durable:
+                return None  # the subscription may still be refused
             subscription = replay.subscription
-            while replay.topics:
+            # A subscription that was replaced, taken back or ended gets no more of it.
+            while replay.topics and session.subscriptions.get(subscription.key) is subscription:
+                if self._is_half_full(session):
+                    return None
                 message = self._retained.get_as_of(replay.topics.pop(), replay.since)
                 if message is None or message.expires_at <= self._clock.now:
                     continue
+                if subscription.no_local and message.origin.is_from(session.origin):
+                    continue  # [MQTT-3.8.3-3]
                 permitted = permitted_qos(session, message.topic)
                 if permitted < 0:
                     self._counters.dropped_not_permitted += 1
@@ -291,20 +338,28 @@ class Dispatcher:
                 delivery = Delivery(session.next_sequence, message, qos, True, identifiers, "")
                 session.next_sequence += 1
                 if session.log:
+                    self._journal.keeping = True  # the subscription was acknowledged
                     self._journal.append(session, delivery)
+                    self._journal.keeping = False
                     if session.queue is None:
                         session.queue = deque()
                     session.queue.append(delivery)
                     session.queued_octets += message.payload_length
-                    if len(session.queue) < self._limits.queue_messages:
-                        continue
-                    return None
+                    continue
                 delivery.state = SENT
                 session.in_flight[delivery.sequence] = delivery
                 return delivery
             session.replay.popleft()
         session.replay = None
         return None
+
+    def _is_half_full(self, session: Session) -> bool:
+        """Retained messages leave the other half of a queue to those that are published."""
+        queue = session.queue
+        limits = self._limits
+        if not queue:
+            return False
+        return 2 * len(queue) >= limits.queue_messages or 2 * session.queued_octets >= limits.queue_octets
 
     def replay(self, session: Session, replay: Replay) -> None:
         if session.replay is None:

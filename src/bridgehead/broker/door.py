@@ -41,16 +41,26 @@ NOBODY: Final = -1  # publish: no subscription matched
 
 
 class _RestoreRetained(Undo):
-    def __init__(self, retained: Retained, topic: str, before: Message | None) -> None:
+    def __init__(self, retained: Retained, journal: Journal, message: Message) -> None:
         self._retained: Final = retained
-        self._topic: Final = topic
-        self._before: Final = before
+        self._journal: Final = journal
+        self._message: Final = message
+        self._before: Message | None = retained.get(message.topic)
+        self._revision: int = retained.revision_of(message.topic)
 
-    def undo(self) -> None:
-        if self._before is None:
-            self._retained.discard(self._topic)
+    def undo(self, later: list[Undo]) -> None:
+        topic = self._message.topic
+        if self._retained.get(topic) is not self._message:
+            for other in later:
+                if isinstance(other, _RestoreRetained) and other._before is self._message:
+                    other._before = self._before
+                    other._revision = self._revision
+        elif self._before is None:
+            self._retained.discard(topic)
+            self._journal.delete_retained(topic)
         else:
-            self._retained.put(self._before)
+            self._retained.put(self._before, self._revision)
+            self._journal.put_retained(self._before, True)
 
 
 class _ForgetReceived(Undo):
@@ -58,7 +68,7 @@ class _ForgetReceived(Undo):
         self._session: Final = session
         self._identifier: Final = identifier
 
-    def undo(self) -> None:
+    def undo(self, later: list[Undo]) -> None:
         if self._session.received is not None:
             self._session.received.discard(self._identifier)
 
@@ -67,13 +77,15 @@ class _RestoreSubscription(Undo):
     def __init__(self, router: Router, subscription: Subscription, before: Subscription | None) -> None:
         self._router: Final = router
         self._subscription: Final = subscription
-        self._before: Final = before
+        self._before: Subscription | None = before
 
-    def undo(self) -> None:
+    def undo(self, later: list[Undo]) -> None:
         session = self._subscription.session
         if session.subscriptions.get(self._subscription.key) is not self._subscription:
-            return
-        if self._before is None:
+            for other in later:
+                if isinstance(other, _RestoreSubscription) and other._before is self._subscription:
+                    other._before = self._before
+        elif self._before is None:
             self._router.remove(session, self._subscription.key)
         else:
             self._router.add(self._before)
@@ -119,14 +131,17 @@ class Door:
         self._counters.messages_received += 1
         route = self._router.known_route(topic)
         if route is None:
-            self._check_name(principal, message)
+            try:
+                self._check_name(topic)
+            except Refusal as refusal:
+                self._refuse(principal, message, refusal)
             route = self._router.route(topic)
         if message.properties.is_text:
             self._check_text(principal, message)
         journal = self._journal
         before = journal.writes
         if message.retain:
-            self._retain(principal, message)
+            self._retain(principal, message, receiver is None)
         reached = self._dispatcher.dispatch(message, route)
         if journal.writes != before:
             if receiver is not None and message.qos:
@@ -164,6 +179,10 @@ class Door:
         self._journal.delete_received(session, identifier)
         return self._journal.wait(receiver)
 
+    def settled(self, session: Session, receiver: Receiver) -> int:
+        """The ticket to wait for until everything that was done for the session up to now lasts."""
+        return self._journal.wait(receiver) if session.log else 0
+
     def _denied(self, principal: Principal, message: Message) -> None:
         decision = principal.explain_publish(message.topic, message.qos, message.retain)
         self._counters.messages_refused += 1
@@ -193,16 +212,12 @@ class Door:
         )
         raise refusal
 
-    def _check_name(self, principal: Principal, message: Message) -> None:
-        topic = message.topic
-        try:
-            check_topic_name(topic)
-            if topic.count("/") >= self._limits.topic_levels:
-                raise Refusal(NAME_INVALID, f"the Topic Name has more than {self._limits.topic_levels} levels")
-            if topic.startswith("$share/"):
-                raise Refusal(NAME_INVALID, "$share/ is for Topic Filters only")
-        except Refusal as refusal:
-            self._refuse(principal, message, refusal)
+    def _check_name(self, topic: str) -> None:
+        check_topic_name(topic)
+        if topic.count("/") >= self._limits.topic_levels:
+            raise Refusal(NAME_INVALID, f"the Topic Name has more than {self._limits.topic_levels} levels")
+        if topic.startswith("$share/"):
+            raise Refusal(NAME_INVALID, "$share/ is for Topic Filters only")
 
     def _check_text(self, principal: Principal, message: Message) -> None:
         try:
@@ -211,8 +226,9 @@ class Door:
             refusal = Refusal(PAYLOAD_FORMAT_INVALID, "the payload is said to be UTF-8 and is not")
             self._refuse(principal, message, refusal)
 
-    def _retain(self, principal: Principal, message: Message) -> None:
-        """Set, replace or (empty payload) clear the topic's retained message ([MQTT-3.3.1-5] to -7)."""
+    def _retain(self, principal: Principal, message: Message, keep: bool) -> None:
+        """Set, replace or (empty payload) clear the topic's retained message ([MQTT-3.3.1-5] to -7). `keep`: there
+        is nobody to tell when it cannot be made durable."""
         retained = self._retained
         if message.payload_length == 0:
             before = retained.discard(message.topic)
@@ -220,13 +236,20 @@ class Door:
                 self._journal.delete_retained(message.topic)
             return
         limits = self._limits
-        full = len(retained) >= limits.retained_messages or retained.octets >= limits.retained_octets
-        if full and retained.get(message.topic) is None:
+        before = retained.get(message.topic)
+        if before is None:
+            full = len(retained) >= limits.retained_messages
+            more = message.payload_length + len(message.topic)
+        else:
+            full = False
+            more = message.payload_length - before.payload_length
+        if full or (more > 0 and retained.octets + more > limits.retained_octets):
             refusal = Refusal(QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
             self._refuse(principal, message, refusal)
-        before = retained.put(message)
-        self._journal.put_retained(message)
-        self._journal.undo_with(_RestoreRetained(retained, message.topic, before))
+        if not keep:
+            self._journal.undo_with(_RestoreRetained(retained, self._journal, message))
+        retained.put(message)
+        self._journal.put_retained(message, keep)
 
     # Subscribe. -------------------------------------------------------------------------------------
 
@@ -263,9 +286,13 @@ class Door:
             if self._router.subscriptions >= limits.subscriptions:
                 raise Refusal(QUOTA_EXCEEDED, "the hub holds as many subscriptions as it may")
         granted = min(subscription.qos, permitted)
+        if granted < subscription.qos:
+            # [MQTT-3.8.4-8]: what is delivered keeps to what was granted, also where a topic would permit more.
+            subscription = subscription.with_qos(granted)
         self._router.add(subscription)
+        ticket = 0
         if session.log:
-            self._journal.put_subscription(subscription)
+            ticket = self._journal.put_subscription(subscription)
             self._journal.undo_with(_RestoreSubscription(self._router, subscription, known))
         if subscription.share:
             self._dispatcher.reclaim(session)
@@ -273,7 +300,7 @@ class Door:
             topics = self._retained.matching(topic_filter)
             if topics:
                 topics.reverse()
-                self._dispatcher.replay(session, Replay(topics, subscription, self._retained.revision))
+                self._dispatcher.replay(session, Replay(topics, subscription, self._retained.revision, ticket))
         return granted
 
     def unsubscribe(self, session: Session, key: str) -> bool:
@@ -288,7 +315,7 @@ class Door:
 
     def check_will(self, principal: Principal, client_id: str, will: Will) -> None:
         """Raise Refusal when the principal may not publish this Will. It is asked again when it is due."""
-        check_topic_name(will.topic)
+        self._check_name(will.topic)
         if will.properties.is_text:
             try:
                 will.payload.decode("utf-8", "strict")
@@ -316,11 +343,14 @@ class Door:
         will = waiting.will
         expires_at = NEVER if will.expiry_interval is None else self._clock.now + will.expiry_interval
         message = Message(will.topic, will.payload, will.qos, will.retain, waiting.origin, will.properties, expires_at)
+        self._journal.keeping = True
         try:
             self.publish(principal, message, None)
         except Refusal as refusal:
             self._event(WILL_DENIED, {**fields, "because": refusal.because})
             return
+        finally:
+            self._journal.keeping = False
         self._event(WILL_PUBLISHED, fields)
 
     # Identities. ------------------------------------------------------------------------------------

@@ -27,8 +27,13 @@ RETRY_INTERVAL: Final = 1.0  # seconds until what must last is tried again after
 class Undo:
     """Takes back one change in memory whose record could not be kept."""
 
-    def undo(self) -> None:
+    def undo(self, later: list[Undo]) -> None:
+        """`later` are those of the next batch: one of them may rest on what is taken back here."""
         raise NotImplementedError
+
+
+def _nobody(session: Session) -> None:
+    """Until a dispatcher takes care."""
 
 
 class _Pending:
@@ -37,11 +42,14 @@ class _Pending:
     def __init__(self, ticket: int) -> None:
         self.ticket: Final = ticket
         self.batch: Final = Batch()
-        self.deliveries: list[tuple[Session, Delivery]] = []
+        self.deliveries: list[tuple[Session, Delivery]] = []  # one for each of the batch's appends, in their order
         self.undo: list[Undo] = []
         self.waiting: dict[Receiver, None] = {}
-        # Keys of puts that are not refused with the batch but tried again.
+        # What is not refused with the batch but tried again, because nobody can be told or it was told already.
         self.keep: set[tuple[str, str]] = set()
+        self.kept: set[Delivery] = set()
+        # Deletions that a put of the same key has taken the place of.
+        self.covered: set[tuple[str, str]] = set()
 
 
 class Journal:
@@ -64,6 +72,9 @@ class Journal:
         self._under_way: _Pending | None = None
         self._scheduled = False
         self._failing = False
+        self.keeping = False  # what is appended now is not refused with its batch but tried again
+        self.stranded: Callable[[Session], None] = _nobody  # its shared deliveries lasted after it had gone
+        self.durable = 0  # the last batch that is
         self.writes = 0  # grows with every change written: whether a call wrote anything
 
     @property
@@ -107,6 +118,8 @@ class Journal:
         delivery.ticket = ticket
         session.uncommitted += 1
         self._current.deliveries.append((session, delivery))
+        if self.keeping:
+            self._current.kept.add(delivery)
         return ticket
 
     def remove(self, session: Session, delivery: Delivery) -> None:
@@ -118,7 +131,9 @@ class Journal:
     def _put(self, bucket: str, key: str, record: bytes) -> int:
         batch = self._writing()
         where = (bucket, key)
-        batch.deletes.discard(where)
+        if where in batch.deletes:
+            batch.deletes.discard(where)
+            self._current.covered.add(where)
         batch.puts[where] = record
         return self._current.ticket
 
@@ -130,7 +145,7 @@ class Journal:
         return self._current.ticket
 
     def undo_with(self, undo: Undo) -> None:
-        """If the current batch is refused, `undo` takes back what it stood for."""
+        """When the current batch is refused, `undo` takes back what it stood for."""
         self._current.undo.append(undo)
 
     def put_released(self, session: Session, delivery: Delivery) -> int:
@@ -145,7 +160,10 @@ class Journal:
         return self.delete(RECEIVED, f"{session.log}/{identifier}")
 
     def put_session(self, session: Session, expires_at: float | None) -> int:
-        record = records.write_session(session.log, session.origin.protocol, session.expiry_interval, expires_at)
+        unsent = 0 if expires_at is None else session.first_unsent()
+        record = records.write_session(
+            session.log, session.origin.protocol, session.expiry_interval, expires_at, unsent
+        )
         ticket = self._put(SESSIONS, session.key, record)
         self._current.keep.add((SESSIONS, session.key))
         return ticket
@@ -174,8 +192,14 @@ class Journal:
     def delete_subscription(self, session: Session, key: str) -> int:
         return self.delete(SUBSCRIPTIONS, f"{session.key}\0{key}")
 
-    def put_retained(self, message: Message) -> int:
-        return self._put(RETAINED, message.topic, records.write_message(message))
+    def put_retained(self, message: Message, keep: bool) -> int:
+        """`keep`: nobody can be told that it failed, so it is tried again until it lasts."""
+        ticket = self._put(RETAINED, message.topic, records.write_message(message))
+        if keep:
+            self._current.keep.add((RETAINED, message.topic))
+        else:
+            self._current.keep.discard((RETAINED, message.topic))
+        return ticket
 
     def delete_retained(self, topic: str) -> int:
         return self.delete(RETAINED, topic)
@@ -219,44 +243,81 @@ class Journal:
 
     def _committed(self, pending: _Pending) -> None:
         self._counters.commits += 1
+        self.durable = pending.ticket
         if self._failing:
             self._failing = False
             self._event(COMMIT_RECOVERED, {})
         receivers = pending.waiting
+        stranded: dict[Session, None] = {}
         for session, delivery in pending.deliveries:
             delivery.ticket = 0
             session.uncommitted -= 1
             receiver = session.receiver
-            if receiver is not None and receiver not in receivers:
+            if receiver is None:
+                if delivery.share:
+                    stranded[session] = None
+            elif receiver not in receivers:
                 receivers[receiver] = None
         for receiver in receivers:
             receiver.committed(pending.ticket)
+        for session in stranded:
+            self.stranded(session)
 
     def _refused(self, pending: _Pending, error: StoreError) -> None:
         self._counters.commits_failed += 1
         if not self._failing:
             self._failing = True
             self._event(COMMIT_FAILED, {"because": str(error)})
-        for session, delivery in pending.deliveries:
-            session.uncommitted -= 1
-            if session.queue is not None and delivery in session.queue:
-                session.queue.remove(delivery)
-                session.queued_octets -= delivery.message.payload_length
+        later = self._current
         for undo in reversed(pending.undo):
-            undo.undo()
-        # What follows from something already told or done is tried again until it lasts.
-        old, new = pending.batch, self._current.batch
-        for where, record in old.puts.items():
-            if where in pending.keep and where not in new.puts and where not in new.deletes:
-                new.puts[where] = record
-                self._current.keep.add(where)
-        for where in old.deletes:
-            if where not in new.puts:
-                new.deletes.add(where)
-        refused = {(log, sequence) for log, sequence, _ in old.appends}
-        new.removes.extend([entry for entry in old.removes if entry not in refused])
-        new.drops |= old.drops
+            undo.undo(later.undo)
+        self._carry_over(pending)
         for receiver in list(pending.waiting):
-            receiver.not_committed(pending.ticket, self._current.ticket)
-            if not new.is_empty():
-                self._current.waiting[receiver] = None
+            retry = 0 if later.batch.is_empty() else later.ticket
+            if retry:
+                later.waiting[receiver] = None
+            receiver.not_committed(pending.ticket, retry)
+
+    def _carry_over(self, pending: _Pending) -> None:
+        """What follows from something already told or done goes into the next batch, until it lasts."""
+        later = self._current
+        old, new = pending.batch, later.batch
+        for where, record in old.puts.items():
+            if where in pending.keep:
+                if where not in new.puts and where not in new.deletes:
+                    new.puts[where] = record
+                    later.keep.add(where)
+            elif where in pending.covered and where not in new.puts:
+                new.deletes.add(where)
+        for where in old.deletes:
+            if where in new.puts:
+                later.covered.add(where)
+            else:
+                new.deletes.add(where)
+        for where in pending.covered:
+            if where in new.puts:
+                later.covered.add(where)
+        removed = set(old.removes)
+        again: set[tuple[str, int]] = set()
+        refused: dict[Session, set[int]] = {}
+        for (log, sequence, record), (session, delivery) in zip(old.appends, pending.deliveries, strict=True):
+            if delivery in pending.kept and not session.ended:
+                if session.log != log:  # the session is kept in memory only by now
+                    session.uncommitted -= 1
+                    delivery.ticket = 0
+                elif (log, sequence) not in removed:
+                    again.add((log, sequence))
+                    new.appends.append((log, sequence, record))
+                    later.deliveries.append((session, delivery))
+                    later.kept.add(delivery)
+                    delivery.ticket = later.ticket
+                else:
+                    session.uncommitted -= 1
+            else:
+                session.uncommitted -= 1
+                refused.setdefault(session, set()).add(sequence)
+        for session, sequences in refused.items():
+            session.forget(sequences)
+        never = {(log, sequence) for log, sequence, _ in old.appends}
+        new.removes.extend([entry for entry in old.removes if entry not in never])
+        new.drops |= old.drops

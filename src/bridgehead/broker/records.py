@@ -114,14 +114,15 @@ def read_subscription(record: bytes) -> list[Any]:
     return _read(record, "subscription", 7)
 
 
-def write_session(log: str, protocol: str, expiry_interval: float, expires_at: float | None) -> bytes:
-    """`expires_at` is None while the session is connected."""
-    return _write((log, protocol, None if expiry_interval == NEVER else expiry_interval, expires_at))
+def write_session(log: str, protocol: str, expiry_interval: float, expires_at: float | None, unsent: int) -> bytes:
+    """`expires_at` is None while the session is connected. `unsent` is the sequence number from which on nothing
+    was ever sent, 0 while that changes."""
+    return _write((log, protocol, None if expiry_interval == NEVER else expiry_interval, expires_at, unsent))
 
 
-def read_session(record: bytes) -> tuple[str, str, float, float | None]:
-    log, protocol, expiry_interval, expires_at = _read(record, "session", 4)
-    return log, protocol, NEVER if expiry_interval is None else expiry_interval, expires_at
+def read_session(record: bytes) -> tuple[str, str, float, float | None, int]:
+    log, protocol, expiry_interval, expires_at, unsent = _read(record, "session", 5)
+    return log, protocol, NEVER if expiry_interval is None else expiry_interval, expires_at, unsent
 
 
 def write_will(will: Will, protocol: str, due: float | None) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridgehead.broker.broker import Broker
 
 _PAGE = 1000
+_ALL = 1 << 63
 
 
 def recover(store: Store, broker: Broker) -> None:
@@ -27,10 +28,12 @@ def recover(store: Store, broker: Broker) -> None:
     """
     now = broker.clock.now
     by_log: dict[str, Session] = {}
+    interrupted: list[Session] = []  # connected when the hub ended
+    unsent_from: dict[str, int] = {}
     dropped = 0
     highest = 0
     for key, record in store.scan(names.SESSIONS):
-        log, protocol, expiry_interval, expires_at = records.read_session(record)
+        log, protocol, expiry_interval, expires_at, unsent = records.read_session(record)
         highest = max(highest, int(log[1:]))
         name, _, client_id = key.partition("/")
         principal = broker.door.principal(name)
@@ -40,8 +43,10 @@ def recover(store: Store, broker: Broker) -> None:
             Origin(name, protocol, False, client_id),
         )
         session.log = log
+        session.next_sequence = max(unsent, 1)
+        unsent_from[log] = unsent or _ALL
         session.expiry_interval = expiry_interval
-        # A session that was connected when the hub ended counts from now.
+        # A session that was connected counts from now.
         session.expires_at = now + expiry_interval if expires_at is None else expires_at
         if principal is None or session.expires_at <= now:
             broker.journal.drop_session(session)
@@ -50,12 +55,14 @@ def recover(store: Store, broker: Broker) -> None:
         by_log[log] = session
         broker.sessions.restore(session)
         if expires_at is None:
-            broker.journal.put_session(session, session.expires_at)
+            interrupted.append(session)
     for log in store.logs():
         highest = max(highest, int(log[1:]))
     broker.sessions.logs_begin_at(highest + 1)
     _subscriptions(store, broker)
-    deliveries = _deliveries(store, broker, by_log)
+    deliveries = _deliveries(store, broker, by_log, unsent_from)
+    for session in interrupted:
+        broker.journal.put_session(session, session.expires_at)
     for key, _ in store.scan(names.RECEIVED):
         log, _, identifier = key.rpartition("/")
         owner = by_log.get(log)
@@ -94,8 +101,9 @@ def _subscriptions(store: Store, broker: Broker) -> None:
         )
 
 
-def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session]) -> int:
-    """Queues, in their order. Each delivery may have been sent before, so it is marked as sent again."""
+def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session], unsent_from: dict[str, int]) -> int:
+    """Queues, in their order. What may have been sent before is marked as sent again: everything in a session that
+    was connected, else what comes before the number that its record tells."""
     released: set[str] = set()
     for key, _ in store.scan(names.RELEASED):
         log, _, _ = key.rpartition("/")
@@ -110,6 +118,7 @@ def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session]) -> int
             broker.journal.drop_log(log)
             continue
         queue: deque[Delivery] = deque()
+        unsent = unsent_from[log]
         after = 0
         while True:
             page = store.read(log, after, _PAGE)
@@ -117,7 +126,7 @@ def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session]) -> int
                 after = sequence
                 message, qos, retain, identifiers, share = records.read_delivery(record)
                 delivery = Delivery(sequence, message, qos, retain, identifiers, share)
-                delivery.again = True
+                delivery.again = sequence < unsent
                 count += 1
                 if f"{log}/{sequence}" in released:
                     delivery.state = RELEASED
@@ -128,7 +137,7 @@ def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session]) -> int
             if len(page) < _PAGE:
                 break
         session.queue = queue
-        session.next_sequence = after + 1
+        session.next_sequence = max(session.next_sequence, after + 1)
     return count
 
 
@@ -140,8 +149,10 @@ def _wills(store: Store, broker: Broker, now: float) -> None:
         if broker.door.principal(name) is None:
             broker.journal.delete(names.WILLS, key)
             continue
+        session = broker.sessions.find(name, client_id)
         if due is None:
-            session = broker.sessions.find(name, client_id)
             kept = 0.0 if session is None else session.expires_at - now
             due = now + min(float(will.delay), kept, float(broker.limits.will_delay_interval))
-        broker.sessions.restore_will(DueWill(key, name, Origin(name, protocol, False, client_id), will, due))
+        # The same origin as its session's, for No Local.
+        origin = Origin(name, protocol, False, client_id) if session is None else session.origin
+        broker.sessions.restore_will(DueWill(key, name, origin, will, due))

@@ -24,6 +24,8 @@ from bridgehead.core.policy import Principal
 from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Session, Will
 
+_SPARE: Final = 1000  # entries of the past that the heaps may hold beside those of the present
+
 
 class DueWill:
     """A Will whose connection is gone: published at `due` unless the session is resumed before."""
@@ -214,13 +216,30 @@ class Sessions:
     # Time. ------------------------------------------------------------------------------------------
 
     def _await_expiry(self, session: Session) -> None:
+        if len(self._expiring) > 2 * len(self._by_key) + _SPARE:
+            # Clients that come and go leave entries behind: those that mean nothing any more are dropped.
+            absent = [session for session in self._by_key.values() if session.receiver is None]
+            self._expiring = [(held.expires_at, i, held) for i, held in enumerate(absent) if held is not session]
+            heapq.heapify(self._expiring)
         self._serial += 1
         heapq.heappush(self._expiring, (session.expires_at, self._serial, session))
 
     def _await_will(self, waiting: DueWill) -> None:
         self._wills[waiting.key] = waiting
+        if len(self._will_times) > 2 * len(self._wills) + _SPARE:
+            others = [held for held in self._wills.values() if held is not waiting]
+            self._will_times = [(held.due, i, held) for i, held in enumerate(others)]
+            heapq.heapify(self._will_times)
         self._serial += 1
         heapq.heappush(self._will_times, (waiting.due, self._serial, waiting))
+
+    def forget_wills(self, principal: str) -> None:
+        """The principal does not exist any more: what it left to be said is not said, nor kept for a later one of
+        the same name."""
+        for key, waiting in list(self._wills.items()):
+            if waiting.principal == principal:
+                del self._wills[key]
+                self._journal.delete_will(key)
 
     def _wills_resumed(self, key: str, present: bool) -> None:
         """[MQTT-3.1.3-9]: a new connection before the Will Delay Interval has passed stops the Will. When the

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 NEVER: Final = float("inf")
 
 
+@mypyc_attr(acyclic=True)
 class Origin:
     """Who sent a message, over which protocol, and whether that was proven.
 
@@ -19,7 +22,12 @@ class Origin:
         self.verified: Final = verified
         self.client_id: Final = client_id
 
+    def is_from(self, other: Origin) -> bool:
+        """Whether it is the same client's, also of an earlier connection or run."""
+        return self is other or (self.principal == other.principal and self.client_id == other.client_id)
 
+
+@mypyc_attr(acyclic=True)
 class MessageProperties:
     """What may travel with a payload. `user_properties` keep their order and duplicates."""
 
@@ -41,6 +49,7 @@ class MessageProperties:
 NO_PROPERTIES: Final = MessageProperties()
 
 
+@mypyc_attr(acyclic=True)
 class Message:
     """An Application Message. `expires_at` is in seconds since the epoch. A value, but for two memos: a
     protocol's encoder keeps in `encoded` the form that it made, so that it is made once for many receivers,

@@ -35,8 +35,13 @@ class Retained:
         held = self._messages.get(topic)
         return None if held is None or held[1] > revision else held[0]
 
-    def put(self, message: Message) -> Message | None:
-        """Set or replace; returns the message that was there."""
+    def revision_of(self, topic: str) -> int:
+        """The revision that set the topic's message, 0 when it has none."""
+        held = self._messages.get(topic)
+        return 0 if held is None else held[1]
+
+    def put(self, message: Message, as_of: int = 0) -> Message | None:
+        """Set or replace; returns the message that was there. `as_of` is the revision to put it back under."""
         self.revision += 1
         topic = message.topic
         held = self._messages.get(topic)
@@ -53,7 +58,7 @@ class Retained:
             node.topic = topic
         else:
             self.octets -= held[0].payload_length + len(topic)
-        self._messages[topic] = (message, self.revision)
+        self._messages[topic] = (message, as_of or self.revision)
         self.octets += message.payload_length + len(topic)
         return None if held is None else held[0]
 

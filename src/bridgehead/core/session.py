@@ -34,6 +34,19 @@ class Subscription:
         self.identifier: Final = identifier
         self.share: Final = share
 
+    def with_qos(self, qos: int) -> Subscription:
+        """The same with another QoS."""
+        return Subscription(
+            self.session,
+            self.topic_filter,
+            qos,
+            self.no_local,
+            self.retain_as_published,
+            self.retain_handling,
+            self.identifier,
+            self.share,
+        )
+
     @property
     def key(self) -> str:
         """What distinguishes it from the session's others: the filter as the subscriber wrote it."""
@@ -95,6 +108,7 @@ TAKEN: Final = 1
 DISCARDED: Final = 2
 
 
+@mypyc_attr(acyclic=True)
 class Delivery:
     """One message on its way to one session, to be acknowledged."""
 
@@ -167,6 +181,7 @@ class Session:
         self.queued_octets = 0
         self.uncommitted = 0  # deliveries in the queue that wait for the journal
         self.overflowing = False  # the queue was full, and that was told
+        self.purged_at = 0.0  # when the full queue was last looked through for what has expired
         # By sequence number, in the order of sending.
         self.in_flight: dict[int, Delivery] = {}
         # Exactly-once messages taken from this session and not yet released: their identifiers.
@@ -182,12 +197,33 @@ class Session:
         """Deliveries not yet sent."""
         return 0 if self.queue is None else len(self.queue)
 
+    def first_unsent(self) -> int:
+        """The sequence number from which on nothing was ever sent."""
+        if self.queue is not None:
+            for delivery in self.queue:
+                if not delivery.again:
+                    return delivery.sequence
+        return self.next_sequence
+
+    def forget(self, sequences: set[int]) -> None:
+        """Take deliveries out of the queue."""
+        if not self.queue:
+            return
+        left: deque[Delivery] = deque()
+        for delivery in self.queue:
+            if delivery.sequence in sequences:
+                self.queued_octets -= delivery.message.payload_length
+            else:
+                left.append(delivery)
+        self.queue = left
+
 
 class Replay:
     """Retained messages still to be sent for one new subscription: their topics, the next one last."""
 
-    def __init__(self, topics: list[str], subscription: Subscription, since: int) -> None:
+    def __init__(self, topics: list[str], subscription: Subscription, since: int, ticket: int) -> None:
         self.topics: Final = topics
         self.subscription: Final = subscription
         # A retained message set after this revision has reached the subscription as a live one.
         self.since: Final = since
+        self.ticket: Final = ticket  # the journal's batch with the subscription, 0 when nothing of it is durable
