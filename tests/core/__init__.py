@@ -1,1 +1,1 @@
-"""Tests of core."""
+"""Tests of names, filters, routes, retained messages and permissions."""

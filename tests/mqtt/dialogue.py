@@ -15,6 +15,7 @@ from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import (
     Connack,
     Connect,
+    Disconnect,
     Packet,
     Puback,
     Publish,
@@ -56,7 +57,9 @@ class ManualStore:
         for where in batch.deletes:
             self.buckets.pop(where, None)
         for log, sequence, record in batch.appends:
-            self.records.setdefault(log, {})[sequence] = record
+            held = self.records.setdefault(log, {})
+            assert sequence not in held, f"log {log} holds {sequence} already"
+            held[sequence] = record
         for log, sequence in batch.removes:
             self.records.get(log, {}).pop(sequence, None)
         for log, upto in batch.trims.items():
@@ -84,6 +87,18 @@ class ManualStore:
     def close(self) -> None:
         self.waiting.clear()
 
+    def copy(self) -> ManualStore:
+        """What the disk holds now, in another store."""
+        other = ManualStore()
+        other.buckets = dict(self.buckets)
+        other.records = {log: dict(held) for log, held in self.records.items()}
+        return other
+
+    def everything(self) -> dict[str, object]:
+        """What is on the disk, for comparisons."""
+        logs = {log: sorted(held) for log, held in self.records.items() if held}
+        return {"keys": sorted(self.buckets), "logs": logs}
+
 
 class Hub:
     """The broker with MQTT connections, without a rim: `settle` is the turn of the loop."""
@@ -107,6 +122,7 @@ class Hub:
         self.broker = Broker(self.store, self.clock, self.limits, self._event, self._want_commit)
         self.principals = {principal.name: principal for principal in principals}
         self.peers: list[Peer] = []
+        self.unique = 0
         self.broker.recover(list(self.principals.values()))
         self.settle()
 
@@ -133,7 +149,7 @@ class Hub:
             for outbox in self.turn.take():
                 peer = outbox.owner
                 assert isinstance(peer, Peer)
-                peer.collect(outbox.take())
+                peer.deliver(outbox.take())
             if self.commit_wanted:
                 self.commit_wanted = False
                 self.broker.journal.flush()
@@ -141,6 +157,11 @@ class Hub:
                 continue
             if not self.commit_wanted:
                 return
+
+    def commit(self) -> None:
+        """One commit of a store that is not automatic finishes, and what follows comes to rest."""
+        assert self.store.finish()
+        self.settle()
 
     def pass_time(self, seconds: float) -> None:
         """Move the clock on, stopping at every deadline on the way."""
@@ -169,6 +190,27 @@ class Hub:
     def peer(self, name: str = "sensor", version: int = 5) -> Peer:
         return Peer(self, name, version)
 
+    def client(
+        self,
+        name: str = "sensor",
+        version: int = 5,
+        client_id: str | None = None,
+        clean_start: bool = True,
+        expiry: int | None = None,
+        keep_alive: int = 0,
+        will: Will | None = None,
+        properties: Properties = NO_PROPERTIES,
+    ) -> Peer:
+        """A peer whose CONNECT was accepted."""
+        peer = Peer(self, name, version)
+        answer = peer.connect(client_id, clean_start, keep_alive, will, properties, expiry)
+        assert answer.reason_code == 0, answer
+        return peer
+
+    def durable(self, name: str, version: int = 5, clean_start: bool = False, client_id: str | None = None) -> Peer:
+        """A connected peer with a session that outlives the connection, in the terms of its version."""
+        return self.client(name, version, client_id, clean_start, 1000 if version == 5 else None)
+
 
 class Peer:
     """A client: what it sends is said packet by packet, what it gets is read packet by packet."""
@@ -184,11 +226,38 @@ class Peer:
         self.decoder.protocol_version = version
         self.received: list[Packet] = []
         self.octets = b""
+        self.backlog: bytes | None = None  # what the kernel cannot take while the peer does not read; None: it reads
+        self.proves_itself = True
         hub.peers.append(self)
+
+    def deliver(self, data: bytes) -> None:
+        """The rim sends, as protocols/mqtt/server.py does it."""
+        connection = self.connection
+        if self.backlog is None:
+            self.collect(data)
+            if connection.state != CLOSED and connection.has_waiting():
+                connection.drained()
+        else:
+            self.backlog += data
+            connection.outbox.backlog = len(self.backlog)
 
     def collect(self, data: bytes) -> None:
         self.octets += data
         self.received.extend(self.decoder.feed(data))
+
+    def stop_reading(self) -> None:
+        """From now on what the hub sends stays in the rim."""
+        self.backlog = b""
+
+    def read_on(self) -> None:
+        """The peer reads again, and takes what has waited."""
+        data = self.backlog
+        assert data is not None
+        self.backlog = None
+        self.connection.outbox.backlog = 0
+        self.collect(data)
+        self.connection.drained()
+        self.hub.settle()
 
     @property
     def closed(self) -> bool:
@@ -196,8 +265,14 @@ class Peer:
 
     def send_octets(self, data: bytes) -> None:
         self.connection.receive(data)
-        if self.connection.state == AUTHENTICATING:
-            self.connection.authenticated(self.hub.principal(self.name), True, "0123456789abcdef")
+        if self.connection.state == AUTHENTICATING and self.proves_itself:
+            self.prove()
+        self.hub.settle()
+
+    def prove(self) -> None:
+        """The authenticator has found out who the peer is."""
+        self.hub.unique += 1
+        self.connection.authenticated(self.hub.principal(self.name), True, f"{self.hub.unique:016x}")
         self.hub.settle()
 
     def send(self, *packets: Packet) -> None:
@@ -284,6 +359,11 @@ class Peer:
             if packet.qos == 1:
                 self.send(Puback(packet.packet_id))
         return published
+
+    def disconnect(self, reason_code: int = 0, properties: Properties = NO_PROPERTIES) -> None:
+        """The orderly end: DISCONNECT, and nothing comes back."""
+        self.send(Disconnect(reason_code, properties))
+        assert self.closed
 
     def payloads(self) -> list[bytes]:
         return [packet.payload for packet in self.messages()]

@@ -19,48 +19,60 @@ class Held:
 
 
 class Acknowledgements:
-    """First in, first out; the earliest entry decides when the next may go."""
+    """Two lines, first in, first out: answers, which can be refused (PUBACK, PUBREC, SUBACK), and steps, which only
+    have to last (PUBREL, PUBCOMP, UNSUBACK). While the store fails the steps wait and hold up no answer."""
 
     def __init__(self) -> None:
-        self._held: deque[Held] | None = None
+        self._answers: deque[Held] | None = None
+        self._steps: deque[Held] | None = None
 
     def __len__(self) -> int:
-        return 0 if self._held is None else len(self._held)
+        return (len(self._answers) if self._answers else 0) + (len(self._steps) if self._steps else 0)
+
+    def answers_wait(self) -> bool:
+        return bool(self._answers)
+
+    def steps_wait(self) -> bool:
+        return bool(self._steps)
 
     def hold(self, ticket: int, granted: bytes, refused: bytes | None, credit: int) -> None:
-        """`ticket` 0: wait only for those before it."""
-        if self._held is None:
-            self._held = deque()
-        self._held.append(Held(ticket, granted, refused, credit))
+        """`ticket` 0: wait only for those before it. Without `refused` it is a step."""
+        held = Held(ticket, granted, refused, credit)
+        if refused is None:
+            if self._steps is None:
+                self._steps = deque()
+            self._steps.append(held)
+        else:
+            if self._answers is None:
+                self._answers = deque()
+            self._answers.append(held)
 
     def settle(self, ticket: int) -> list[Held]:
         """Everything that may go out once batch `ticket` is durable."""
         ready: list[Held] = []
-        held = self._held
+        held = self._answers
+        while held and held[0].ticket <= ticket:
+            ready.append(held.popleft())
+        held = self._steps
         while held and held[0].ticket <= ticket:
             ready.append(held.popleft())
         return ready
 
     def fail(self, ticket: int, retry: int) -> list[Held]:
-        """Batch `ticket` was refused: those who can be told go out as failed, the others wait for `retry`."""
+        """Batch `ticket` was refused: its answers go out as failed, its steps wait for batch `retry`, or go
+        out where there is nothing to be tried again (0)."""
         ready: list[Held] = []
-        held = self._held
+        held = self._answers
+        while held and held[0].ticket <= ticket:
+            answer = held.popleft()
+            answer.failed = answer.ticket > 0
+            ready.append(answer)
+        held = self._steps
         if held is None:
             return ready
-        waiting: deque[Held] = deque()
-        blocked = False
-        for entry in held:
-            if entry.ticket and entry.ticket <= ticket:
-                if entry.refused is None:
-                    entry.ticket = retry
-                else:
-                    entry.failed = True
-            if not blocked and (entry.failed or entry.ticket <= ticket):
-                ready.append(entry)
-            else:
-                if entry.failed:
-                    entry.ticket = 0
-                blocked = True
-                waiting.append(entry)
-        self._held = waiting
+        for step in held:
+            if 0 < step.ticket <= ticket:
+                step.ticket = retry
+        while held and held[0].ticket == 0:
+            ready.append(held.popleft())
         return ready

@@ -16,7 +16,6 @@ from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.encode import ack, encode
 from bridgehead.protocols.mqtt.codec.packets import (
     Acknowledgement,
-    Auth,
     Connect,
     Disconnect,
     Packet,
@@ -25,7 +24,6 @@ from bridgehead.protocols.mqtt.codec.packets import (
     Subscribe,
     Unsubscribe,
 )
-from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES, PUBLISH, PUBREL
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, will_from_packet
@@ -34,12 +32,14 @@ from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements,
 from bridgehead.protocols.mqtt.session.greeting import (
     accepting,
     client_packet_size,
+    dismissing,
     granted_keep_alive,
     refusing,
     tells_why,
 )
 from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal, Intake
 from bridgehead.protocols.mqtt.session.outbox import Outbox
+from bridgehead.protocols.mqtt.session.pace import Pace
 from bridgehead.protocols.mqtt.session.sender import Sender
 from bridgehead.protocols.mqtt.session.subscribing import subscribe, unsubscribe
 from bridgehead.wire.errors import PeerError, Violation
@@ -79,8 +79,8 @@ class Connection(Sender):
         self._accepted_at: Final[float] = broker.clock.now
         self._last_received: float = broker.clock.now
         self._connack: Held | None = None
-        self._allowance: float = float(config.publish_burst)
-        self._measured_at: float = broker.clock.now
+        self._began = False  # the session is new with this connection
+        self._pace: Pace | None = None
         self.throttled_until = 0.0
         self._dropped_told = 0
 
@@ -89,7 +89,6 @@ class Connection(Sender):
     def receive(self, data: bytes) -> bool:
         """Take octets as they came. Whatever they are, nothing is raised. True when the rim should look at
         `state` and `is_congested`."""
-        self._last_received = self._clock.now
         fault: PeerError | None = None
         try:
             packets = self._decoder.feed(data)
@@ -98,17 +97,28 @@ class Connection(Sender):
             fault = error
         self._counters.octets_received += len(data)
         self._counters.packets_received += len(packets)
+        if packets:
+            self._last_received = self._clock.now  # [MQTT-3.1.2-22] counts packets, not octets
+        self._handle(packets, fault)
+        return self.state != table.CONNECTED or self.is_congested()
+
+    def _handle(self, packets: list[Packet], fault: PeerError | None) -> None:
+        """Take the packets, then the fault that came behind them."""
         try:
             self._take_all(packets)
-            if fault is not None and self.state != table.CLOSED:
+            if fault is not None:
                 self._fail(fault)
         except PeerError as error:
             self._fail(error)
         except ClosedByRefusal as refusal:
             self._close(codes.NOT_AUTHORIZED, refusal.because, True)
-        return self.state != table.CONNECTED or self.is_congested()
 
     def _take_all(self, packets: list[Packet]) -> None:
+        if self._connack is not None:
+            # The session is not kept yet: the CONNECT may still be rejected [MQTT-3.1.4-6].
+            for packet in packets:
+                self._take(packet, table.AUTHENTICATING)
+            return
         publishes = 0
         for packet in packets:
             if packet.packet_type == PUBLISH and self.state == table.CONNECTED:
@@ -118,12 +128,14 @@ class Connection(Sender):
                 intake.publish(packet)
                 publishes += 1
             else:
-                self._take(packet)
+                self._take(packet, self.state)
         if publishes and self._config.publish_rate > 0:
-            self._measure(publishes)
+            if self._pace is None:
+                self._pace = Pace(self._config, self._clock.now)
+            self.throttled_until = self._pace.measure(publishes, self._clock.now)
 
-    def _take(self, packet: Packet) -> None:
-        action = table.TABLE[self.state][packet.packet_type]
+    def _take(self, packet: Packet, state: int) -> None:
+        action = table.TABLE[state][packet.packet_type]
         if action == table.IGNORE:
             return
         if action == table.BEGIN:
@@ -144,7 +156,6 @@ class Connection(Sender):
             name = PACKET_NAMES[packet.packet_type]
             raise Violation(f"a client must not send {name}", codes.PROTOCOL_ERROR)
         elif action == table.NO_EXCHANGE:
-            assert isinstance(packet, Auth)
             raise Violation("AUTH without an Authentication Method in CONNECT", codes.PROTOCOL_ERROR)
         else:
             self._act(action, packet)
@@ -180,7 +191,8 @@ class Connection(Sender):
             self.pump()
         elif action == table.TAKE_UNSUBSCRIBE:
             assert isinstance(packet, Unsubscribe)
-            self._answer(session, unsubscribe(packet, session, self._broker.door, self._v5), None)
+            limit = client_packet_size(self.connect)
+            self._answer(session, unsubscribe(packet, session, self._broker.door, self._v5, limit), None)
         elif action == table.ANSWER_PING:
             self.outbox.write(_PINGRESP)
         else:
@@ -189,25 +201,26 @@ class Connection(Sender):
 
     def _answer(self, session: Session, granted: bytes, refused: bytes | None) -> None:
         """Acknowledge what must last after the commit."""
-        ticket = self._broker.journal.wait(self) if session.log else 0
-        if ticket or len(self._acknowledgements):
-            self._acknowledgements.hold(ticket, granted, refused, 0)
+        ticket = self._broker.door.settled(session, self)
+        held = self._acknowledgements
+        if ticket or (held.steps_wait() if refused is None else held.answers_wait()):
+            held.hold(ticket, granted, refused, 0)
         else:
             self.outbox.write(granted)
 
-    def _measure(self, publishes: int) -> None:
-        """A connection that publishes faster than it may is read no more for a while."""
-        config = self._config
-        now = self._clock.now
-        allowance = self._allowance + (now - self._measured_at) * config.publish_rate
-        self._measured_at = now
-        self._allowance = min(allowance, float(config.publish_burst)) - publishes
-        if self._allowance < 0:
-            self.throttled_until = now - self._allowance / config.publish_rate
-
     def is_congested(self) -> bool:
-        """Read no more for now: too much waits for the store, or the client is faster than it may be."""
-        return len(self._acknowledgements) > self._config.receive_maximum or self._clock.now < self.throttled_until
+        """Read no more for now: the client is to wait for us, or it asks and takes no answers. What it is sent
+        unasked stops at the outbox's limit, so what lies above that are answers."""
+        outbox = self.outbox
+        return self._is_held_back() or outbox.octets + outbox.backlog > 2 * outbox.limit
+
+    def _is_held_back(self) -> bool:
+        """Too much waits for the store, or the client is faster than it may be."""
+        return (
+            self._connack is not None
+            or self._clock.now < self.throttled_until
+            or len(self._acknowledgements) > self._config.receive_maximum
+        )
 
     # Beginning. -------------------------------------------------------------------------------------
 
@@ -218,10 +231,6 @@ class Connection(Sender):
         if packet.properties.authentication_method is not None:
             method = packet.properties.authentication_method
             self.refuse_with(codes.BAD_AUTHENTICATION_METHOD, f"Authentication Method {method!r} is not offered")
-            return
-        if packet.client_id == "" and not self._v5 and not packet.clean_start:
-            because = "a client without Client Identifier needs Clean Session"  # [MQTT3-3.1.3-8]
-            self.refuse_with(codes.CLIENT_IDENTIFIER_NOT_VALID, because)
             return
         self.state = table.AUTHENTICATING
 
@@ -258,6 +267,13 @@ class Connection(Sender):
             expiry = NEVER  # MQTT 3 knows no end; the hub's limit still applies
         broker = self._broker
         will = None if connect.will is None else will_from_packet(connect.will)
+        expiry = min(expiry, float(broker.limits.session_expiry_interval))
+        name = principal.name
+        limit = client_packet_size(connect)
+        if limit and len(accepting(connect, name, self.client_id, expiry, False, self._config)) > limit:
+            because = f"a Maximum Packet Size of {limit} octets leaves no room for CONNACK"
+            self.refuse_with(codes.PACKET_TOO_LARGE, because)  # [MQTT-3.1.2-24]
+            return
         try:
             broker.admit(principal)
             session, present = broker.attach(
@@ -267,36 +283,22 @@ class Connection(Sender):
             self.refuse(refusal)
             return
         self.state = table.CONNECTED
+        self._began = not present
         broker.counters.connections += 1
         broker.counters.connections_total += 1
         broker.counters.connections_maximum = max(broker.counters.connections_maximum, broker.counters.connections)
         receive_maximum = min(properties.receive_maximum or 65535, self._config.in_flight)
-        self.begin(
-            session,
-            self._v5,
-            receive_maximum,
-            properties.maximum_packet_size or 0,
-            properties.topic_alias_maximum or 0,
-        )
+        self.begin(session, self._v5, receive_maximum, limit, properties.topic_alias_maximum or 0)
         self._intake = Intake(
-            session,
-            self,
-            self.outbox,
-            self._acknowledgements,
-            broker.door,
-            broker.clock,
-            self._config,
-            self._v5,
-            tells_why(self.connect),
-            client_packet_size(self.connect),
+            session, self, self.outbox, self._acknowledgements, broker.door, broker.clock, self._config, connect
         )
         self.keep_alive = float(granted_keep_alive(connect, self._config))
-        accepted = accepting(connect, session, present, self._config)
+        accepted = accepting(connect, name, self.client_id, expiry, present, self._config)
         ticket = broker.journal.wait(self) if session.log or will is not None else 0
         self._broker.event(
             EVENT_CONNECTED,
             {
-                "principal": principal.name,
+                "principal": name,
                 "client_id": self.client_id,
                 "address": self.address,
                 "version": connect.protocol_version,
@@ -316,15 +318,15 @@ class Connection(Sender):
         if present:
             broker.dispatcher.reclaim(session)
         self.pump()
+        if not ticket:
+            self._take_kept()
+
+    def _take_kept(self) -> None:
+        """What came behind CONNECT is done, now that it is accepted."""
         kept = self._kept
         if kept is not None:
             self._kept = None
-            try:
-                self._take_all(kept)
-            except PeerError as error:
-                self._fail(error)
-            except ClosedByRefusal as closed:
-                self._close(codes.NOT_AUTHORIZED, closed.because, True)
+            self._handle(kept, None)
 
     # After a commit. --------------------------------------------------------------------------------
 
@@ -335,6 +337,7 @@ class Connection(Sender):
         if connack is not None and connack.ticket <= ticket:
             self._connack = None
             self.outbox.uncork(connack.granted)
+            self._take_kept()
         self._send_held(self._acknowledgements.settle(ticket))
         self.pump()
 
@@ -346,7 +349,11 @@ class Connection(Sender):
             assert connack.refused is not None
             self.outbox.discard()
             self.outbox.uncork(connack.refused)
+            session = self.session
             self._end("the session could not be stored", False)
+            if session is not None and self._began:
+                # The client was told that there is no session: it must not find one next time.
+                self._broker.sessions.end(session, "the session could not be stored")
             return
         self._send_held(self._acknowledgements.fail(ticket, retry))
 
@@ -411,14 +418,7 @@ class Connection(Sender):
         if self.state == table.CLOSED:
             return
         if self._v5 and self.state == table.CONNECTED and self._connack is None:
-            if not codes.is_allowed(code, codes.DISCONNECT):
-                code = codes.UNSPECIFIED_ERROR
-            properties = Properties(reason_string=because) if because and tells_why(self.connect) else NO_PROPERTIES
-            made = encode(Disconnect(code, properties), 5)
-            limit = client_packet_size(self.connect)
-            if limit and len(made) > limit:
-                made = encode(Disconnect(code), 5)  # [MQTT-3.14.2-3]
-            self.outbox.write(made)
+            self.outbox.write(dismissing(self.connect, code, because))
         self._end(because, keep_will)
 
     def _end(self, because: str, keep_will: bool) -> None:
@@ -465,7 +465,8 @@ class Connection(Sender):
         if self.state == table.CONNECTED:
             when = NEVER
             if self.keep_alive > 0:
-                when = self._last_received + self.keep_alive * 1.5  # [MQTT-3.1.2-22]
+                # [MQTT-3.1.2-22]; a client that we did not read could not be heard.
+                when = max(self._last_received, self.throttled_until) + self.keep_alive * 1.5
             if self.throttled_until > self._clock.now and self.throttled_until < when:
                 when = self.throttled_until
             return when
@@ -476,7 +477,9 @@ class Connection(Sender):
     def handle_timeout(self) -> None:
         now = self._clock.now
         if self.state == table.CONNECTED:
-            if self.keep_alive > 0 and now >= self._last_received + self.keep_alive * 1.5:
+            if self._is_held_back():
+                self._last_received = now
+            elif self.keep_alive > 0 and now >= self._last_received + self.keep_alive * 1.5:
                 self._close(codes.KEEP_ALIVE_TIMEOUT, "nothing came for one and a half times the Keep Alive", True)
         elif self.state != table.CLOSED and now >= self._accepted_at + self._config.connect_timeout:
             self._broker.event(REFUSED, {"address": self.address, "because": "no CONNECT in time"})

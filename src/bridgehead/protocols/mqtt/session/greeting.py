@@ -1,11 +1,10 @@
-"""CONNACK: what the client is told when it is accepted or refused (MQTT 5.0 section 3.2)."""
+"""CONNACK and DISCONNECT: what the client is told when it is accepted, refused or sent away (sections 3.2, 3.14)."""
 
 from __future__ import annotations
 
-from bridgehead.core.session import Session
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.encode import encode
-from bridgehead.protocols.mqtt.codec.packets import Connack, Connect
+from bridgehead.protocols.mqtt.codec.packets import Connack, Connect, Disconnect
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.config import MqttConfig
 
@@ -21,7 +20,8 @@ def client_packet_size(connect: Connect | None) -> int:
 
 
 def refusing(v5: bool, connect: Connect | None, code: int, because: str) -> bytes:
-    """CONNACK with a reason code, or with MQTT 3's return code that comes nearest."""
+    """CONNACK with a reason code, or with MQTT 3's return code that comes nearest; empty when the client would not
+    take even that [MQTT-3.1.2-24]."""
     if not v5:
         return encode(Connack(False, codes.connect_return_code(code)), 4)
     properties = Properties(reason_string=because) if tells_why(connect) else NO_PROPERTIES
@@ -29,6 +29,18 @@ def refusing(v5: bool, connect: Connect | None, code: int, because: str) -> byte
     limit = client_packet_size(connect)
     if limit and len(made) > limit:
         made = encode(Connack(False, code), 5)  # [MQTT-3.2.2-19]
+    return made if not limit or len(made) <= limit else b""
+
+
+def dismissing(connect: Connect | None, code: int, because: str) -> bytes:
+    """DISCONNECT, with the reason where the client wants it and can take it."""
+    if not codes.is_allowed(code, codes.DISCONNECT):
+        code = codes.UNSPECIFIED_ERROR
+    properties = Properties(reason_string=because) if because and tells_why(connect) else NO_PROPERTIES
+    made = encode(Disconnect(code, properties), 5)
+    limit = client_packet_size(connect)
+    if limit and len(made) > limit:
+        made = encode(Disconnect(code), 5)  # [MQTT-3.14.2-3]
     return made
 
 
@@ -41,21 +53,23 @@ def granted_keep_alive(connect: Connect, config: MqttConfig) -> int:
     return asked
 
 
-def accepting(connect: Connect, session: Session, present: bool, config: MqttConfig) -> bytes:
-    """CONNACK that accepts, with everything in which the hub differs from what was asked for."""
+def accepting(
+    connect: Connect, principal: str, client_id: str, granted: float, present: bool, config: MqttConfig
+) -> bytes:
+    """CONNACK that accepts, with everything in which the hub differs from what was asked for. `granted` is the
+    Session Expiry Interval in force, in seconds."""
     if connect.protocol_version != 5:
         return encode(Connack(present, 0), connect.protocol_version)
     asked = connect.properties.session_expiry_interval or 0
-    granted = session.expiry_interval
     keep_alive = granted_keep_alive(connect, config)
     information: str | None = None
     if connect.properties.request_response_information == 1 and config.response_information:
-        information = config.response_information.replace("${device}", session.principal.name)
+        information = config.response_information.replace("${device}", principal)
     properties = Properties(
         session_expiry_interval=None if granted == asked else int(granted),  # section 3.2.2.3.2
         receive_maximum=config.receive_maximum,
         maximum_packet_size=config.maximum_packet_size,
-        assigned_client_identifier=session.client_id if connect.client_id == "" else None,  # [MQTT-3.2.2-16]
+        assigned_client_identifier=client_id if connect.client_id == "" else None,  # [MQTT-3.2.2-16]
         topic_alias_maximum=config.topic_alias_maximum,
         server_keep_alive=None if keep_alive == connect.keep_alive else keep_alive,  # [MQTT-3.1.2-21]
         response_information=information,

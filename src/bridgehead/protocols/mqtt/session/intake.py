@@ -10,12 +10,13 @@ from bridgehead.core.errors import STORE_UNAVAILABLE, Refusal
 from bridgehead.core.session import Receiver, Session
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.encode import ack, encode
-from bridgehead.protocols.mqtt.codec.packets import Acknowledgement, Puback, Pubcomp, Publish, Pubrec
+from bridgehead.protocols.mqtt.codec.packets import Acknowledgement, Connect, Puback, Pubcomp, Publish, Pubrec
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.codec.reason_codes import PUBACK, PUBCOMP, PUBREC
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, message_from_publish
 from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements
+from bridgehead.protocols.mqtt.session.greeting import client_packet_size, tells_why
 from bridgehead.protocols.mqtt.session.outbox import Outbox
 from bridgehead.wire.errors import Violation
 
@@ -45,9 +46,7 @@ class Intake:
         door: Door,
         clock: Clock,
         config: MqttConfig,
-        v5: bool,
-        tells_why: bool,
-        maximum_packet_size: int,
+        connect: Connect,
     ) -> None:
         self._session: Final = session
         self._principal: Final = session.principal
@@ -57,9 +56,9 @@ class Intake:
         self._door: Final = door
         self._clock: Final = clock
         self._config: Final = config
-        self._v5: Final = v5
-        self._tells_why: Final = tells_why
-        self._maximum_packet_size: Final = maximum_packet_size
+        self._v5: Final[bool] = connect.protocol_version == 5
+        self._tells_why: Final[bool] = tells_why(connect)
+        self._maximum_packet_size: Final[int] = client_packet_size(connect)
         self._aliases: dict[int, str] | None = None
         self.unacknowledged = 0
 
@@ -84,7 +83,7 @@ class Intake:
                 self._acknowledge(0, self._refused(PUBACK, packet_id, refusal), b"", 0)
                 return
             granted = self._granted(PUBACK, packet_id, ticket)
-            if ticket <= 0 and not len(self._acknowledgements):
+            if ticket <= 0 and not self._acknowledgements.answers_wait():
                 self._outbox.write(granted)
             else:
                 self._acknowledge(max(ticket, 0), granted, self._store_refuses(PUBACK, packet_id), 1)
@@ -103,7 +102,7 @@ class Intake:
                 session.received.add(packet_id)
             return
         granted = self._granted(PUBREC, packet_id, ticket)
-        if ticket <= 0 and not len(self._acknowledgements):
+        if ticket <= 0 and not self._acknowledgements.answers_wait():
             self._outbox.write(granted)
         else:
             self._acknowledge(max(ticket, 0), granted, self._store_refuses(PUBREC, packet_id), 0)
@@ -111,14 +110,17 @@ class Intake:
     def pubrel(self, packet: Acknowledgement) -> None:
         packet_id = packet.packet_id
         ticket = self._door.release(self._session, packet_id, self._receiver)
+        answer = ack(PUBCOMP, packet_id)
         if ticket < 0:
-            code = codes.PACKET_IDENTIFIER_NOT_FOUND
-            answer = encode(Pubcomp(packet_id, code), 5) if self._v5 else ack(PUBCOMP, packet_id)
-            self._acknowledge(0, answer, None, 0)
-        elif ticket == 0 and not len(self._acknowledgements):
-            self._outbox.write(ack(PUBCOMP, packet_id))
+            # It may have been released a moment ago, over another connection: that must last before the client
+            # is told that the identifier is free, else a crash makes its next message look like a duplicate.
+            ticket = self._door.settled(self._session, self._receiver)
+            if self._v5:
+                answer = encode(Pubcomp(packet_id, codes.PACKET_IDENTIFIER_NOT_FOUND), 5)
+        if ticket == 0 and not self._acknowledgements.steps_wait():
+            self._outbox.write(answer)
         else:
-            self._acknowledge(ticket, ack(PUBCOMP, packet_id), None, 0)
+            self._acknowledgements.hold(ticket, answer, None, 0)
 
     def _resolve(self, packet: Publish) -> str:
         properties = packet.properties
@@ -154,8 +156,8 @@ class Intake:
                 codes.RECEIVE_MAXIMUM_EXCEEDED,
             )
 
-    def _acknowledge(self, ticket: int, granted: bytes, refused: bytes | None, credit: int) -> None:
-        if ticket == 0 and not len(self._acknowledgements):
+    def _acknowledge(self, ticket: int, granted: bytes, refused: bytes, credit: int) -> None:
+        if ticket == 0 and not self._acknowledgements.answers_wait():
             self._outbox.write(granted)
             return
         self.unacknowledged += credit

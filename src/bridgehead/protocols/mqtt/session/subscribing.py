@@ -37,7 +37,10 @@ def share_of(topic_filter: str) -> tuple[str, str]:
 def subscribe(
     packet: Subscribe, session: Session, door: Door, v5: bool, tells_why: bool, maximum_packet_size: int
 ) -> tuple[bytes, bytes]:
-    """Returns the SUBACK, and the SUBACK to send instead when what it grants cannot be made durable."""
+    """Returns the SUBACK, and the SUBACK to send instead when what it grants cannot be made durable.
+
+    Raises PeerError, before anything is done, when the client would not take the SUBACK."""
+    _check_room(len(packet.subscriptions), "SUBACK", maximum_packet_size)
     identifiers = packet.properties.subscription_identifiers
     identifier = identifiers[0] if identifiers else 0
     answers: list[int] = []
@@ -85,8 +88,19 @@ def _subscribe_one(request: SubscriptionRequest, session: Session, door: Door, i
     )
 
 
-def unsubscribe(packet: Unsubscribe, session: Session, door: Door, v5: bool) -> bytes:
-    """Returns the UNSUBACK."""
+def _check_room(codes_to_send: int, name: str, maximum_packet_size: int) -> None:
+    """[MQTT-3.1.2-24]: an answer of one octet for each filter cannot be made shorter. Fixed header, Packet
+    Identifier and Property Length take 8 octets at most."""
+    if maximum_packet_size and codes_to_send + 8 > maximum_packet_size:
+        raise Violation(
+            f"the {name} would be larger than the client's Maximum Packet Size of {maximum_packet_size} octets",
+            codes.PACKET_TOO_LARGE,
+        )
+
+
+def unsubscribe(packet: Unsubscribe, session: Session, door: Door, v5: bool, maximum_packet_size: int) -> bytes:
+    """Returns the UNSUBACK. Raises PeerError, before anything is done, when the client would not take it."""
+    _check_room(len(packet.topic_filters), "UNSUBACK", maximum_packet_size)
     answers: list[int] = []
     for topic_filter in packet.topic_filters:
         code = codes.SUCCESS

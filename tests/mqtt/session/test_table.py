@@ -1,0 +1,58 @@
+"""The state table is total, and says what the standard says."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridgehead.protocols.mqtt.codec import reason_codes as codes
+from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES
+from bridgehead.protocols.mqtt.session import table
+
+STATES = [table.AWAITING_CONNECT, table.AUTHENTICATING, table.CONNECTED, table.CLOSED]
+ACTIONS = {value for name, value in vars(table).items() if name.isupper() and isinstance(value, int)}
+
+
+def test_every_state_has_an_action_for_every_packet_type() -> None:
+    assert list(range(len(table.TABLE))) == STATES
+    assert len(table.STATE_NAMES) == len(STATES)
+    for row in table.TABLE:
+        assert len(row) == 16
+        assert all(action in ACTIONS for action in row)
+
+
+@pytest.mark.clause("MQTT-3.1.0-1", "MQTT3-3.1.0-1")
+def test_before_connect_there_is_nothing_but_connect() -> None:
+    row = table.TABLE[table.AWAITING_CONNECT]
+    assert row[codes.CONNECT] == table.BEGIN
+    assert {row[packet] for packet in range(16) if packet != codes.CONNECT} == {table.FIRST_MUST_BE_CONNECT}
+
+
+@pytest.mark.clause("MQTT-3.1.4-6", "MQTT3-3.1.4-5")
+def test_until_the_identity_is_proven_everything_waits() -> None:
+    row = table.TABLE[table.AUTHENTICATING]
+    assert row[codes.CONNECT] == table.SECOND_CONNECT
+    assert {row[packet] for packet in range(16) if packet != codes.CONNECT} == {table.KEEP}
+
+
+def test_after_the_end_everything_is_ignored() -> None:
+    assert set(table.TABLE[table.CLOSED]) == {table.IGNORE}
+
+
+@pytest.mark.parametrize("packet_type", range(16))
+def test_a_connected_client_may_send_what_table_2_1_lets_a_client_send(packet_type: int) -> None:
+    action = table.TABLE[table.CONNECTED][packet_type]
+    from_clients = {"PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "UNSUBSCRIBE", "PINGREQ"}
+    name = PACKET_NAMES[packet_type]
+    if name in from_clients | {"DISCONNECT"}:
+        assert table.TAKE_PUBLISH <= action <= table.FAREWELL
+    elif name == "CONNECT":
+        assert action == table.SECOND_CONNECT
+    elif name == "AUTH":
+        assert action == table.NO_EXCHANGE
+    else:
+        assert action == table.NOT_FROM_A_CLIENT
+
+
+def test_no_two_packets_share_an_action_of_their_own() -> None:
+    own = [action for action in table.TABLE[table.CONNECTED] if action >= table.TAKE_PUBLISH]
+    assert len(own) == len(set(own))
