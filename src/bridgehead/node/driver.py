@@ -13,7 +13,10 @@ _TICK: Final = 0.1  # seconds between two looks at the broker's deadlines
 
 
 class Driver:
-    """`clock` is the hub's one clock, `offset` what the epoch's seconds are ahead of the monotonic clock's. Give `schedule_commit` to the Broker, then call `start`."""
+    """`clock` is the hub's one clock, `offset` what the epoch's seconds are ahead of the monotonic clock's.
+
+    Give `schedule_commit` to the Broker, then call `start`.
+    """
 
     def __init__(self) -> None:
         self._loop: Final = asyncio.get_running_loop()
