@@ -46,8 +46,8 @@ class Settings:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.pairs: int = options.pairs or (1 if options.quick else 3)
-        self.seconds: float = options.seconds or (1.5 if options.quick else 4.0)
-        self.warm_up = 0.5 if options.quick else 1.0
+        self.seconds: float = options.seconds or (1.5 if options.quick else 3.0)
+        self.warm_up = 0.5 if options.quick else 0.8
         self.connections = 500 if options.quick else 5000
         cores = sorted(os.sched_getaffinity(0))
         self.server_core: int | None = cores[0] if len(cores) > 1 else None
@@ -61,9 +61,9 @@ class Settings:
         return (
             f"{pinned}; {self.pairs} pairs of runs, alternately, each {self.seconds:g} s after {self.warm_up:g} s of "
             "warm-up; the medians are shown. Mosquitto has its default settings, but no limits on messages in flight "
-            "and queued; `nodelay` is Mosquitto with set_tcp_nodelay: it delivers at once, as the hub does, and does not "
-            "collect small writes until the receiver acknowledges. All check a password at CONNECT and a policy at each "
-            "message."
+            "and queued; `nodelay` is Mosquitto with set_tcp_nodelay: it delivers at once, as the hub does, and does "
+            "not collect small writes until the receiver acknowledges. All check a password at CONNECT and a policy at "
+            "each message."
         )
 
 
