@@ -15,7 +15,7 @@ from bridgehead.broker.events import EventSink
 from bridgehead.broker.journal import Journal
 from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Store
-from bridgehead.broker.recovery import recover
+from bridgehead.broker.recovery import Parts, recover
 from bridgehead.broker.sessions import Sessions
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import NOT_AUTHORIZED
@@ -60,7 +60,10 @@ class Broker:
         belonged to others is dropped."""
         for principal in principals:
             self.door.admit(principal)
-        recover(self._store, self)
+        parts = Parts(
+            self.door, self.sessions, self.router, self.retained, self.journal, self.clock, self.limits, self.event
+        )
+        recover(self._store, parts)
 
     def admit(self, principal: Principal) -> None:
         self.door.admit(principal)

@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Final
 
 from bridgehead.broker import journal as names
 from bridgehead.broker import records
-from bridgehead.broker.events import RECOVERED
+from bridgehead.broker.door import Door
+from bridgehead.broker.events import RECOVERED, EventSink
+from bridgehead.broker.journal import Journal
+from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Store
-from bridgehead.broker.sessions import DueWill
+from bridgehead.broker.sessions import DueWill, Sessions
+from bridgehead.core.clock import Clock
 from bridgehead.core.message import Origin
 from bridgehead.core.policy import Principal
+from bridgehead.core.retained import Retained
+from bridgehead.core.router import Router
 from bridgehead.core.session import RELEASED, Delivery, Session, Subscription
-
-if TYPE_CHECKING:
-    from bridgehead.broker.broker import Broker
 
 _PAGE = 1000
 _ALL = 1 << 63
 
 
-def recover(store: Store, broker: Broker) -> None:
+class Parts:
+    """What a recovery fills."""
+
+    def __init__(
+        self,
+        door: Door,
+        sessions: Sessions,
+        router: Router,
+        retained: Retained,
+        journal: Journal,
+        clock: Clock,
+        limits: Limits,
+        event: EventSink,
+    ) -> None:
+        self.door: Final = door
+        self.sessions: Final = sessions
+        self.router: Final = router
+        self.retained: Final = retained
+        self.journal: Final = journal
+        self.clock: Final = clock
+        self.limits: Final = limits
+        self.event: Final = event
+
+
+def recover(store: Store, broker: Parts) -> None:
     """Read sessions, subscriptions, queues, exactly-once state, retained messages and Wills.
 
     What belongs to a principal that no longer exists is deleted. Raises records.CorruptRecord.
@@ -85,7 +112,7 @@ def recover(store: Store, broker: Broker) -> None:
     )
 
 
-def _subscriptions(store: Store, broker: Broker) -> None:
+def _subscriptions(store: Store, broker: Parts) -> None:
     for key, record in store.scan(names.SUBSCRIPTIONS):
         session_key, _, _ = key.partition("\0")
         name, _, client_id = session_key.partition("/")
@@ -101,7 +128,7 @@ def _subscriptions(store: Store, broker: Broker) -> None:
         )
 
 
-def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session], unsent_from: dict[str, int]) -> int:
+def _deliveries(store: Store, broker: Parts, by_log: dict[str, Session], unsent_from: dict[str, int]) -> int:
     """Queues, in their order. What may have been sent before is marked as sent again: everything in a session that
     was connected, else what comes before the number that its record tells."""
     released: set[str] = set()
@@ -141,7 +168,7 @@ def _deliveries(store: Store, broker: Broker, by_log: dict[str, Session], unsent
     return count
 
 
-def _wills(store: Store, broker: Broker, now: float) -> None:
+def _wills(store: Store, broker: Parts, now: float) -> None:
     """A Will whose connection lived when the hub ended falls due as if it had been interrupted now."""
     for key, record in store.scan(names.WILLS):
         will, protocol, due = records.read_will(record)
