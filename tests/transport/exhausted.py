@@ -37,8 +37,7 @@ async def main() -> None:
         events = len(hall.events)
         for client in clients:
             client.close()
-        for owner in hall.owners[1:]:
-            await until(lambda owner=owner: owner.ends)
+        await until(lambda: all(owner.ends for owner in hall.owners[1:]))
         late = await hall.connect()
         await loop.sock_sendall(late, b"welcome")
         again = await read_exactly(late, 7)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.certificates import Authority
@@ -221,9 +222,13 @@ def drive(client: ssl.SSLSocket, act: Callable[[], object]) -> bool:
     return True
 
 
-async def tls_client(sock: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
-    """The handshake of an independent client on a bare socket that stays non-blocking."""
-    client = context.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False)
+async def tls_client(sock: socket.socket, context: ssl.SSLContext, strict: bool = False) -> ssl.SSLSocket:
+    """The handshake of an independent client on a bare socket that stays non-blocking.
+
+    A `strict` one raises when TLS ends without close_notify."""
+    client = context.wrap_socket(
+        sock, server_hostname="localhost", do_handshake_on_connect=False, suppress_ragged_eofs=not strict
+    )
     await until(lambda: drive(client, client.do_handshake), "the client's handshake")
     return client
 
@@ -251,9 +256,7 @@ async def tls_step(client: ssl.SSLSocket, data: bytearray) -> bool:
 
 
 async def tls_write(client: ssl.SSLSocket, data: bytes) -> None:
-    sent = 0
-    while sent < len(data):
-        taken: list[int] = []
-        rest = data[sent : sent + 262_144]
-        await until(lambda rest=rest, taken=taken: drive(client, lambda: taken.append(client.send(rest))), "room")
-        sent += taken[0]
+    taken: list[int] = []
+    while sum(taken) < len(data):
+        rest = data[sum(taken) : sum(taken) + 262_144]
+        await until(partial(drive, client, lambda: taken.append(client.send(rest))), "room")  # noqa: B023
