@@ -83,6 +83,8 @@ class _Link:
         server.clock.now = server.time()
         self.connection.outbox.backlog = self.stream.pending
         self.connection.drained()
+        if self.paused:
+            self.look()
 
 
 class MqttServer:
@@ -207,9 +209,14 @@ class MqttServer:
                 counters.octets_sent += len(data)
                 stream.send(data)
                 outbox.backlog = stream.pending
-            if link.connection.state == CLOSED:
+            connection = link.connection
+            if connection.state == CLOSED:
                 stream.close()
-            elif link.paused:
+                continue
+            if not outbox.backlog and connection.has_waiting():
+                # The outbox was full within the turn, and the kernel took it all: no drain will be told.
+                connection.drained()
+            if link.paused:
                 link.look()
 
     async def stop(self, seconds: float) -> None:
