@@ -80,17 +80,23 @@ class Publisher(End):
 
     def room(self) -> int:
         """How many messages may be sent now."""
-        room = self.window
-        if self.qos:
-            room = self.window - (self.sent - self.acknowledged)
-        if self.receivers:
-            missing = self.sent * self.receivers - self.delivered - self.forgiven
-            room = min(room, (self.window * self.receivers - missing) // self.receivers)
+        window = self.window
+        room = window - (self.sent - self.acknowledged) if self.qos else window
+        receivers = self.receivers
+        if receivers:
+            missing = self.sent * receivers - self.delivered - self.forgiven
+            credit = window - missing if receivers == 1 else (window * receivers - missing) // receivers
+            if credit < room:
+                return credit
         return room
 
     def fire(self, count: int, micros: int) -> None:
         """Send `count` messages stamped with the time `micros`."""
         ring = self.ring
+        if count == 1:
+            self.link.send(ring.stamp(self.sent % ring.capacity, 1, micros))
+            self.sent += 1
+            return
         while count > 0:
             slot = self.sent % ring.capacity
             part = min(count, ring.capacity - slot)

@@ -6,6 +6,7 @@ import gc
 import select
 import time
 from collections.abc import Callable
+from time import monotonic_ns
 
 from bridgehead.cli.load.ends import End, Publisher, Subscriber
 from bridgehead.cli.load.frames import FrameRing
@@ -214,7 +215,7 @@ class Engine:
                 if count == 0:
                     return
                 stop = offset + count
-                done = end.take(self.buffer, stop, time.monotonic_ns() // 1000)
+                done = end.take(self.buffer, stop, monotonic_ns() // 1000)
                 link.rest = bytes(self.view[done:stop]) if done < stop else b""
                 # The last acknowledgement may come after the last delivery: it opens the window too.
                 if isinstance(end, Publisher) and end.qos and not end.waiting:
@@ -228,11 +229,11 @@ class Engine:
     def fire(self, publisher: Publisher) -> None:
         """Send all that the publisher's window permits."""
         link = publisher.link
-        if link.blocked():
+        if link.pending:
             return
         room = publisher.room()
         if room > 0:
-            publisher.fire(room, time.monotonic_ns() // 1000)
+            publisher.fire(room, monotonic_ns() // 1000)
             if link.blocked():
                 self.watch(link.fd)
 

@@ -23,6 +23,7 @@ CLOCK_MASK = (1 << 32) - 1
 PUBACK, PUBREC, PUBREL, PUBCOMP = 0x40, 0x50, 0x62, 0x70  # first octets, flags included
 ACK_LENGTH = 4
 ACK_REMAINING = 2
+FEW = 16  # frames in a ring whose frames are sent one by one
 PROBE = 8  # packets looked at before a run is believed to fill the rest of the read
 
 IS_PUBREC = bytes(1 if octet == PUBREC else 0 for octet in range(256))
@@ -47,6 +48,10 @@ class FrameRing:
         self.octets = bytearray(b"".join(frames))
         self.view = memoryview(self.octets)
         self.stamp_at = self.length - size
+        # For windows of one message, where each is sent by itself: the frames, cut once.
+        self.slots: list[memoryview] = []
+        if capacity <= FEW:
+            self.slots = [self.view[slot * self.length : (slot + 1) * self.length] for slot in range(capacity)]
 
     def stamp(self, first: int, count: int, micros: int) -> memoryview:
         """Write the time into `count` frames from slot `first` on (not past the last slot) and give their octets."""
@@ -58,6 +63,7 @@ class FrameRing:
         time = (micros & CLOCK_MASK).to_bytes(4, "big")
         if count == 1:
             octets[at : at + 4] = time
+            return self.slots[first] if self.slots else self.view[start:stop]
         else:
             octets[at:stop:length] = time[0:1] * count
             octets[at + 1 : stop : length] = time[1:2] * count

@@ -35,7 +35,7 @@ class Link:
         except BlockingIOError:
             return 0
         except OSError as error:
-            raise LinkLost(f"the connection of {self.name} broke: {error.strerror or error}") from error
+            raise self.broken(error) from error
         if count == 0:
             raise LinkLost(f"the server closed the connection of {self.name}")
         return count
@@ -45,7 +45,12 @@ class Link:
         if self.pending:
             self.pending += data
             return
-        count = self.write(data)
+        try:
+            count = self.sock.send(data)
+        except BlockingIOError:
+            count = 0
+        except OSError as error:
+            raise self.broken(error) from error
         if count < len(data):
             self.pending = bytes(memoryview(data)[count:])
 
@@ -55,17 +60,11 @@ class Link:
 
     def flush(self) -> None:
         """Send on what is pending."""
-        count = self.write(self.pending)
-        self.pending = self.pending[count:]
+        data, self.pending = self.pending, b""
+        Link.send(self, data)
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """What the socket takes now, in octets."""
-        try:
-            return self.sock.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise LinkLost(f"the connection of {self.name} broke: {error.strerror or error}") from error
+    def broken(self, error: OSError) -> LinkLost:
+        return LinkLost(f"the connection of {self.name} broke: {error.strerror or error}")
 
     def close(self) -> None:
         """Close without ceremony; a DISCONNECT is the caller's to send."""
