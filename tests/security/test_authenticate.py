@@ -15,6 +15,7 @@ from bridgehead.security.brake import BrakeLimits
 from bridgehead.security.events import AUTHENTICATED, AUTHENTICATION_REFUSED, PASSWORD_REHASHED
 from bridgehead.security.identity import Enrolled, Identity, Wanted
 from bridgehead.security.passwords import PasswordHasher, PasswordVerifier
+from bridgehead.security.records import PasswordRecord
 from bridgehead.security.registry import Registry
 from tests.security.support import DAY, Time, der, enrol, publish
 
@@ -206,6 +207,22 @@ async def test_a_device_that_is_removed_while_its_hash_is_computed_does_not_get_
     house.authenticator = house.another(Removing())
     assert await house.enter(user="sensor-7", password=PASSWORD) == BAD
     assert house.last()["because"] == "there is no device 'sensor-7'"
+
+
+async def test_a_password_that_is_changed_while_its_hash_is_computed_is_the_old_one(house: House) -> None:
+    with_password(house)
+
+    class Changing(CountingHasher):
+        def verify(self, encoded: str, password: bytes) -> bool:
+            other = Registry(house.identity.data)  # on the hasher's own thread
+            changed = PasswordRecord(CountingHasher().hash(b"another one"), house.clock() + 1)
+            other.update_device(replace(other.existing_device("sensor-7"), password=changed), house.clock())
+            other.close()
+            return super().verify(encoded, password)
+
+    house.authenticator = house.another(Changing())
+    assert await house.enter(user="sensor-7", password=PASSWORD) == BAD
+    assert house.last()["because"] == "the password is not that of 'sensor-7'"
 
 
 async def test_without_any_credentials(house: House) -> None:

@@ -130,7 +130,6 @@ class Pki:
         wanted = wanted_hosts(hosts, names, present)
         if current is not None and set(present) == set(wanted) and self._lasts(current, now, 1 / 3):
             return False
-        asked = {parse_host(host) for host in hosts}
         # With the key kept elsewhere: make do with a certificate that has every name that somebody asked for.
         makes_do = not self.authority_key_file.exists() and {parse_host(host) for host in hosts} <= set(present)
         if current is not None and makes_do and self._lasts(current, now, 0):
