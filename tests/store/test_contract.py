@@ -200,6 +200,14 @@ def test_what_comes_and_goes_in_batches_that_wait_together(store: Store, turns: 
     assert list(store.scan("b")) == [("k", b"2")]
 
 
+def test_numbers_that_come_out_of_order_are_read_in_order(store: Store, turns: Turns) -> None:
+    keep(store, turns, batch(appends=[("l", number, b"%d" % number) for number in (5, 1, 9, 3)]))
+    keep(store, turns, batch(appends=[("l", number, b"%d" % number) for number in (7, 2)], removes=[("l", 9)]))
+    assert store.read("l", 0, 10) == [(number, b"%d" % number) for number in (1, 2, 3, 5, 7)]
+    keep(store, turns, batch(appends=[("l", 9, b"again")]))
+    assert store.read("l", 5, 10) == [(7, b"7"), (9, b"again")]
+
+
 def test_large_numbers_and_wide_gaps(store: Store, turns: Turns) -> None:
     numbers = [0, 2**32 - 1, 2**32, 2**32 + 1, 2**40, 2**62, 2**63 - 1]
     keep(store, turns, batch(appends=[("l", n, b"%d" % n) for n in numbers], puts={}))
@@ -290,3 +298,8 @@ def test_a_done_that_raises_keeps_nobody_else_waiting(store: Store, turns: Turns
         turns.until(lambda: bool(outcomes.order))
     turns.until(lambda: bool(outcomes.order))
     assert outcomes.errors == {1: None}
+    store.submit(batch(puts={("b", "3"): b""}), bad)
+    with pytest.raises(RuntimeError, match="defect"):
+        turns.until(lambda: False)
+    keep(store, turns, batch(puts={("b", "4"): b""}))
+    assert [key for key, _ in store.scan("b")] == ["1", "2", "3", "4"]

@@ -32,10 +32,10 @@ def store(tmp_path: Path, turns: Turns) -> Iterator[SqliteStore]:
 class Held:
     """While it lasts, one commit is under way: what is submitted meanwhile waits together."""
 
-    def __init__(self, store: SqliteStore, outcomes: Outcomes) -> None:
+    def __init__(self, store: SqliteStore, outcomes: Outcomes, octets: int = 0) -> None:
         Gated.gate.clear()
         Gated.arrived.clear()
-        store.submit(batch(puts={("b", "first"): b""}), outcomes.of(0))
+        store.submit(batch(puts={("b", "first"): b"x" * octets}), outcomes.of(0))
         assert Gated.arrived.wait(PATIENCE)
 
     def __enter__(self) -> None:
@@ -115,6 +115,16 @@ def test_more_than_may_wait_is_refused_in_its_turn(store: SqliteStore, turns: Tu
     assert set(outcomes.errors.values()) == {None}
     assert store.waiting_octets == 0
     assert [number for number, _ in store.read("l", 0, 10)] == [2]
+
+
+def test_what_is_refused_alone_commits_nothing(store: SqliteStore, turns: Turns) -> None:
+    outcomes = Outcomes()
+    with Held(store, outcomes, 900):
+        store.submit(batch(appends=[("l", 1, b"x" * 101)]), outcomes.of(1))
+    turns.until(lambda: len(outcomes.order) == 2)
+    assert outcomes.errors[0] is None
+    assert isinstance(outcomes.errors[1], StoreError)
+    assert store.commits == 1
 
 
 def test_a_single_batch_may_be_larger_than_what_may_wait(store: SqliteStore, turns: Turns) -> None:

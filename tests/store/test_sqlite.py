@@ -9,18 +9,27 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bridgehead.broker.ports import IN_USE, Batch, StoreError
+from bridgehead.broker.ports import IN_USE, IO_ERROR, Batch, StoreError
 from bridgehead.store import database, sqlite, tables
 from bridgehead.store.net import Net
 from bridgehead.store.sqlite import SqliteStore
-from bridgehead.store.tables import Statement, Tables
+from bridgehead.store.statement import Statement
+from bridgehead.store.tables import Tables
 from tests.store.faulty import Watched
 from tests.store.harness import Turns, batch, keep, records, state, write
 
 ROOT = Path(__file__).parents[2]
+
+
+class NoSharedMemory(Watched):
+    """A file system that cannot have a write-ahead log: SQLite then keeps the mode it has."""
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        return super().execute("PRAGMA journal_mode" if "journal_mode" in sql else sql, parameters)
 
 
 @pytest.fixture
@@ -115,6 +124,12 @@ def test_a_folder_that_cannot_be(tmp_path: Path, turns: Turns) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=re.escape(str(tmp_path / "file"))):
         SqliteStore(tmp_path / "file", turns.schedule)
+
+
+def test_a_file_system_without_a_write_ahead_log(tmp_path: Path, turns: Turns) -> None:
+    with pytest.raises(StoreError, match=r"journal mode delete.*Name a data folder on a local disk") as raised:
+        SqliteStore(tmp_path, turns.schedule, factory=NoSharedMemory)
+    assert raised.value.reason == IO_ERROR
 
 
 def test_the_write_ahead_log_stays_small_however_much_passes(tmp_path: Path, turns: Turns) -> None:
@@ -238,6 +253,20 @@ def test_a_rollback_that_fails_is_made_up_for(tmp_path: Path) -> None:
     written.write(net)
     assert connection.execute("SELECT key FROM bucket").fetchall() == [("k",)]
     connection.close()
+
+
+def test_what_was_deleted_is_overwritten(tmp_path: Path, turns: Turns) -> None:
+    store = SqliteStore(tmp_path, turns.schedule)
+    secret = b"an open door at the back"
+    for size in (1, 50, 2000):
+        appends = [(log, number, secret * size) for log in ("a", "b", "c") for number in range(30)]
+        keep(store, turns, batch(appends=appends, puts={("b", str(n)): secret * size for n in range(30)}))
+        going = [("a", number) for number in range(30)]
+        keep(
+            store, turns, batch(removes=going, trims={"b": 30}, drops=["c"], deletes=[("b", str(n)) for n in range(30)])
+        )
+    store.close()
+    assert secret not in (tmp_path / "hub.db").read_bytes()
 
 
 def test_an_empty_batch_needs_no_commit_of_its_own(tmp_path: Path, turns: Turns) -> None:

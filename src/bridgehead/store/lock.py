@@ -30,6 +30,4 @@ class StoreLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        os.close(self._descriptor)

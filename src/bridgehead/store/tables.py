@@ -7,65 +7,19 @@ from typing import Final
 
 from bridgehead.broker.ports import CONFLICT, StoreError
 from bridgehead.store.net import Net
+from bridgehead.store.statement import ROWS_PER_STATEMENT, Statement
 
 _LAST_EXTENT: Final = 2**31 - 1
 _LOW: Final = 0xFFFF_FFFF
-_ROWS_PER_STATEMENT: Final = 1024
-# Fewer where the group is large: SQLite holds a copy of all that one statement is given.
+# Fewer rows for each statement where the group is large: SQLite holds a copy of all that one statement is given.
 _LARGE_GROUP: Final = 16 * 1024 * 1024
 _LARGE_ROWS_PER_STATEMENT: Final = 16
-# So many filling rows do not matter, nor an eighth of the rows.
-_FILLING_ROWS: Final = 16
 _LARGE_FILLER: Final = 1024
 _REMEMBERED_LOGS: Final = 65_536
 
 
-class Statement:
-    """One statement for any number of rows, executed for 1024, 512, ... 1 of them at a time.
-
-    Why not row by row: sqlite3 lets go of the interpreter's lock for each execution, and beside a busy event loop
-    getting it back takes longer than a row: 34,000 rows/s were measured with executemany, 180,000 with rows by the
-    hundred. So the executions are few: up to the next larger number of rows, where it is near, one row is repeated.
-    """
-
-    def __init__(self, head: str, columns: int, tail: str = "") -> None:
-        self._columns: Final = columns
-        row = "(" + ",".join(["?"] * columns) + ")"
-        self._sql: Final[dict[int, str]] = {}
-        rows = _ROWS_PER_STATEMENT
-        while rows:
-            self._sql[rows] = f"{head} VALUES {','.join([row] * rows)}{tail}"
-            rows >>= 1
-
-    def execute(
-        self,
-        connection: sqlite3.Connection,
-        values: list[object],
-        filler: list[object] | None,
-        limit: int = _ROWS_PER_STATEMENT,
-    ) -> int:
-        """`values` holds the columns of one row after the other; `filler` is a row that does no harm after the others,
-        any number of times. Returns how many rows changed, without what triggers changed."""
-        columns = self._columns
-        left = len(values) // columns
-        changed = begin = 0
-        while left > 0:
-            rows = min(1 << (left - 1).bit_length(), limit)
-            filling = rows - left
-            if filling > 0 and (filler is None or filling > max(_FILLING_ROWS, left >> 3)):
-                rows >>= 1
-            part = values[begin : begin + rows * columns]
-            if filler is not None and rows > left:
-                part += filler * filling
-            # executemany, of one: it asks for the lock once less than execute.
-            changed += connection.executemany(self._sql[rows], (part,)).rowcount
-            begin += rows * columns
-            left -= rows
-        return changed
-
-
 # Deleting many runs or keys in one statement: a trigger's program runs once for each row "inserted" into a view.
-# A DELETE ... WHERE id IN (VALUES ...) plans a scan of the table, and a join looks each row up twice.
+# Joining the table with the list of them looks each row up twice.
 _TEMPORARY: Final = """
     CREATE TEMP VIEW going_record AS SELECT 0 AS first, 0 AS last;
     CREATE TEMP TRIGGER remove_record INSTEAD OF INSERT ON going_record BEGIN
@@ -80,7 +34,8 @@ _TEMPORARY: Final = """
         DELETE FROM extent WHERE log = new.log;
     END;
 """
-_DELETE_RECORDS: Final = Statement("INSERT INTO going_record", 2)
+_DELETE_RUNS: Final = Statement("INSERT INTO going_record", 2)
+_DELETE_RECORDS: Final = Statement("DELETE FROM record WHERE id IN (", 1, ")")
 _DELETE_KEYS: Final = Statement("INSERT INTO going_key", 2)
 _DELETE_LOGS: Final = Statement("INSERT INTO going_log", 1)
 # OR IGNORE: a number that is there already shows in the count of rows. With the default, OR ABORT, SQLite keeps a
@@ -91,6 +46,32 @@ _PUT_KEYS: Final = Statement(
     3,
     " ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value",
 )
+
+
+class _Going:
+    """The ids of the records that go."""
+
+    def __init__(self) -> None:
+        self.runs: list[object] = []  # first and last of each run, one after the other
+        self.alone: list[object] = []
+
+    def add(self, numbers: list[int], offset: int) -> None:
+        """`numbers` ascend; an id is its number and `offset`."""
+        if not numbers:
+            return
+        first = last = numbers[0]
+        for number in numbers:
+            if number > last + 1:
+                self._add_run(first + offset, last + offset)
+                first = number
+            last = number
+        self._add_run(first + offset, last + offset)
+
+    def _add_run(self, first: int, last: int) -> None:
+        if first == last:
+            self.alone.append(first)
+        else:
+            self.runs += (first, last)
 
 
 class Tables:
@@ -127,7 +108,8 @@ class Tables:
             self._write_keys(net.values, _limit(net))
         if net.removes or net.trims or net.drops:
             going = self._going(net)
-            _DELETE_RECORDS.execute(connection, going, going[-2:])
+            _DELETE_RUNS.execute(connection, going.runs, going.runs[-2:])
+            _DELETE_RECORDS.execute(connection, going.alone, going.alone[-1:])
             if net.drops:
                 logs: list[object] = list(net.drops)
                 _DELETE_LOGS.execute(connection, logs, logs[-1:])
@@ -153,22 +135,21 @@ class Tables:
         _DELETE_KEYS.execute(self._connection, deletes, deletes[-2:])
         _PUT_KEYS.execute(self._connection, puts, puts[-3:] if len(last) <= _LARGE_FILLER else None, limit)
 
-    def _going(self, net: Net) -> list[object]:
-        """The first and last id of each run of records that goes."""
-        runs: list[object] = []
+    def _going(self, net: Net) -> _Going:
+        going = _Going()
         for log, numbers in net.removes.items():
             numbers.sort()
             for high, extent in self._extents_of(log):
-                _add_runs(runs, _part(numbers, high), (extent - high) << 32)
+                going.add(_part(numbers, high), (extent - high) << 32)
         for log, upto in net.trims.items():
             for high, extent in self._extents_of(log):
                 if high << 32 <= upto:
                     first = extent << 32
-                    runs += (first, first + min(upto - (high << 32), _LOW))
+                    going.runs += (first, first + min(upto - (high << 32), _LOW))
         for log in net.drops:
             for _, extent in self._extents_of(log):
-                runs += (extent << 32, (extent << 32) + _LOW)
-        return runs
+                going.runs += (extent << 32, (extent << 32) + _LOW)
+        return going
 
     def _coming(self, appends: dict[str, dict[int, bytes]]) -> list[object]:
         """Id and record of each row that comes, in the order of the table: pages fill one after the other."""
@@ -231,7 +212,7 @@ class Tables:
 
 def _limit(net: Net) -> int:
     """Rows per statement."""
-    return _ROWS_PER_STATEMENT if net.octets <= _LARGE_GROUP else _LARGE_ROWS_PER_STATEMENT
+    return ROWS_PER_STATEMENT if net.octets <= _LARGE_GROUP else _LARGE_ROWS_PER_STATEMENT
 
 
 def _by_extent(part: tuple[int, int, dict[int, bytes]]) -> int:
@@ -243,16 +224,3 @@ def _part(numbers: list[int], high: int) -> list[int]:
     if numbers[0] >> 32 == high and numbers[-1] >> 32 == high:
         return numbers
     return [number for number in numbers if number >> 32 == high]
-
-
-def _add_runs(runs: list[object], numbers: list[int], offset: int) -> None:
-    """The first and last id of each run of consecutive numbers among the ascending `numbers`."""
-    if not numbers:
-        return
-    first = last = numbers[0]
-    for number in numbers:
-        if number > last + 1:
-            runs += (first + offset, last + offset)
-            first = number
-        last = number
-    runs += (first + offset, last + offset)
