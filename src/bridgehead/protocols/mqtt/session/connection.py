@@ -24,7 +24,7 @@ from bridgehead.protocols.mqtt.codec.packets import (
     Subscribe,
     Unsubscribe,
 )
-from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES, PUBLISH, PUBREL
+from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES, PUBACK, PUBLISH, PUBREL
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, will_from_packet
 from bridgehead.protocols.mqtt.session import table
@@ -121,14 +121,20 @@ class Connection(Sender):
             return
         publishes = 0
         for packet in packets:
-            if packet.packet_type == PUBLISH and self.state == table.CONNECTED:
+            kind = packet.packet_type
+            if self.state != table.CONNECTED:
+                self._take(packet, self.state)
+            elif kind == PUBLISH:
                 assert isinstance(packet, Publish)
                 intake = self._intake
                 assert intake is not None
                 intake.publish(packet)
                 publishes += 1
+            elif kind == PUBACK:  # as the table says: this and the above are nearly all of the traffic
+                assert isinstance(packet, Acknowledgement)
+                self.puback(packet)
             else:
-                self._take(packet, self.state)
+                self._take(packet, table.CONNECTED)
         if publishes and self._config.publish_rate > 0:
             if self._pace is None:
                 self._pace = Pace(self._config, self._clock.now)
