@@ -520,3 +520,83 @@ async def test_a_renegotiation_is_refused_and_costs_no_handshake(
         await client.wait()
         await owner.ended()
         assert owner.data == b"before\n"
+
+
+async def test_octets_before_a_broken_record_are_handed_up(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        owner.stream.pause()
+        for _ in range(20):
+            await tls_write(client, b"good ")
+        bare = socket.socket(fileno=client.detach())
+        bare.setblocking(False)
+        await asyncio.get_running_loop().sock_sendall(bare, b"\x17\x03\x03\x00\x20" + b"\x00" * 32)
+        owner.stream.resume()
+        assert (await owner.ended()).startswith("TLS failed: ")
+        assert owner.data == b"good " * 20
+        bare.close()
+
+
+async def test_the_peers_good_bye_is_read_although_our_write_fails_first(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        owner = await hall.owner()
+        owner.stream.pause()
+        await tls_write(client, b"good-bye")
+        reset(client)
+        await turns()
+        owner.stream.resume()
+        owner.stream.send(b"into the void")
+        owner.stream.send(b"z" * 100_000)
+        assert await owner.ended() != ""
+        assert owner.data == b"good-bye"
+
+
+async def test_abort_inside_on_data(shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+    class Aborting(Owner):
+        def on_data(self, data: bytes) -> None:
+            super().on_data(data)
+            self.stream.abort()
+
+    async with Hall(shared, tls=server_tls, owner=Aborting) as hall:
+        client = await tls_client(await hall.connect(), client_tls)
+        await tls_write(client, b"z" * 16384)
+        owner = await hall.owner()
+        assert await owner.ended() == "the connection was aborted"
+        client.close()
+
+
+async def test_close_notify_waits_for_room_in_the_kernel(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with Hall(shared, tls=server_tls) as hall:
+        client = await tls_client(await hall.connect(), client_tls, strict=True)
+        owner = await hall.owner()
+        assert isinstance(owner.stream, TlsStream)
+        stream: TlsStream = owner.stream
+        real = stream._sock
+        refusals: list[Exception] = [ssl.SSLWantWriteError(), ssl.SSLWantWriteError()]
+
+        class Full:
+            def unwrap(self) -> object:
+                if refusals:
+                    raise refusals.pop()
+                stream._sock = real
+                return real.unwrap()
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(real, name)
+
+        full: Any = Full()
+        stream._sock = full
+        stream.close()
+        assert owner.ends == []
+        assert await tls_read_all(client) == b""
+        client.close()
+        assert await owner.ended() == ""
+        await until(lambda: len(hall.ceilings) == 0)
