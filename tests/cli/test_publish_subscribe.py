@@ -145,7 +145,6 @@ def test_properties_given_to_pub_come_back_from_sub(broker: Mosquitto, as_sensor
     assert 3500 < got["properties"]["message_expiry_interval"] <= 3600
 
 
-@pytest.mark.clause("MQTT-3.8.3-4")
 def test_retain_handling_two_brings_nothing_retained(broker: Mosquitto, as_sensor: list[str]) -> None:
     url = urls(broker)["mqtt"][0]
     succeed("pub", url, "Office/kept", "-m", "kept", "--retain", "-q", "1", *as_sensor)
@@ -188,6 +187,15 @@ def test_a_bundle_brings_authority_certificate_and_key(broker: Mosquitto, tmp_pa
     url = f"mqtts://localhost:{broker.certificate_port}"
     succeed("pub", url, "Office/bundle", "-m", "by certificate", "--retain", "-q", "1", "--bundle", str(tmp_path))
     assert succeed("sub", url, "Office/bundle", "--count", "1", "--bundle", str(tmp_path)) == b"by certificate\n"
+
+
+def test_a_bundle_brings_user_name_and_password(broker: Mosquitto, tmp_path: Path) -> None:
+    shutil.copy(broker.ca, tmp_path / "ca.pem")
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    (tmp_path / "device.json").write_text(json.dumps({"name": "sensor", "user_name": "sensor"}))
+    url = f"mqtts://localhost:{broker.tls_port}"
+    succeed("pub", url, "Office/told", "-m", "by password", "--retain", "-q", "1", "--bundle", str(tmp_path))
+    assert succeed("sub", url, "Office/told", "--count", "1", "--bundle", str(tmp_path)) == b"by password\n"
 
 
 def test_a_refused_message_tells_the_reason_code(broker: Mosquitto, as_sensor: list[str]) -> None:
