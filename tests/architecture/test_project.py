@@ -57,6 +57,16 @@ def committed_files() -> list[Path]:
     return [ROOT / name for name in run.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
+def test_every_measure_against_a_threat_names_tests_that_exist() -> None:
+    rows = [line for line in (ROOT / "THREAT_MODEL.md").read_text().splitlines() if re.match(r"\| T\d", line)]
+    assert len(rows) >= 17
+    for row in rows:
+        named = re.findall(r"`(tests/[^`]+)`", row)
+        assert named, row
+        for name in named:
+            assert (ROOT / name).is_file(), f"{name} is missing: {row}"
+
+
 # Spelled in pieces, so that this file doesn't hold what it looks for.
 REGISTRIES = ["pypi" + ".org", "pythonhosted" + ".org", "registry" + ".npmjs", "npmjs" + ".com", "deb.debian" + ".org"]
 MACHINE_PATHS = ["/" + "work/", "/" + "root/", "/" + "opt/wheels", "/home" + "/user"]
