@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from bridgehead.cli.load.plan import ALL, Plan
 from bridgehead.cli.load.result import PERCENTILES, Result
 from bridgehead.protocols.mqtt.codec.reason_codes import reason_name
 
+BAR = 30  # characters
+ERASE = "\x1b[K"  # to the end of the line
+
 
 class ProgressLine:
-    """One line on standard error that shows the phase, how far it is and the present rate; only on a terminal."""
+    """One line on standard error that shows the phase, how far it is and the present rate; only on a terminal.
+
+    A plain write: drawing with rich takes milliseconds, which would be measured as the server's latency.
+    """
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        self.shown = console.is_terminal
-        # No refreshing thread: it would take the processor from the run. `show` refreshes.
-        self.progress = Progress(
-            TextColumn("{task.description:>10}"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            console=console,
-            transient=True,
-            auto_refresh=False,
-        )
-        self.task: TaskID = self.progress.add_task("connecting", total=1.0, rate="")
+        self.shown = sys.stderr.isatty()
 
     def show(self, phase: str, fraction: float, rate: float) -> None:
         if self.shown:
+            done = round(fraction * BAR)
             text = f"{rate:,.0f} messages/s" if rate else ""
-            self.progress.update(self.task, description=phase, completed=fraction, rate=text, refresh=True)
+            self.write(f"{phase:>10} [{'#' * done}{' ' * (BAR - done)}] {text}")
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(f"\r{text}{ERASE}")
+        sys.stderr.flush()
 
     def __enter__(self) -> ProgressLine:
-        if self.shown:
-            self.progress.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.shown:
-            self.progress.stop()
+            self.write("")
 
 
 def describe(plan: Plan, window: int) -> str:
