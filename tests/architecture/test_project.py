@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -50,11 +51,17 @@ def dependencies_page() -> str:
     return (ROOT / "docs" / "dependencies.md").read_text()
 
 
+NOT_OURS = {".git", ".venv", ".setup", "build", "dist", "node_modules", "__pycache__"}
+
+
 def committed_files() -> list[Path]:
-    run = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if run.returncode != 0:  # an unpacked source distribution has no history
-        return [path for path in ROOT.rglob("*") if path.is_file() and not {".venv", "build"} & set(path.parts)]
-    return [ROOT / name for name in run.stdout.split("\0") if name and (ROOT / name).is_file()]
+    """What git knows; every file but the generated ones where there is no git or no history."""
+    if shutil.which("git"):
+        run = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+        if run.returncode == 0:
+            return [ROOT / name for name in run.stdout.split("\0") if name and (ROOT / name).is_file()]
+    files = [path for path in ROOT.rglob("*") if path.is_file()]
+    return [path for path in files if not NOT_OURS & set(path.relative_to(ROOT).parts) and path.suffix != ".pyc"]
 
 
 def test_every_measure_against_a_threat_names_tests_that_exist() -> None:
