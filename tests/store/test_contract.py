@@ -218,7 +218,10 @@ def test_large_numbers_and_wide_gaps(store: Store, turns: Turns) -> None:
     assert [n for n, _ in store.read("l", -1, 10)] == [0, 2**32 + 1, 2**40, 2**63 - 1]
     keep(store, turns, batch(trims={"l": 2**32 + 1}))
     assert [n for n, _ in store.read("l", -1, 10)] == [2**40, 2**63 - 1]
-    keep(store, turns, batch(appends=[("l", 2**40 + 1, b"")], drops=["never"]))
+    keep(store, turns, batch(appends=[("m", 2**32 - 1, b""), ("m", 2**32, b""), ("m", 2**32 + 5, b"")]))
+    keep(store, turns, batch(trims={"m": 2**32}))
+    assert [n for n, _ in store.read("m", -1, 10)] == [2**32 + 5]
+    keep(store, turns, batch(appends=[("l", 2**40 + 1, b"")], drops=["never", "m"]))
     keep(store, turns, batch(drops=["l"]))
     assert records(store) == {}
 

@@ -70,11 +70,7 @@ def migrate(connection: sqlite3.Connection, found: int, migrations: Sequence[Mig
     """
     for version in range(found, len(migrations)):
         connection.execute("BEGIN IMMEDIATE")
-        try:
+        with connection:  # commits, or rolls back
             migrations[version](connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {version + 1}")
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
