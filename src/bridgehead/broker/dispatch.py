@@ -82,9 +82,9 @@ class Dispatcher:
     ) -> bool:
         """Deliver with acknowledgement, now or when the session can take it. False when its queue is full."""
         queue = session.queue
-        octets = message.payload_length
         if queue is not None and queue:
             limits = self._limits
+            octets = message.payload_length
             # What is being committed does not count: it is bounded by what its publishers may have in flight.
             waiting = len(queue) - session.uncommitted
             if (
@@ -111,7 +111,7 @@ class Dispatcher:
             queue = deque()
             session.queue = queue
         queue.append(delivery)
-        session.queued_octets += octets
+        session.queued_octets += message.payload_length
         return True
 
     def _purge(self, session: Session) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64, mypyc_attr
 
 from bridgehead.core.errors import LocalMisuse
@@ -33,6 +35,7 @@ from bridgehead.protocols.mqtt.codec.reason_codes import (
     DISCONNECT,
     PINGREQ,
     PINGRESP,
+    PUBCOMP,
     PUBLISH,
     PUBREL,
     SUBACK,
@@ -116,11 +119,19 @@ def cut_form(frame: bytes, topic_end: i64) -> PublishForm:
     return PublishForm(head, frame[topic_end + 2 :])
 
 
+def _ack_heads(packet_type: int) -> list[bytes]:
+    # [MQTT-3.6.1-1]: PUBREL has the flags 0010.
+    flags = 2 if packet_type == PUBREL else 0
+    return [bytes([packet_type << 4 | flags, 2, high]) for high in range(256)]
+
+
+OCTETS: Final[list[bytes]] = [bytes([value]) for value in range(256)]
+_ACK_HEADS: Final[list[list[bytes]]] = [_ack_heads(packet_type) for packet_type in range(PUBCOMP + 1)]
+
+
 def ack(packet_type: i64, packet_id: i64) -> bytes:
     """PUBACK, PUBREC, PUBREL or PUBCOMP with success: four octets, the same in all versions."""
-    # [MQTT-3.6.1-1]: PUBREL has the flags 0010.
-    flags: i64 = 2 if packet_type == PUBREL else 0
-    return u32(packet_type << 28 | flags << 24 | 2 << 16 | packet_id)
+    return _ACK_HEADS[packet_type][packet_id >> 8] + OCTETS[packet_id & 0xFF]
 
 
 def encode(packet: Packet, version: i64) -> bytes:

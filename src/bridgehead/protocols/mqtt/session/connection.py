@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.events import CONNECTED as EVENT_CONNECTED
 from bridgehead.broker.events import DISCONNECTED, OUTBOX_FULL, PEER_ERROR, REFUSED
@@ -24,7 +26,7 @@ from bridgehead.protocols.mqtt.codec.packets import (
     Subscribe,
     Unsubscribe,
 )
-from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES, PUBACK, PUBLISH, PUBREL
+from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, will_from_packet
 from bridgehead.protocols.mqtt.session import table
@@ -130,15 +132,29 @@ class Connection(Sender):
                 assert intake is not None
                 intake.publish(packet)
                 publishes += 1
-            elif kind == PUBACK:  # as the table says: this and the above are nearly all of the traffic
+            elif PUBACK <= kind <= PUBCOMP:  # as the table says: these and the above are nearly all of the traffic
                 assert isinstance(packet, Acknowledgement)
-                self.puback(packet)
+                self._take_acknowledgement(kind, packet)
             else:
                 self._take(packet, table.CONNECTED)
         if publishes and self._config.publish_rate > 0:
             if self._pace is None:
                 self._pace = Pace(self._config, self._clock.now)
             self.throttled_until = self._pace.measure(publishes, self._clock.now)
+
+    def _take_acknowledgement(self, kind: i64, packet: Acknowledgement) -> None:
+        if kind == PUBACK:
+            self.puback(packet)
+        elif kind == PUBREC:
+            ticket = self.pubrec(packet)
+            if ticket > 0:
+                self._acknowledgements.hold(ticket, ack(PUBREL, packet.packet_id), None, 0)
+        elif kind == PUBREL:
+            intake = self._intake
+            assert intake is not None
+            intake.pubrel(packet)
+        else:
+            self.pubcomp(packet)
 
     def _take(self, packet: Packet, state: int) -> None:
         action = table.TABLE[state][packet.packet_type]
@@ -171,20 +187,9 @@ class Connection(Sender):
         session = self.session
         assert intake is not None
         assert session is not None
-        if action == table.TAKE_PUBACK:
+        if table.TAKE_PUBACK <= action <= table.TAKE_PUBCOMP:
             assert isinstance(packet, Acknowledgement)
-            self.puback(packet)
-        elif action == table.TAKE_PUBREC:
-            assert isinstance(packet, Acknowledgement)
-            ticket = self.pubrec(packet)
-            if ticket > 0:
-                self._acknowledgements.hold(ticket, ack(PUBREL, packet.packet_id), None, 0)
-        elif action == table.TAKE_PUBREL:
-            assert isinstance(packet, Acknowledgement)
-            intake.pubrel(packet)
-        elif action == table.TAKE_PUBCOMP:
-            assert isinstance(packet, Acknowledgement)
-            self.pubcomp(packet)
+            self._take_acknowledgement(packet.packet_type, packet)
         elif action == table.TAKE_PUBLISH:
             assert isinstance(packet, Publish)
             intake.publish(packet)

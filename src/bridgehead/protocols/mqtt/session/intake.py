@@ -112,9 +112,9 @@ class Intake:
         ticket = self._door.release(self._session, packet_id, self._receiver)
         answer = ack(PUBCOMP, packet_id)
         if ticket < 0:
-            # It may have been released a moment ago, over another connection: that must last before the client
-            # is told that the identifier is free, else a crash makes its next message look like a duplicate.
-            ticket = self._door.settled(self._session, self._receiver)
+            # Behind the steps that wait: it may have been released a moment ago, and that must last before the
+            # client hears that the identifier is free, else a crash makes its next message look like a duplicate.
+            ticket = 0
             if self._v5:
                 answer = encode(Pubcomp(packet_id, codes.PACKET_IDENTIFIER_NOT_FOUND), 5)
         if ticket == 0 and not self._acknowledgements.steps_wait():

@@ -44,6 +44,16 @@ class Outbox:
         self.parts.append(data)
         self.octets += len(data)
 
+    def write_publish(self, head: bytes, packet_identifier: bytes, tail: bytes) -> None:
+        """A PUBLISH in the parts that receivers share, and the one that is this receiver's own."""
+        if not self.parts and not self._corked:
+            self._turn.add(self)
+        parts = self.parts
+        parts.append(head)
+        parts.append(packet_identifier)
+        parts.append(tail)
+        self.octets += len(head) + len(tail) + 2
+
     def is_full(self) -> bool:
         return self.octets + self.backlog > self.limit
 

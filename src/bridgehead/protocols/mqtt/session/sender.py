@@ -21,13 +21,12 @@ from bridgehead.core.session import (
     Target,
 )
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
-from bridgehead.protocols.mqtt.codec.encode import ack, encode
+from bridgehead.protocols.mqtt.codec.encode import OCTETS, ack, encode
 from bridgehead.protocols.mqtt.codec.packets import Acknowledgement, Pubrel
 from bridgehead.protocols.mqtt.codec.reason_codes import PUBREL
 from bridgehead.protocols.mqtt.mapping import MqttMessage, form
 from bridgehead.protocols.mqtt.session.outbox import Outbox
 
-OCTETS: Final[list[bytes]] = [bytes([value]) for value in range(256)]
 _IDENTIFIERS: Final = 65535
 _WITHOUT_LIMIT: Final = 268435460  # no packet is larger (section 2.1.4)
 
@@ -145,7 +144,7 @@ class Sender(Receiver):
         if delivery.again:
             head = bytes([head[0] | 0x08]) + head[1:]  # [MQTT-3.3.1-1]
         identifier = (delivery.sequence - 1) % _IDENTIFIERS + 1
-        self.outbox.write(head + OCTETS[identifier >> 8] + OCTETS[identifier & 0xFF] + tail)
+        self.outbox.write_publish(head, OCTETS[identifier >> 8] + OCTETS[identifier & 0xFF], tail)
         self._alias_sent(message.topic, alias)
         self._quota -= 1
         self._counters.messages_sent += 1
