@@ -219,7 +219,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list the measurements")
     parser.add_argument("--seconds", type=float, help="measured time of each run")
     parser.add_argument("--pairs", type=int, help="runs of each server per scenario")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--out", type=Path, help="folder of the results; default bench/results")
     return parser.parse_args()
 
 
@@ -245,10 +245,12 @@ def main() -> int:
             console.print(BEYOND[key], style="bold", highlight=False)
             {IDLE: bench.idle, FLAT: bench.flat, DURABLE: bench.durable, START: bench.start}[key]()
     bench.report.show(console)
-    if not options.only:
+    # Part of the table, or a hasty one, is no record: it is kept only where it is asked for.
+    folder_of_results = options.out or (None if options.only or options.quick else RESULTS)
+    if folder_of_results is not None:
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         stem = f"{today}-{machine.slug(machine.processor())}{'-quick' if options.quick else ''}"
-        for path in bench.report.write(options.out, stem):
+        for path in bench.report.write(folder_of_results, stem):
             console.print(f"written: {os.path.relpath(path)}", highlight=False)
     return 0 if bench.report.met else 1
 
