@@ -23,7 +23,6 @@ from bridgehead.protocols.mqtt.codec.packets import (
     Unsubscribe,
 )
 from bridgehead.protocols.mqtt.codec.properties import Properties
-
 from tests.mqtt.dialogue import Hub, Peer
 
 VERSIONS = [3, 4, 5]
@@ -197,7 +196,9 @@ def test_what_comes_after_the_end_is_ignored() -> None:
 
 
 @pytest.mark.clause("MQTT-3.1.3-5", "MQTT3-3.1.3-5")
-@pytest.mark.parametrize("client_id", ["a", "0123456789abcdefghijklm", "0123456789ABCDEFGHIJKLM", "NOPQRSTUVWXYZnopqrstuvw"])
+@pytest.mark.parametrize(
+    "client_id", ["a", "0123456789abcdefghijklm", "0123456789ABCDEFGHIJKLM", "NOPQRSTUVWXYZnopqrstuvw"]
+)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_client_identifiers_of_1_to_23_letters_and_digits(version: int, client_id: str) -> None:
     assert Hub().peer("sensor", version).connect(client_id).reason_code == 0
