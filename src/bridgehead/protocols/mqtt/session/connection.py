@@ -26,7 +26,7 @@ from bridgehead.protocols.mqtt.codec.packets import (
     Subscribe,
     Unsubscribe,
 )
-from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL
+from bridgehead.protocols.mqtt.codec.reason_codes import PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, will_from_packet
 from bridgehead.protocols.mqtt.session import table
@@ -169,16 +169,8 @@ class Connection(Sender):
             if len(self._kept) >= _KEPT_PACKETS:
                 raise Violation("too many packets before CONNACK", codes.QUOTA_EXCEEDED)
             self._kept.append(packet)
-        elif action == table.FIRST_MUST_BE_CONNECT:
-            name = PACKET_NAMES[packet.packet_type]
-            raise Violation(f"the first packet must be CONNECT, not {name}", codes.PROTOCOL_ERROR)
-        elif action == table.SECOND_CONNECT:
-            raise Violation("a second CONNECT in one connection", codes.PROTOCOL_ERROR)
-        elif action == table.NOT_FROM_A_CLIENT:
-            name = PACKET_NAMES[packet.packet_type]
-            raise Violation(f"a client must not send {name}", codes.PROTOCOL_ERROR)
-        elif action == table.NO_EXCHANGE:
-            raise Violation("AUTH without an Authentication Method in CONNECT", codes.PROTOCOL_ERROR)
+        elif action in table.FORBIDDEN:
+            raise table.forbidden(action, packet.packet_type)
         else:
             self._act(action, packet)
 

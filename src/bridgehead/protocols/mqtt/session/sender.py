@@ -53,6 +53,7 @@ class Sender(Receiver):
         self._aliases: dict[str, int] | None = None
         self._alias_maximum = 0
         self.dropped = 0
+        self._oldest: i64 = 0
 
     def begin(
         self,
@@ -127,9 +128,17 @@ class Sender(Receiver):
         session = self.session
         if session is None or self._quota <= 0 or self.outbox.is_full():
             return NO_CREDIT
-        if delivery.sequence - _IDENTIFIERS in session.in_flight:
-            return NO_CREDIT  # its Packet Identifier is still in use [MQTT-2.2.1-4]
+        if not self._is_free(delivery.sequence, session):
+            return NO_CREDIT
         return TAKEN if self._send(delivery) else DISCARDED
+
+    def _is_free(self, sequence: i64, session: Session) -> bool:
+        """Whether no delivery in flight has the same Packet Identifier [MQTT-2.2.1-4]. `_oldest` is at most the
+        oldest of them, so that this is nearly always one comparison."""
+        if sequence - self._oldest < _IDENTIFIERS:
+            return True
+        self._oldest = min(session.in_flight, default=sequence)
+        return sequence - self._oldest < _IDENTIFIERS
 
     def _send(self, delivery: Delivery) -> bool:
         """False when the client would not take a packet of this size [MQTT-3.1.2-24]."""
@@ -143,7 +152,8 @@ class Sender(Receiver):
             return False
         if delivery.again:
             head = bytes([head[0] | 0x08]) + head[1:]  # [MQTT-3.3.1-1]
-        identifier = (delivery.sequence - 1) % _IDENTIFIERS + 1
+        number: i64 = delivery.sequence
+        identifier: i64 = (number - 1) % _IDENTIFIERS + 1
         self.outbox.write_publish(head, OCTETS[identifier >> 8] + OCTETS[identifier & 0xFF], tail)
         self._alias_sent(message.topic, alias)
         self._quota -= 1
@@ -158,7 +168,7 @@ class Sender(Receiver):
         dispatcher = self._dispatcher
         while True:
             while session.queue and self._quota > 0 and not self.outbox.is_full():
-                if session.queue[0].sequence - _IDENTIFIERS in session.in_flight:
+                if not self._is_free(session.queue[0].sequence, session):
                     return
                 delivery = dispatcher.next_delivery(session)
                 if delivery is None:
@@ -170,7 +180,7 @@ class Sender(Receiver):
                     dispatcher.acknowledged(session, delivery.sequence)
             if session.replay is None or self._quota <= 0 or self.outbox.is_full():
                 return
-            if session.in_flight and session.next_sequence - _IDENTIFIERS in session.in_flight:
+            if not self._is_free(session.next_sequence, session):
                 return
             delivery = dispatcher.next_replay(session)
             if delivery is None:
@@ -194,10 +204,14 @@ class Sender(Receiver):
         session = self.session
         if session is None:
             return None
-        last = session.next_sequence - 1
-        oldest = max(last - 2 * _IDENTIFIERS - session.waiting(), 0)  # nothing in flight is older than that
-        sequence = last - (last - packet_id) % _IDENTIFIERS
-        while sequence > oldest:
+        last: i64 = session.next_sequence - 1
+        sequence: i64 = last - (last - packet_id) % _IDENTIFIERS
+        found = session.in_flight.get(sequence)
+        if found is not None:
+            return found
+        oldest: i64 = last - 2 * _IDENTIFIERS - session.waiting()  # nothing in flight is older than that
+        sequence -= _IDENTIFIERS
+        while sequence > oldest and sequence > 0:
             found = session.in_flight.get(sequence)
             if found is not None:
                 return found

@@ -8,7 +8,9 @@ from bridgehead.protocols.mqtt.codec.reason_codes import (
     AUTH,
     CONNECT,
     DISCONNECT,
+    PACKET_NAMES,
     PINGREQ,
+    PROTOCOL_ERROR,
     PUBACK,
     PUBCOMP,
     PUBLISH,
@@ -17,6 +19,7 @@ from bridgehead.protocols.mqtt.codec.reason_codes import (
     SUBSCRIBE,
     UNSUBSCRIBE,
 )
+from bridgehead.wire.errors import Violation
 
 AWAITING_CONNECT: Final = 0
 AUTHENTICATING: Final = 1
@@ -74,3 +77,17 @@ def _authenticating() -> list[int]:
 
 # TABLE[state][packet type]: every pair has an action.
 TABLE: Final[list[list[int]]] = [_awaiting_connect(), _authenticating(), _connected(), [IGNORE] * 16]
+
+FORBIDDEN: Final = (FIRST_MUST_BE_CONNECT, SECOND_CONNECT, NOT_FROM_A_CLIENT, NO_EXCHANGE)
+
+
+def forbidden(action: int, packet_type: int) -> Violation:
+    """What to tell a client that sent a packet where the table forbids it."""
+    name = PACKET_NAMES[packet_type]
+    if action == FIRST_MUST_BE_CONNECT:
+        return Violation(f"the first packet must be CONNECT, not {name}", PROTOCOL_ERROR)
+    if action == SECOND_CONNECT:
+        return Violation("a second CONNECT in one connection", PROTOCOL_ERROR)
+    if action == NO_EXCHANGE:
+        return Violation("AUTH without an Authentication Method in CONNECT", PROTOCOL_ERROR)
+    return Violation(f"a client must not send {name}", PROTOCOL_ERROR)
