@@ -34,8 +34,12 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     path: Annotated[str, Meta(description="WebSocket: the path of the URL")] = "/mqtt"
     origins: Annotated[
         list[str],
-        Meta(description="WebSocket: web pages' origins that may connect, `*` for any; empty: no web page may"),
-    ] = field(default_factory=list)
+        Meta(
+            description="WebSocket: web pages' origins that may connect; `same`: those of this very host and port, "
+            "`*`: any; empty: no web page may"
+        ),
+        # Some programs that are no browsers (paho-mqtt) send their URL's host as their Origin.
+    ] = field(default_factory=lambda: ["same"])
     certificate: Annotated[
         str, Meta(description="PEM file with the server's certificate chain; empty: the hub's own certificate")
     ] = ""
