@@ -146,10 +146,13 @@ class Hub:
     def settle(self) -> None:
         """Let everything that is under way come to rest."""
         while True:
-            for outbox in self.turn.take():
+            outboxes = self.turn.take()
+            for outbox in outboxes:
                 peer = outbox.owner
                 assert isinstance(peer, Peer)
                 peer.deliver(outbox.take())
+            if outboxes:
+                continue
             if self.commit_wanted:
                 self.commit_wanted = False
                 self.broker.journal.flush()

@@ -64,6 +64,8 @@ class Broker:
             self.door, self.sessions, self.router, self.retained, self.journal, self.clock, self.limits, self.event
         )
         recover(self._store, parts)
+        for session in self.sessions.all():
+            self.dispatcher.hand_over(session, False)  # to nobody yet, but the groups learn what it holds
 
     def admit(self, principal: Principal) -> None:
         self.door.admit(principal)

@@ -112,6 +112,8 @@ class Dispatcher:
             session.queue = queue
         queue.append(delivery)
         session.queued_octets += message.payload_length
+        if share and session.receiver is None:
+            self._holds(session, share)
         return True
 
     def _purge(self, session: Session) -> bool:
@@ -201,6 +203,7 @@ class Dispatcher:
                 continue
             target = self._choose(group, session)
             if target is None or (target.session.receiver is None and not ending):
+                self._holds(session, delivery.share)
                 continue
             self._take_from_queue(session, delivery)
             qos = min(delivery.qos, target.qos)
@@ -210,18 +213,27 @@ class Dispatcher:
             else:
                 self.enqueue(target.session, delivery.message, qos, retain, target.identifiers, target.share)
 
+    def _holds(self, session: Session, share: str) -> None:
+        group = self._router.group(share)
+        if group is not None and not session.ended:
+            group.holders[session] = None
+
     def reclaim(self, session: Session) -> None:
-        """The session is connected again, or new in a group: what waits for absent members comes to it."""
+        """The session is connected again: what waits for absent members of its groups comes to it."""
         for subscription in list(session.subscriptions.values()):
-            if not subscription.share:
-                continue
-            group = self._router.group(subscription.key)
-            if group is None:
-                continue
-            for member in group.members:
-                other = member.session
-                if other is not session and other.receiver is None and other.queue:
-                    self.hand_over(other, False)
+            if subscription.share:
+                self.reclaim_group(subscription.key)
+
+    def reclaim_group(self, key: str) -> None:
+        """The group has a member more that is connected."""
+        group = self._router.group(key)
+        if group is None or not group.holders:
+            return
+        holders = group.holders
+        group.holders = {}
+        for session in holders:
+            if session.receiver is None and not session.ended:
+                self.hand_over(session, False)
 
     def _take_from_queue(self, session: Session, delivery: Delivery) -> None:
         assert session.queue is not None

@@ -256,8 +256,8 @@ class Door:
     def subscribe(self, subscription: Subscription) -> int:
         """Add or replace a subscription; returns the granted QoS. Raises Refusal.
 
-        Its retained messages come by `Dispatcher.next_replay`; what must last is awaited by the caller with
-        `Journal.wait`.
+        Its retained messages come by `Dispatcher.next_replay`, what waits for other members of its group by
+        `Dispatcher.reclaim_group`; what must last is awaited by the caller with `settled`.
         """
         session = subscription.session
         principal = session.principal
@@ -294,9 +294,8 @@ class Door:
         if session.log:
             ticket = self._journal.put_subscription(subscription)
             self._journal.undo_with(_RestoreSubscription(self._router, subscription, known))
-        if subscription.share:
-            self._dispatcher.reclaim(session)
-        elif subscription.retain_handling == 0 or (subscription.retain_handling == 1 and known is None):
+        replays = subscription.retain_handling == 0 or (subscription.retain_handling == 1 and known is None)
+        if replays and not subscription.share:
             topics = self._retained.matching(topic_filter)
             if topics:
                 topics.reverse()

@@ -19,6 +19,8 @@ class SharedGroup:
         self.key: Final = f"$share/{name}/{topic_filter}"
         self.members: list[Subscription] = []
         self.turn = 0  # whose turn it is
+        # Members that are away and hold what another could be sent.
+        self.holders: dict[Session, None] = {}
 
 
 class GroupRoute:

@@ -63,6 +63,7 @@ FAULTS: list[tuple[str, Callable[[Peer], None], int, bool]] = [
     ("a property twice", raw(b"\x30\x08\x00\x01a\x04\x01\x00\x01\x00"), codes.PROTOCOL_ERROR, False),
     ("a client's Subscription Identifier", raw(b"\x30\x06\x00\x01a\x02\x0b\x01"), codes.PROTOCOL_ERROR, False),
 ]
+OLD_FAULTS = [fault for fault in FAULTS if fault[3]]
 
 
 @pytest.mark.clause(
@@ -93,9 +94,7 @@ def test_a_fault_of_the_client_is_told_by_its_reason_code(
     "MQTT3-3.6.1-1", "MQTT3-3.8.1-1", "MQTT3-3.10.1-1",
 )  # fmt: skip
 @pytest.mark.parametrize("version", [3, 4])
-@pytest.mark.parametrize(
-    ("name", "fault", "code", "v3"), [f for f in FAULTS if f[3]], ids=[f[0] for f in FAULTS if f[3]]
-)
+@pytest.mark.parametrize(("name", "fault", "code", "v3"), OLD_FAULTS, ids=[fault[0] for fault in OLD_FAULTS])
 def test_older_versions_are_closed_without_a_word(
     name: str, fault: Callable[[Peer], None], code: int, v3: bool, version: int
 ) -> None:

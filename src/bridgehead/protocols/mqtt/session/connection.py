@@ -37,7 +37,6 @@ from bridgehead.protocols.mqtt.session.greeting import (
     dismissing,
     granted_keep_alive,
     refusing,
-    tells_why,
 )
 from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal, Intake
 from bridgehead.protocols.mqtt.session.outbox import Outbox
@@ -187,15 +186,15 @@ class Connection(Sender):
             intake.publish(packet)
         elif action == table.TAKE_SUBSCRIBE:
             assert isinstance(packet, Subscribe)
-            granted, refused = subscribe(
-                packet, session, self._broker.door, self._v5, tells_why(self.connect), client_packet_size(self.connect)
-            )
+            granted, refused = subscribe(packet, session, self._broker.door, self.connect)
             self._answer(session, granted, refused)
+            for request in packet.subscriptions:
+                if request.topic_filter.startswith("$share/"):
+                    self._dispatcher.reclaim_group(request.topic_filter)
             self.pump()
         elif action == table.TAKE_UNSUBSCRIBE:
             assert isinstance(packet, Unsubscribe)
-            limit = client_packet_size(self.connect)
-            self._answer(session, unsubscribe(packet, session, self._broker.door, self._v5, limit), None)
+            self._answer(session, unsubscribe(packet, session, self._broker.door, self.connect), None)
         elif action == table.ANSWER_PING:
             self.outbox.write(_PINGRESP)
         else:

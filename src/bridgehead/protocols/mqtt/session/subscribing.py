@@ -10,10 +10,18 @@ from bridgehead.core.session import Session, Subscription
 from bridgehead.core.topic import check_topic_filter
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.encode import encode
-from bridgehead.protocols.mqtt.codec.packets import Suback, Subscribe, SubscriptionRequest, Unsuback, Unsubscribe
+from bridgehead.protocols.mqtt.codec.packets import (
+    Connect,
+    Suback,
+    Subscribe,
+    SubscriptionRequest,
+    Unsuback,
+    Unsubscribe,
+)
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.codec.reason_codes import SUBACK
 from bridgehead.protocols.mqtt.mapping import REASON_CODES
+from bridgehead.protocols.mqtt.session.greeting import client_packet_size, tells_why
 from bridgehead.wire.errors import Violation
 
 _FAILURE_V3: Final = 0x80
@@ -34,12 +42,12 @@ def share_of(topic_filter: str) -> tuple[str, str]:
     return name, rest
 
 
-def subscribe(
-    packet: Subscribe, session: Session, door: Door, v5: bool, tells_why: bool, maximum_packet_size: int
-) -> tuple[bytes, bytes]:
+def subscribe(packet: Subscribe, session: Session, door: Door, connect: Connect | None) -> tuple[bytes, bytes]:
     """Returns the SUBACK, and the SUBACK to send instead when what it grants cannot be made durable.
 
     Raises PeerError, before anything is done, when the client would not take the SUBACK."""
+    v5 = connect is not None and connect.protocol_version == 5
+    maximum_packet_size = client_packet_size(connect)
     _check_room(len(packet.subscriptions), "SUBACK", maximum_packet_size)
     identifiers = packet.properties.subscription_identifiers
     identifier = identifiers[0] if identifiers else 0
@@ -58,7 +66,7 @@ def subscribe(
             answers.append(code)
     version = 5 if v5 else 4
     properties = NO_PROPERTIES
-    if because and v5 and tells_why:
+    if because and tells_why(connect):
         properties = Properties(reason_string="; ".join(because[:8]))
     granted = encode(Suback(packet.packet_id, answers, properties), version)
     if maximum_packet_size and len(granted) > maximum_packet_size:
@@ -98,9 +106,9 @@ def _check_room(codes_to_send: int, name: str, maximum_packet_size: int) -> None
         )
 
 
-def unsubscribe(packet: Unsubscribe, session: Session, door: Door, v5: bool, maximum_packet_size: int) -> bytes:
+def unsubscribe(packet: Unsubscribe, session: Session, door: Door, connect: Connect | None) -> bytes:
     """Returns the UNSUBACK. Raises PeerError, before anything is done, when the client would not take it."""
-    _check_room(len(packet.topic_filters), "UNSUBACK", maximum_packet_size)
+    _check_room(len(packet.topic_filters), "UNSUBACK", client_packet_size(connect))
     answers: list[int] = []
     for topic_filter in packet.topic_filters:
         code = codes.SUCCESS
@@ -112,4 +120,4 @@ def unsubscribe(packet: Unsubscribe, session: Session, door: Door, v5: bool, max
         except Refusal as refusal:
             code = REASON_CODES[refusal.meaning]
         answers.append(code)
-    return encode(Unsuback(packet.packet_id, answers), 5 if v5 else 4)
+    return encode(Unsuback(packet.packet_id, answers), 4 if connect is None else connect.protocol_version)
