@@ -22,7 +22,8 @@ from bridgehead.transport.shared import Shared
 from bridgehead.transport.stream import Stream
 from bridgehead.transport.upgrade import WebSocketRules
 
-_SUBPROTOCOL: Final = "mqtt"  # [MQTT-6.0.0-3]
+# [MQTT-6.0.0-3]; clients of 3.1, which knew no WebSocket, call theirs "mqttv3.1".
+_SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
 
 
 def name_of(settings: Settings) -> str:
@@ -156,7 +157,7 @@ class Listeners:
         websocket = None
         if settings.transport == "websocket":
             websocket = WebSocketRules(
-                [_SUBPROTOCOL],
+                _SUBPROTOCOLS,
                 path=settings.path,
                 origins=settings.origins,
                 maximum_message_size=shape.message_size,
