@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connack, Connect, Disconnect
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.config import MqttConfig
+
+_LONGEST_REASON: Final = 1024  # characters, of four octets at most
+
+
+def reason(because: str) -> Properties:
+    """The Reason String. Names that the peer chose may stand in it, and a UTF-8 Encoded String has 65,535 octets at
+    most (section 1.5.4): so it is cut."""
+    return Properties(reason_string=because if len(because) <= _LONGEST_REASON else because[:_LONGEST_REASON] + "…")
 
 
 def tells_why(connect: Connect | None) -> bool:
@@ -24,7 +34,7 @@ def refusing(v5: bool, connect: Connect | None, code: int, because: str) -> byte
     take even that [MQTT-3.1.2-24]."""
     if not v5:
         return encode(Connack(False, codes.connect_return_code(code)), 4)
-    properties = Properties(reason_string=because) if tells_why(connect) else NO_PROPERTIES
+    properties = reason(because) if tells_why(connect) else NO_PROPERTIES
     made = encode(Connack(False, code, properties), 5)
     limit = client_packet_size(connect)
     if limit and len(made) > limit:
@@ -36,7 +46,7 @@ def dismissing(connect: Connect | None, code: int, because: str) -> bytes:
     """DISCONNECT, with the reason where the client wants it and can take it."""
     if not codes.is_allowed(code, codes.DISCONNECT):
         code = codes.UNSPECIFIED_ERROR
-    properties = Properties(reason_string=because) if because and tells_why(connect) else NO_PROPERTIES
+    properties = reason(because) if because and tells_why(connect) else NO_PROPERTIES
     made = encode(Disconnect(code, properties), 5)
     limit = client_packet_size(connect)
     if limit and len(made) > limit:

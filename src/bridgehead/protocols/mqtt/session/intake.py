@@ -16,7 +16,7 @@ from bridgehead.protocols.mqtt.codec.reason_codes import PUBACK, PUBCOMP, PUBREC
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, message_from_publish
 from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements
-from bridgehead.protocols.mqtt.session.greeting import client_packet_size, tells_why
+from bridgehead.protocols.mqtt.session.greeting import client_packet_size, reason, tells_why
 from bridgehead.protocols.mqtt.session.outbox import Outbox
 from bridgehead.wire.errors import Violation
 
@@ -184,7 +184,7 @@ class Intake:
         return self._answer(packet_type, packet_id, REASON_CODES[STORE_UNAVAILABLE], _STORE_SAYS)
 
     def _answer(self, packet_type: int, packet_id: int, code: int, because: str) -> bytes:
-        properties = Properties(reason_string=because) if self._tells_why else NO_PROPERTIES
+        properties = reason(because) if self._tells_why else NO_PROPERTIES
         made = self._encode(packet_type, packet_id, code, properties)
         if self._maximum_packet_size and len(made) > self._maximum_packet_size:
             made = self._encode(packet_type, packet_id, code, NO_PROPERTIES)  # [MQTT-3.4.2-2]

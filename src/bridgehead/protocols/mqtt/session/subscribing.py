@@ -18,10 +18,10 @@ from bridgehead.protocols.mqtt.codec.packets import (
     Unsuback,
     Unsubscribe,
 )
-from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
+from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
 from bridgehead.protocols.mqtt.codec.reason_codes import SUBACK
 from bridgehead.protocols.mqtt.mapping import REASON_CODES
-from bridgehead.protocols.mqtt.session.greeting import client_packet_size, tells_why
+from bridgehead.protocols.mqtt.session.greeting import client_packet_size, reason, tells_why
 from bridgehead.wire.errors import Violation
 
 _FAILURE_V3: Final = 0x80
@@ -67,7 +67,7 @@ def subscribe(packet: Subscribe, session: Session, door: Door, connect: Connect 
     version = 5 if v5 else 4
     properties = NO_PROPERTIES
     if because and tells_why(connect):
-        properties = Properties(reason_string="; ".join(because[:8]))
+        properties = reason("; ".join(because[:8]))
     granted = encode(Suback(packet.packet_id, answers, properties), version)
     if maximum_packet_size and len(granted) > maximum_packet_size:
         granted = encode(Suback(packet.packet_id, answers), version)  # [MQTT-3.9.2-1]
