@@ -84,7 +84,7 @@ class Dispatcher:
         queue = session.queue
         if queue is not None and queue:
             limits = self._limits
-            octets = message.payload_length
+            octets = message.weight
             # What is being committed does not count: it is bounded by what its publishers may have in flight.
             waiting = len(queue) - session.uncommitted
             if (
@@ -111,7 +111,7 @@ class Dispatcher:
             queue = deque()
             session.queue = queue
         queue.append(delivery)
-        session.queued_octets += message.payload_length
+        session.queued_octets += message.weight
         if share and session.receiver is None:
             self._holds(session, share)
         return True
@@ -238,7 +238,7 @@ class Dispatcher:
     def _take_from_queue(self, session: Session, delivery: Delivery) -> None:
         assert session.queue is not None
         session.queue.remove(delivery)
-        session.queued_octets -= delivery.message.payload_length
+        session.queued_octets -= delivery.message.weight
         if session.log:
             self._journal.remove(session, delivery)
 
@@ -256,7 +256,7 @@ class Dispatcher:
             queue.popleft()
             session.overflowing = False
             message = delivery.message
-            session.queued_octets -= message.payload_length
+            session.queued_octets -= message.weight
             if not delivery.again and message.expires_at <= self._clock.now:
                 self._counters.dropped_expired += 1  # [MQTT-3.3.2-5]
             elif permitted_qos(session, message.topic) < 0:
@@ -284,7 +284,7 @@ class Dispatcher:
         if session.queue is None:
             session.queue = deque()
         session.queue.appendleft(delivery)
-        session.queued_octets += delivery.message.payload_length
+        session.queued_octets += delivery.message.weight
 
     def acknowledged(self, session: Session, sequence: int) -> Delivery | None:
         """The receiver has the message (QoS 1), or the exchange is complete (QoS 2)."""
@@ -356,7 +356,7 @@ class Dispatcher:
                     if session.queue is None:
                         session.queue = deque()
                     session.queue.append(delivery)
-                    session.queued_octets += message.payload_length
+                    session.queued_octets += message.weight
                     continue
                 delivery.state = SENT
                 session.in_flight[delivery.sequence] = delivery

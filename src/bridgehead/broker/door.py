@@ -239,10 +239,10 @@ class Door:
         before = retained.get(message.topic)
         if before is None:
             full = len(retained) >= limits.retained_messages
-            more = message.payload_length + len(message.topic)
+            more = message.weight
         else:
             full = False
-            more = message.payload_length - before.payload_length
+            more = message.weight - before.weight
         if full or (more > 0 and retained.octets + more > limits.retained_octets):
             refusal = Refusal(QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
             self._refuse(principal, message, refusal)

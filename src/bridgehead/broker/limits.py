@@ -6,7 +6,7 @@ from __future__ import annotations
 class Limits:
     """Defaults are safe for a machine with a few GB of memory; docs/limits.md explains each.
 
-    Octets count payload and topic; intervals are in seconds.
+    Octets of messages are Message.weight; intervals are in seconds.
     """
 
     def __init__(self) -> None:

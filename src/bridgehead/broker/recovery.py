@@ -160,7 +160,7 @@ def _deliveries(store: Store, broker: Parts, by_log: dict[str, Session], unsent_
                     session.in_flight[sequence] = delivery
                 else:
                     queue.append(delivery)
-                    session.queued_octets += message.payload_length
+                    session.queued_octets += message.weight
             if len(page) < _PAGE:
                 break
         session.queue = queue

@@ -57,9 +57,9 @@ class Retained:
                 node = child
             node.topic = topic
         else:
-            self.octets -= held[0].payload_length + len(topic)
+            self.octets -= held[0].weight
         self._messages[topic] = (message, as_of or self.revision)
-        self.octets += message.payload_length + len(topic)
+        self.octets += message.weight
         return None if held is None else held[0]
 
     def discard(self, topic: str) -> Message | None:
@@ -68,7 +68,7 @@ class Retained:
         if held is None:
             return None
         self.revision += 1
-        self.octets -= held[0].payload_length + len(topic)
+        self.octets -= held[0].weight
         levels = topic.split("/")
         path = [self._root]
         for level in levels:

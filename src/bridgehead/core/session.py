@@ -212,7 +212,7 @@ class Session:
         left: deque[Delivery] = deque()
         for delivery in self.queue:
             if delivery.sequence in sequences:
-                self.queued_octets -= delivery.message.payload_length
+                self.queued_octets -= delivery.message.weight
             else:
                 left.append(delivery)
         self.queue = left

@@ -74,6 +74,12 @@ class MqttMessage(Message):
     def payload_length(self) -> int:
         return len(self.frame) - self.payload_offset
 
+    @property
+    def weight(self) -> int:
+        if self.properties is NO_PROPERTIES:
+            return len(self.frame)
+        return len(self.frame) + len(self.topic) + self.properties.weight()
+
 
 @mypyc_attr(acyclic=True)
 class Forms:
