@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bridgehead.protocols.mqtt.codec.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
-
 from tests.mqtt.dialogue import Hub
 
 

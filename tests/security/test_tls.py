@@ -221,6 +221,7 @@ def test_contexts_have_no_compression_and_no_renegotiation(pki: Pki) -> None:
         assert sorted(suites) == sorted(SUITES)
         assert all(each["aead"] for each in context.get_ciphers())
         assert context.keylog_filename is None
+        assert not context.options & getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,14 @@ _TLS_SENTENCES: Final = {
 }
 
 
+def ends_the_input(error: ssl.SSLError) -> bool:
+    """Whether the peer has ended the connection. Python 3.11.2 tells it by other types and names than 3.11.4 does."""
+    return isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 def explain(error: OSError) -> str:
     """One sentence without a full stop; says nothing that came from the peer but TLS's own error names."""
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, ssl.SSLError) and ends_the_input(error):
         return "the peer ended the connection without TLS's close_notify"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the peer's certificate is not accepted: {error.verify_message}"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from bridgehead.transport.reasons import explain
+from bridgehead.transport.reasons import ends_the_input, explain
 from bridgehead.transport.shared import Shared
 from bridgehead.transport.stream import FLUSHING, OPEN, SocketStream, TlsInfo
 
@@ -270,12 +270,13 @@ class Handshake:
         except ssl.SSLWantWriteError:
             loop.remove_reader(self._fd)
             loop.add_writer(self._fd, self._step)
-        except ssl.SSLEOFError:
-            self.abandon()
-            self._failed("the peer left during the TLS handshake", None)
         except ssl.SSLError as error:
-            self._unwatch()
-            self._failed(explain(error), self._bare())
+            if ends_the_input(error):
+                self.abandon()
+                self._failed("the peer left during the TLS handshake", None)
+            else:
+                self._unwatch()
+                self._failed(explain(error), self._bare())
         except OSError as error:
             self.abandon()
             self._failed(explain(error), None)
