@@ -42,12 +42,6 @@ class _Link:
         self.paused = False
         self.task: asyncio.Task[None] | None = None
 
-    def on_data(self, data: bytes) -> None:
-        server = self._server
-        server.clock.now = monotonic() + server.offset  # once per read: without the call of server.time()
-        if self.connection.receive(data):
-            self.look()
-
     def look(self) -> None:
         """The connection needs more than reading on."""
         connection = self.connection
@@ -60,6 +54,7 @@ class _Link:
                 self.pause()
                 self._server.watch(self)
             else:
+                connection.attention = False
                 self.resume()
 
     def pause(self) -> None:
@@ -124,7 +119,9 @@ class MqttServer:
         outbox.owner = link
         self._links.add(link)
         self.watch(link)
-        stream.start(link.on_data, link.on_end, link.on_drain)
+        # Straight into the machine: what it cannot do alone it says by `attention`, and the turn's flush sees it. The
+        # clock is as exact as the ticks that set it, a tenth of a second.
+        stream.start(connection.receive, link.on_end, link.on_drain)
 
     def forget(self, link: _Link) -> None:
         self._links.discard(link)
@@ -164,8 +161,7 @@ class MqttServer:
             connection.authenticated(principal, verified, secrets.token_hex(8))
         link.task = None
         self.watch(link)
-        if connection.state != CLOSED:
-            link.look()
+        link.look()
 
     # Time. ------------------------------------------------------------------------------------------
 
@@ -210,14 +206,14 @@ class MqttServer:
                 stream.send(data)
                 outbox.backlog = stream.pending
             connection = link.connection
-            if connection.state == CLOSED:
-                stream.close()
-                continue
+            if connection.attention:
+                if connection.state == CLOSED:
+                    stream.close()  # only here: what it had to say is sent
+                else:
+                    link.look()
             if not outbox.backlog and connection.has_waiting():
                 # The outbox was full within the turn, and the kernel took it all: no drain will be told.
                 connection.drained()
-            if link.paused:
-                link.look()
 
     async def stop(self, seconds: float) -> None:
         """Tell every client that the hub stops, and wait at most so long until it is told."""

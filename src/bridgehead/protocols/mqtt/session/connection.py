@@ -54,11 +54,11 @@ _PINGRESP: Final = encode(Pingresp(), 4)
 class Connection(Sender):
     """What the rim does with it:
 
-    - `receive(data)` for what came in; when `state` is then AUTHENTICATING, prove `connect`'s identity and call
-      `authenticated` or `refuse`, and read no more until then.
-    - when the Turn says so, send `outbox.take()`; when `state` is CLOSED after that, close.
+    - `receive(data)` for what came in.
+    - when the Turn says so, send `outbox.take()`. When there is `attention`, look at `state`: AUTHENTICATING: prove
+      `connect`'s identity and call `authenticated` or `refuse`, and read no more until then; CLOSED: close; else read
+      no more while `is_congested()`.
     - `lost(because)` when the network connection ended; `handle_timeout()` at `next_timeout()`.
-    - read no more while `is_congested()`.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Connection(Sender):
         self._decoder: Final = Decoder(config.maximum_packet_size, topics)
         self.address: Final = address
         self.state = table.AWAITING_CONNECT
+        self.attention = False
         self.connect: Connect | None = None
         self.client_id = ""
         self.keep_alive = 0.0  # seconds; 0: none
@@ -87,9 +88,8 @@ class Connection(Sender):
 
     # What comes in. ---------------------------------------------------------------------------------
 
-    def receive(self, data: bytes) -> bool:
-        """Take octets as they came. Whatever they are, nothing is raised. True when the rim should look at
-        `state` and `is_congested`."""
+    def receive(self, data: bytes) -> None:
+        """Take octets as they came. Whatever they are, nothing is raised."""
         fault: PeerError | None = None
         try:
             packets = self._decoder.feed(data)
@@ -101,7 +101,9 @@ class Connection(Sender):
         if packets:
             self._last_received = self._clock.now  # [MQTT-3.1.2-22] counts packets, not octets
         self._handle(packets, fault)
-        return self.state != table.CONNECTED or self.is_congested()
+        if self.state != table.CONNECTED or self.is_congested():
+            self.attention = True
+            self.outbox.touch()
 
     def _handle(self, packets: list[Packet], fault: PeerError | None) -> None:
         """Take the packets, then the fault that came behind them."""
@@ -429,6 +431,7 @@ class Connection(Sender):
         was_connected = self.state == table.CONNECTED
         self.state = table.CLOSED
         self.because = because
+        self.attention = True
         self.outbox.touch()
         session = self.session
         self.session = None
