@@ -162,7 +162,12 @@ class Journal:
     def put_session(self, session: Session, expires_at: float | None) -> int:
         unsent = 0 if expires_at is None else session.first_unsent()
         record = records.write_session(
-            session.log, session.origin.protocol, session.expiry_interval, expires_at, unsent
+            session.log,
+            session.principal.created,
+            session.origin.protocol,
+            session.expiry_interval,
+            expires_at,
+            unsent,
         )
         ticket = self._put(SESSIONS, session.key, record)
         self._current.keep.add((SESSIONS, session.key))
@@ -204,10 +209,11 @@ class Journal:
     def delete_retained(self, topic: str) -> int:
         return self.delete(RETAINED, topic)
 
-    def put_will(self, key: str, will: Will, protocol: str, due: float | None) -> int:
-        ticket = self._put(WILLS, key, records.write_will(will, protocol, due))
+    def put_will(self, session: Session, will: Will, due: float | None) -> int:
+        record = records.write_will(will, session.principal.created, session.origin.protocol, due)
+        ticket = self._put(WILLS, session.key, record)
         if due is not None:
-            self._current.keep.add((WILLS, key))
+            self._current.keep.add((WILLS, session.key))
         return ticket
 
     def delete_will(self, key: str) -> int:

@@ -114,19 +114,21 @@ def read_subscription(record: bytes) -> list[Any]:
     return _read(record, "subscription", 7)
 
 
-def write_session(log: str, protocol: str, expiry_interval: float, expires_at: float | None, unsent: int) -> bytes:
-    """`expires_at` is None while the session is connected. `unsent` is the sequence number from which on nothing
-    was ever sent, 0 while that changes."""
-    return _write((log, protocol, None if expiry_interval == NEVER else expiry_interval, expires_at, unsent))
+def write_session(
+    log: str, created: float, protocol: str, expiry_interval: float, expires_at: float | None, unsent: int
+) -> bytes:
+    """`created` is the principal's. `expires_at` is None while the session is connected. `unsent` is the sequence
+    number from which on nothing was ever sent, 0 while that changes."""
+    return _write((log, created, protocol, None if expiry_interval == NEVER else expiry_interval, expires_at, unsent))
 
 
-def read_session(record: bytes) -> tuple[str, str, float, float | None, int]:
-    log, protocol, expiry_interval, expires_at, unsent = _read(record, "session", 5)
-    return log, protocol, NEVER if expiry_interval is None else expiry_interval, expires_at, unsent
+def read_session(record: bytes) -> tuple[str, float, str, float, float | None, int]:
+    log, created, protocol, expiry_interval, expires_at, unsent = _read(record, "session", 6)
+    return log, created, protocol, NEVER if expiry_interval is None else expiry_interval, expires_at, unsent
 
 
-def write_will(will: Will, protocol: str, due: float | None) -> bytes:
-    """`due` is None while the connection lives."""
+def write_will(will: Will, created: float, protocol: str, due: float | None) -> bytes:
+    """`created` is the principal's. `due` is None while the connection lives."""
     return _write(
         (
             will.topic,
@@ -136,13 +138,14 @@ def write_will(will: Will, protocol: str, due: float | None) -> bytes:
             _write_properties(will.properties),
             will.expiry_interval,
             will.delay,
+            created,
             protocol,
             due,
         )
     )
 
 
-def read_will(record: bytes) -> tuple[Will, str, float | None]:
-    topic, payload, qos, retain, properties, expiry_interval, delay, protocol, due = _read(record, "Will", 9)
+def read_will(record: bytes) -> tuple[Will, float, str, float | None]:
+    topic, payload, qos, retain, properties, expiry_interval, delay, created, protocol, due = _read(record, "Will", 10)
     will = Will(topic, payload, qos, retain, _read_properties(properties), expiry_interval, delay)
-    return will, protocol, due
+    return will, created, protocol, due

@@ -51,7 +51,8 @@ class Parts:
 def recover(store: Store, broker: Parts) -> None:
     """Read sessions, subscriptions, queues, exactly-once state, retained messages and Wills.
 
-    What belongs to a principal that no longer exists is deleted. Raises records.CorruptRecord.
+    What belongs to a principal that no longer exists, or that is another of the same name, is deleted. Raises
+    records.CorruptRecord.
     """
     now = broker.clock.now
     by_log: dict[str, Session] = {}
@@ -60,10 +61,10 @@ def recover(store: Store, broker: Parts) -> None:
     dropped = 0
     highest = 0
     for key, record in store.scan(names.SESSIONS):
-        log, protocol, expiry_interval, expires_at, unsent = records.read_session(record)
+        log, created, protocol, expiry_interval, expires_at, unsent = records.read_session(record)
         highest = max(highest, int(log[1:]))
         name, _, client_id = key.partition("/")
-        principal = broker.door.principal(name)
+        principal = _same(broker, name, created)
         session = Session(
             principal if principal is not None else Principal(name, [], []),
             client_id,
@@ -110,6 +111,12 @@ def recover(store: Store, broker: Parts) -> None:
         RECOVERED,
         {"sessions": len(by_log), "deliveries": deliveries, "retained": len(broker.retained), "dropped": dropped},
     )
+
+
+def _same(broker: Parts, name: str, created: float) -> Principal | None:
+    """The principal whose record it is. One that was removed and added again while the hub was down is another."""
+    principal = broker.door.principal(name)
+    return principal if principal is not None and principal.created == created else None
 
 
 def _subscriptions(store: Store, broker: Parts) -> None:
@@ -171,9 +178,9 @@ def _deliveries(store: Store, broker: Parts, by_log: dict[str, Session], unsent_
 def _wills(store: Store, broker: Parts, now: float) -> None:
     """A Will whose connection lived when the hub ended falls due as if it had been interrupted now."""
     for key, record in store.scan(names.WILLS):
-        will, protocol, due = records.read_will(record)
+        will, created, protocol, due = records.read_will(record)
         name, _, client_id = key.partition("/")
-        if broker.door.principal(name) is None:
+        if _same(broker, name, created) is None:
             broker.journal.delete(names.WILLS, key)
             continue
         session = broker.sessions.find(name, client_id)

@@ -65,7 +65,7 @@ class Sessions:
         self._counters: Final = counters
         self._event: Final = event
         self._by_key: dict[str, Session] = {}
-        self._count_by_principal: dict[str, int] = {}
+        self._by_principal: dict[str, dict[str, Session]] = {}
         self._expiring: list[tuple[float, int, Session]] = []
         self._wills: dict[str, DueWill] = {}
         self._will_times: list[tuple[float, int, DueWill]] = []
@@ -79,10 +79,14 @@ class Sessions:
         return list(self._by_key.values())
 
     def of(self, principal: str) -> list[Session]:
-        return [session for session in self._by_key.values() if session.principal.name == principal]
+        return list(self._by_principal.get(principal, {}).values())
 
     def find(self, principal: str, client_id: str) -> Session | None:
         return self._by_key.get(f"{principal}/{client_id}")
+
+    def _keep(self, key: str, session: Session) -> None:
+        self._by_key[key] = session
+        self._by_principal.setdefault(session.principal.name, {})[key] = session
 
     # Beginning and resuming. ------------------------------------------------------------------------
 
@@ -109,18 +113,22 @@ class Sessions:
             # [MQTT-3.1.4-3]: the older connection gets DISCONNECT with 0x8E; its Will follows section 3.1.2.5.
             session.receiver.dismiss(BUSY, "the same identity connected again with this client identifier")
             session = self._by_key.get(key)
-        if session is not None and clean_start:
+        if session is not None and session.principal is not principal:
+            # Whoever removed the old identity has ended its sessions; none ever serves another of the same name.
+            self.forget_wills(principal.name)
+            self.end(session, "the identity is another one")
+            session = None
+        elif session is not None and clean_start:
             self.end(session, "Clean Start")  # [MQTT-3.1.2-4]
             session = None
         present = session is not None
         self._wills_resumed(key, present)
         if session is None:
-            count = self._count_by_principal.get(principal.name, 0)
+            count = len(self._by_principal.get(principal.name, {}))
             if count >= self._limits.sessions_per_principal:
                 raise Refusal(QUOTA_EXCEEDED, f"{principal.name!r} has {count} sessions, which is the limit")
-            self._count_by_principal[principal.name] = count + 1
             session = Session(principal, client_id, Origin(principal.name, protocol, verified, client_id))
-            self._by_key[key] = session
+            self._keep(key, session)
             self._event(SESSION_CREATED, {"principal": principal.name, "client_id": client_id})
         else:
             if session.origin.verified != verified or session.origin.protocol != protocol:
@@ -131,7 +139,7 @@ class Sessions:
         self.set_expiry_interval(session, expiry_interval)
         session.will = will
         if will is not None:
-            self._journal.put_will(key, will, protocol, None)
+            self._journal.put_will(session, will, None)
         return session, present
 
     def set_expiry_interval(self, session: Session, expiry_interval: float) -> None:
@@ -175,7 +183,7 @@ class Sessions:
                     self._publish_will(waiting)
                 else:
                     self._await_will(waiting)
-                    self._journal.put_will(session.key, will, session.origin.protocol, waiting.due)
+                    self._journal.put_will(session, will, waiting.due)
             else:
                 self._journal.delete_will(session.key)
         if session.expiry_interval <= 0:
@@ -193,11 +201,10 @@ class Sessions:
         session.ended = True
         del self._by_key[session.key]
         name = session.principal.name
-        count = self._count_by_principal[name] - 1
-        if count:
-            self._count_by_principal[name] = count
-        else:
-            del self._count_by_principal[name]
+        others = self._by_principal[name]
+        del others[session.key]
+        if not others:
+            del self._by_principal[name]
         if session.log:
             self._journal.drop_session(session)
         log = session.log
@@ -278,9 +285,7 @@ class Sessions:
 
     def restore(self, session: Session) -> None:
         """Take in a session as it was read from the store, not connected."""
-        self._by_key[session.key] = session
-        name = session.principal.name
-        self._count_by_principal[name] = self._count_by_principal.get(name, 0) + 1
+        self._keep(session.key, session)
         self._await_expiry(session)
 
     def restore_will(self, waiting: DueWill) -> None:

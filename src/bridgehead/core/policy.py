@@ -100,10 +100,11 @@ class _Operation:
 
 class Principal:
     """An identity, once proven. One object per name while the hub runs, so that a change reaches everyone
-    who holds it."""
+    who holds it. `created`, in seconds since the epoch, tells it from a later one of the same name."""
 
-    def __init__(self, name: str, permissions: list[Permission], client_ids: list[str]) -> None:
+    def __init__(self, name: str, permissions: list[Permission], client_ids: list[str], created: float = 0.0) -> None:
         self.name: Final = name
+        self.created: Final = created
         self.permissions: list[Permission] = []
         self.client_ids: list[str] = []
         self._publish: _Operation = _Operation([])

@@ -43,7 +43,8 @@ class Principals:
         """`device` is as the directory has it now."""
         live = self._live.get(device.name)
         if live is None:
-            principal = Principal(device.name, self._directory.permissions(device), list(device.client_ids))
+            permissions = self._directory.permissions(device)
+            principal = Principal(device.name, permissions, list(device.client_ids), device.created)
             live = _Live(principal, device)
             self._live[device.name] = live
         return live.principal
