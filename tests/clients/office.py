@@ -118,7 +118,7 @@ class Office:
         """As `office`, over a connection of its own; returns when the hub has taken charge of it."""
         client = Client(self.hub.dial(), "office", SECRET, f"office-{topic}-{payload}")
         assert isinstance(client.receive(), Connack)
-        client.send(Publish(topic, payload.encode(), qos, False, False, 1 if qos else None, NO_PROPERTIES))
+        client.send(Publish(topic, payload.encode(), qos, False, False, 1 if qos else 0, NO_PROPERTIES))
         if qos:
             answer = client.receive()
             assert isinstance(answer, Acknowledgement)

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Final, Literal
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, CallbackAPIVersion, ConnectFlags, MQTTMessage
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -40,7 +41,7 @@ class Paho:
             CallbackAPIVersion.VERSION2,
             client_id,
             clean_session=None if way.is_v5 else not keep,
-            protocol=mqtt.MQTTProtocolVersion(way.version),
+            protocol=MQTTProtocolVersion(way.version),
             transport=_TRANSPORTS[way.door],
         )
         client.reconnect_delay_set(1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -56,7 +57,7 @@ class House:
             address_brake=BrakeLimits(free=6, first=1.0, longest=60.0),
         )
 
-    async def enter(self, **shown: object) -> str:
+    async def enter(self, **shown: Any) -> str:
         """The principal's name, or what the peer is told: `meaning: because`."""
         try:
             return (await self.authenticator.authenticate(credentials(**shown))).name

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -167,7 +167,7 @@ def test_openssl_sees_the_revocation(made: Made, tmp_path: Path) -> None:
     ]
     for revoked, accepted in (([], True), ([Revoked(made.device.serial_number, NOW)], False)):
         made_list = certificates.make_revocation_list(made.authority, made.authority_key, revoked, 1, NOW)
-        crl.write_bytes(made_list.public_bytes(certificates.serialization.Encoding.PEM))
+        crl.write_bytes(made_list.public_bytes(serialization.Encoding.PEM))
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (run.returncode == 0) is accepted
         assert ("certificate revoked" in run.stderr) is not accepted

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from bridgehead.security import certificates, pki
@@ -161,7 +162,7 @@ def test_the_list_follows_what_is_revoked(data: Path) -> None:
 
 def number(found: Pki) -> int:
     crl = certificates.read_revocation_list(found.revocation_file.read_bytes(), "")
-    return crl.extensions.get_extension_for_class(certificates.x509.CRLNumber).value.crl_number
+    return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
 
 def test_its_number_grows_also_when_the_clock_went_back_or_the_file_was_lost(data: Path) -> None:
