@@ -41,7 +41,9 @@ class Subscriber:
         # `-d` tells when it has subscribed; messages are marked to be told from that. Into a pipe it would tell
         # so a block at a time: stdbuf makes that lines.
         command = ["stdbuf", "-oL", "mosquitto_sub", *words, "-t", topic, "-q", "2", "-C", str(count), "-W", "30"]
-        self._process = subprocess.Popen([*command, "-d", "-F", "got:%q %r %p", *options], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [*command, "-d", "-F", "got:%q %r %p", *options], stdout=subprocess.PIPE, text=True
+        )
         self._lines: Iterator[str] = iter(self._process.stdout or [])
         assert any(line.startswith("Subscribed (mid") for line in self._lines)
 
