@@ -33,10 +33,12 @@ from bridgehead.protocols.mqtt.session import table
 from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements, Held
 from bridgehead.protocols.mqtt.session.greeting import (
     accepting,
+    asked_expiry_interval,
     client_packet_size,
     dismissing,
     granted_keep_alive,
     refusing,
+    seconds,
 )
 from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal, Intake
 from bridgehead.protocols.mqtt.session.outbox import Outbox
@@ -46,7 +48,6 @@ from bridgehead.protocols.mqtt.session.subscribing import subscribe, unsubscribe
 from bridgehead.wire.errors import PeerError, Violation
 
 _PROTOCOL: Final = "mqtt"
-_UNLIMITED_EXPIRY: Final = 0xFFFFFFFF
 _KEPT_PACKETS: Final = 1000
 _PINGRESP: Final = encode(Pingresp(), 4)
 
@@ -263,15 +264,9 @@ class Connection(Sender):
         properties = connect.properties
         if connect.client_id == "":
             self.client_id = f"{principal.name}-{unique}"
-        expiry: float = 0.0
-        if self._v5:
-            asked = properties.session_expiry_interval or 0
-            expiry = NEVER if asked == _UNLIMITED_EXPIRY else float(asked)
-        elif not connect.clean_start:
-            expiry = NEVER  # MQTT 3 knows no end; the hub's limit still applies
         broker = self._broker
         will = None if connect.will is None else will_from_packet(connect.will)
-        expiry = min(expiry, float(broker.limits.session_expiry_interval))
+        expiry = min(asked_expiry_interval(connect), float(broker.limits.session_expiry_interval))
         name = principal.name
         limit = client_packet_size(connect)
         if limit and len(accepting(connect, name, self.client_id, expiry, False, self._config)) > limit:
@@ -383,8 +378,7 @@ class Connection(Sender):
                 raise Violation(
                     "a Session Expiry Interval of 0 in CONNECT cannot be raised in DISCONNECT", codes.PROTOCOL_ERROR
                 )  # section 3.14.2.2.2
-            expiry = NEVER if interval == _UNLIMITED_EXPIRY else float(interval)
-            self._broker.sessions.set_expiry_interval(session, expiry)
+            self._broker.sessions.set_expiry_interval(session, seconds(interval))
         if packet.reason_code == codes.NORMAL_DISCONNECTION:
             self._end("", False)  # [MQTT-3.14.4-3]
         else:

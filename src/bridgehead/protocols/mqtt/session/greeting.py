@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.core.message import NEVER
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connack, Connect, Disconnect
@@ -11,6 +12,7 @@ from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.config import MqttConfig
 
 _LONGEST_REASON: Final = 1024  # characters, of four octets at most
+_UNLIMITED_EXPIRY: Final = 0xFFFFFFFF
 
 
 def reason(because: str) -> Properties:
@@ -52,6 +54,18 @@ def dismissing(connect: Connect | None, code: int, because: str) -> bytes:
     if limit and len(made) > limit:
         made = encode(Disconnect(code), 5)  # [MQTT-3.14.2-3]
     return made
+
+
+def seconds(session_expiry_interval: int) -> float:
+    """A Session Expiry Interval as a duration: 0xFFFFFFFF never ends (section 3.1.2.11.2)."""
+    return NEVER if session_expiry_interval == _UNLIMITED_EXPIRY else float(session_expiry_interval)
+
+
+def asked_expiry_interval(connect: Connect) -> float:
+    """How long the client wants its session kept, in seconds. MQTT 3 knows no end."""
+    if connect.protocol_version == 5:
+        return seconds(connect.properties.session_expiry_interval or 0)
+    return 0.0 if connect.clean_start else NEVER
 
 
 def granted_keep_alive(connect: Connect, config: MqttConfig) -> int:
