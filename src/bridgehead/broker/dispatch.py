@@ -324,17 +324,25 @@ class Dispatcher:
 
     def next_replay(self, session: Session) -> Delivery | None:
         """The next retained message for the session's new subscriptions: with QoS 0 to be sent as it is
-        (sequence 0); with QoS 1 and 2 it is in flight already, or waits in the queue for its commit."""
+        (sequence 0); with QoS 1 and 2 it is in flight already, or waits in the queue for its commit. None also
+        when `session.replay_steps`, which the caller sets, are used up."""
         while session.replay:
-            replay = session.replay[0]
+            replay = next(iter(session.replay.values()))
             if replay.ticket > self._journal.durable:
                 return None  # the subscription may still be refused
             subscription = replay.subscription
-            # A subscription that was replaced, taken back or ended gets no more of it.
-            while replay.topics and session.subscriptions.get(subscription.key) is subscription:
+            walk = replay.walk
+            # A subscription that was replaced gets no more of it.
+            while not walk.is_over() and session.subscriptions.get(subscription.key) is subscription:
                 if self._is_half_full(session):
                     return None
-                message = self._retained.get_as_of(replay.topics.pop(), replay.since)
+                if session.replay_steps <= 0:
+                    return None
+                session.replay_steps -= 1
+                topic = walk.step()
+                if topic is None:
+                    continue
+                message = self._retained.get_as_of(topic, replay.since)
                 if message is None or message.expires_at <= self._clock.now:
                     continue
                 if subscription.no_local and message.origin.is_from(session.origin):
@@ -361,7 +369,7 @@ class Dispatcher:
                 delivery.state = SENT
                 session.in_flight[delivery.sequence] = delivery
                 return delivery
-            session.replay.popleft()
+            del session.replay[subscription.key]
         session.replay = None
         return None
 
@@ -375,5 +383,7 @@ class Dispatcher:
 
     def replay(self, session: Session, replay: Replay) -> None:
         if session.replay is None:
-            session.replay = deque()
-        session.replay.append(replay)
+            session.replay = {}
+        key = replay.subscription.key
+        session.replay.pop(key, None)
+        session.replay[key] = replay

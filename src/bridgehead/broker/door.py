@@ -296,10 +296,8 @@ class Door:
             self._journal.undo_with(_RestoreSubscription(self._router, subscription, known))
         replays = subscription.retain_handling == 0 or (subscription.retain_handling == 1 and known is None)
         if replays and not subscription.share:
-            topics = self._retained.matching(topic_filter)
-            if topics:
-                topics.reverse()
-                self._dispatcher.replay(session, Replay(topics, subscription, self._retained.revision, ticket))
+            walk = self._retained.walk(topic_filter)
+            self._dispatcher.replay(session, Replay(walk, subscription, self._retained.revision, ticket))
         return granted
 
     def unsubscribe(self, session: Session, key: str) -> bool:

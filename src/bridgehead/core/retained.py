@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from bridgehead.core.message import Message
 
 
@@ -9,6 +11,8 @@ class _Node:
     def __init__(self) -> None:
         self.children: dict[str, _Node] | None = None
         self.topic: str | None = None
+        # The children that a wildcard means, made when one comes by: walks share it. None after a change.
+        self.listed: list[_Node] | None = None
 
 
 class Retained:
@@ -54,6 +58,7 @@ class Retained:
                 if child is None:
                     child = _Node()
                     node.children[level] = child
+                    node.listed = None
                 node = child
             node.topic = topic
         else:
@@ -81,50 +86,78 @@ class Retained:
             siblings = path[depth - 1].children
             assert siblings is not None
             del siblings[levels[depth - 1]]
+            path[depth - 1].listed = None
             depth -= 1
         return held[0]
 
+    def walk(self, topic_filter: str) -> Walk:
+        """The topics with a message that match the Topic Filter, to be asked for one by one."""
+        return Walk(self._root, topic_filter)
+
     def matching(self, topic_filter: str) -> list[str]:
         """The topics with a message that match the Topic Filter; the oldest branches come first."""
-        levels = topic_filter.split("/")
-        nodes: list[_Node] = [self._root]
-        for depth, level in enumerate(levels):
-            if level == "#":
-                return self._below(nodes, depth == 0)
-            following: list[_Node] = []
-            for node in nodes:
-                children = node.children
-                if children is None:
-                    continue
-                if level == "+":
-                    for name, child in children.items():
-                        if depth > 0 or not name.startswith("$"):  # [MQTT-4.7.2-1]
-                            following.append(child)
-                else:
-                    found = children.get(level)
-                    if found is not None:
-                        following.append(found)
-            nodes = following
-        return [node.topic for node in nodes if node.topic is not None]
-
-    def _below(self, nodes: list[_Node], from_root: bool) -> list[str]:
         found: list[str] = []
-        stack: list[_Node] = []
-        for node in nodes:
-            if from_root:
-                if node.children is not None:
-                    for name, child in node.children.items():
-                        if not name.startswith("$"):  # [MQTT-4.7.2-1]
-                            stack.append(child)
-            else:
-                stack.append(node)
-        stack.reverse()
-        while stack:
-            node = stack.pop()
-            if node.topic is not None:
-                found.append(node.topic)
-            if node.children:
-                children = list(node.children.values())
-                children.reverse()
-                stack.extend(children)
+        walk = self.walk(topic_filter)
+        while not walk.is_over():
+            topic = walk.step()
+            if topic is not None:
+                found.append(topic)
         return found
+
+
+class Walk:
+    """Goes through the topics that match one Topic Filter, the oldest branches first. A step costs the same however
+    many messages there are, but for the first one through a node after its children changed; between steps messages
+    may come and go."""
+
+    def __init__(self, root: _Node, topic_filter: str) -> None:
+        self._root: Final = root
+        self._levels: Final = topic_filter.split("/")
+        # Where it stands: at each level deeper a list of nodes, which of them is next, the filter's level below them.
+        self._nodes: list[list[_Node]] = [[root]]
+        self._next: list[int] = [0]
+        self._depths: list[int] = [0]
+
+    def is_over(self) -> bool:
+        return not self._nodes
+
+    def step(self) -> str | None:
+        """The next topic, or None when there was none at this step. Not to be called when it is over."""
+        nodes = self._nodes[-1]
+        at = self._next[-1]
+        depth = self._depths[-1]
+        if at == len(nodes):
+            self._nodes.pop()
+            self._next.pop()
+            self._depths.pop()
+            return None
+        self._next[-1] = at + 1
+        node = nodes[at]
+        if depth == len(self._levels):
+            return node.topic
+        level = self._levels[depth]
+        children = node.children
+        if level == "#" or level == "+":
+            if children:
+                self._enter(self._listed(node, children), depth if level == "#" else depth + 1)
+            return node.topic if level == "#" else None
+        if children is not None:
+            found = children.get(level)
+            if found is not None:
+                self._enter([found], depth + 1)
+        return None
+
+    def _enter(self, nodes: list[_Node], depth: int) -> None:
+        self._nodes.append(nodes)
+        self._next.append(0)
+        self._depths.append(depth)
+
+    def _listed(self, node: _Node, children: dict[str, _Node]) -> list[_Node]:
+        listed = node.listed
+        if listed is None:
+            if node is self._root:  # [MQTT-4.7.2-1]
+                listed = [child for name, child in children.items() if not name.startswith("$")]
+            else:
+                listed = list(children.values())
+            node.listed = listed
+        return listed

@@ -79,6 +79,8 @@ class Router:
         subscription = session.subscriptions.pop(key, None)
         if subscription is None:
             return None
+        if session.replay is not None:
+            session.replay.pop(key, None)
         self._forget()
         self.subscriptions -= 1
         if not subscription.share:

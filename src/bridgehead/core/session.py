@@ -9,6 +9,7 @@ from mypy_extensions import mypyc_attr
 
 from bridgehead.core.message import Message, MessageProperties, Origin
 from bridgehead.core.policy import Principal
+from bridgehead.core.retained import Walk
 
 
 class Subscription:
@@ -186,7 +187,9 @@ class Session:
         self.in_flight: dict[int, Delivery] = {}
         # Exactly-once messages taken from this session and not yet released: their identifiers.
         self.received: set[int] | None = None
-        self.replay: deque[Replay] | None = None
+        # By Subscription.key, in the order of subscribing.
+        self.replay: dict[str, Replay] | None = None
+        self.replay_steps = 0  # how far it may go on before others have their turn
 
     @property
     def key(self) -> str:
@@ -219,10 +222,10 @@ class Session:
 
 
 class Replay:
-    """Retained messages still to be sent for one new subscription: their topics, the next one last."""
+    """Retained messages still to be sent for one new subscription: `walk` has their topics."""
 
-    def __init__(self, topics: list[str], subscription: Subscription, since: int, ticket: int) -> None:
-        self.topics: Final = topics
+    def __init__(self, walk: Walk, subscription: Subscription, since: int, ticket: int) -> None:
+        self.walk: Final = walk
         self.subscription: Final = subscription
         # A retained message set after this revision has reached the subscription as a live one.
         self.since: Final = since

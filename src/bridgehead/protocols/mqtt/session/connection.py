@@ -194,7 +194,7 @@ class Connection(Sender):
             for request in packet.subscriptions:
                 if request.topic_filter.startswith("$share/"):
                     self._dispatcher.reclaim_group(request.topic_filter)
-            self.pump()
+            # Retained messages follow when the turn is over, however often it subscribes in one.
         elif action == table.TAKE_UNSUBSCRIBE:
             assert isinstance(packet, Unsubscribe)
             self._answer(session, unsubscribe(packet, session, self._broker.door, self.connect), None)

@@ -28,6 +28,7 @@ from bridgehead.protocols.mqtt.mapping import MqttMessage, form
 from bridgehead.protocols.mqtt.session.outbox import Outbox
 
 _IDENTIFIERS: Final = 65535
+_REPLAY_STEPS: Final = 1000  # looked at before others have their turn: less than a millisecond
 _WITHOUT_LIMIT: Final = 268435460  # no packet is larger (section 2.1.4)
 
 
@@ -166,6 +167,7 @@ class Sender(Receiver):
         if session is None:
             return
         dispatcher = self._dispatcher
+        session.replay_steps = _REPLAY_STEPS
         while True:
             while session.queue and self._quota > 0 and not self.outbox.is_full():
                 if not self._is_free(session.queue[0].sequence, session):
@@ -184,6 +186,8 @@ class Sender(Receiver):
                 return
             delivery = dispatcher.next_replay(session)
             if delivery is None:
+                if session.replay_steps <= 0:
+                    self.outbox.touch()  # goes on when the turn is over
                 return
             if delivery.qos == 0:
                 self._transmit(delivery.message, True, delivery.identifiers)
