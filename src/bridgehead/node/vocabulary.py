@@ -69,6 +69,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     events.WILL_DENIED: Entry(logging.WARNING, _RARE),
     events.QUEUE_FULL: Entry(logging.WARNING, _RARE),
     events.OUTBOX_FULL: Entry(logging.WARNING, _RARE),
+    events.OUTBOX_DRAINED: Entry(logging.WARNING, _RARE),
     events.COMMIT_FAILED: Entry(logging.ERROR, _RARE),
     events.COMMIT_RECOVERED: Entry(logging.WARNING, _RARE),
     events.RECOVERED: Entry(logging.INFO, _RARE),

@@ -154,7 +154,7 @@ class MqttServer:
             principal = await self._authenticator.authenticate(credentials)
         except Refusal as refusal:
             self.clock.now = self.time()
-            connection.refuse(refusal)
+            connection.refuse(refusal, reported=True)
         else:
             self.clock.now = self.time()
             verified = tls is not None or link.stream.peer.startswith("unix:")

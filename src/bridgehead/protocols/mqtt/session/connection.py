@@ -8,7 +8,7 @@ from mypy_extensions import i64
 
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.events import CONNECTED as EVENT_CONNECTED
-from bridgehead.broker.events import DISCONNECTED, OUTBOX_FULL, PEER_ERROR, REFUSED
+from bridgehead.broker.events import DISCONNECTED, OUTBOX_DRAINED, OUTBOX_FULL, PEER_ERROR, REFUSED
 from bridgehead.core.errors import BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNAVAILABLE, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Principal
@@ -86,6 +86,7 @@ class Connection(Sender):
         self._pace: Pace | None = None
         self.throttled_until = 0.0
         self._dropped_told = 0
+        self._reported = False
 
     # What comes in. ---------------------------------------------------------------------------------
 
@@ -239,21 +240,19 @@ class Connection(Sender):
             return
         self.state = table.AUTHENTICATING
 
-    def refuse(self, refusal: Refusal) -> None:
-        """The identity was not proven, or may not connect."""
-        self.refuse_with(REASON_CODES[refusal.meaning], refusal.because)
+    def refuse(self, refusal: Refusal, reported: bool = False) -> None:
+        """The identity was not proven, or may not connect. `reported`: who says so has reported it already."""
+        self.refuse_with(REASON_CODES[refusal.meaning], refusal.because, reported)
 
-    def refuse_with(self, code: int, because: str) -> None:
+    def refuse_with(self, code: int, because: str, reported: bool = False) -> None:
         if self.state == table.CLOSED:
             return
         if not codes.is_allowed(code, codes.CONNACK):
             code = codes.UNSPECIFIED_ERROR
         self.outbox.discard()
         self.outbox.write(refusing(self._v5, self.connect, code, because))
-        self._broker.event(
-            REFUSED,
-            {"address": self.address, "client_id": self.client_id, "code": f"0x{code:02X}", "because": because},
-        )
+        if not reported:
+            self._report(REFUSED, because, code)
         self._end(because, True)
 
     def authenticated(self, principal: Principal, verified: bool, unique: str) -> None:
@@ -389,15 +388,7 @@ class Connection(Sender):
         if self.state == table.CLOSED:
             return
         code = error.code or codes.MALFORMED_PACKET
-        self._broker.event(
-            PEER_ERROR,
-            {
-                "address": self.address,
-                "client_id": self.client_id,
-                "code": f"0x{code:02X}",
-                "because": str(error),
-            },
-        )
+        self._report(PEER_ERROR, str(error), code)
         if self.state == table.CONNECTED:
             self._close(code, str(error), True)
             return
@@ -427,18 +418,25 @@ class Connection(Sender):
         self.because = because
         self.attention = True
         self.outbox.touch()
+        if was_connected:
+            self._counters.connections -= 1
+            if not self._reported:
+                self._report(DISCONNECTED, because, 0)
         session = self.session
         self.session = None
         if session is not None:
             self._broker.detach(session, self, keep_will)
-        if was_connected:
-            self._counters.connections -= 1
-            fields: dict[str, object] = {"client_id": self.client_id, "address": self.address, "because": because}
-            if session is not None:
-                fields["principal"] = session.principal.name
-            if self.dropped:
-                fields["dropped"] = self.dropped
-            self._broker.event(DISCONNECTED, fields)
+
+    def _report(self, event: str, because: str, code: int) -> None:
+        fields: dict[str, object] = {"client_id": self.client_id, "address": self.address, "because": because}
+        if self.session is not None:
+            fields["principal"] = self.session.principal.name
+        if self.dropped:
+            fields["dropped"] = self.dropped
+        if code:
+            fields["code"] = f"0x{code:02X}"
+        self._broker.event(event, fields)
+        self._reported = event == PEER_ERROR  # and no second line says how it ended
 
     def lost(self, because: str) -> None:
         """The network connection ended without a DISCONNECT."""
@@ -484,12 +482,17 @@ class Connection(Sender):
             self._broker.event(REFUSED, {"address": self.address, "because": "no CONNECT in time"})
             self._end("no CONNECT in time", True)
 
+    def _drop_slow(self) -> None:
+        super()._drop_slow()
+        if self.dropped == self._dropped_told + 1:
+            self._report(OUTBOX_FULL, "the client takes no more: QoS 0 to it is dropped", 0)
+
     def drained(self) -> None:
         """The kernel took what was waiting: there is room again."""
         if self.state != table.CONNECTED:
             return
         if self.dropped > self._dropped_told:
-            self._broker.event(OUTBOX_FULL, {"client_id": self.client_id, "dropped": self.dropped - self._dropped_told})
+            self._report(OUTBOX_DRAINED, "the client has taken what was kept for it", 0)
             self._dropped_told = self.dropped
         if self.has_waiting():
             self.pump()
