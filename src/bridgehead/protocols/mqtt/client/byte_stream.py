@@ -9,7 +9,7 @@ from typing import Protocol
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, ProtocolError
 from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -69,15 +69,16 @@ class WebSocketStream:
         """The opening handshake. Raises ConnectionFailed."""
         self.protocol.send_request(self.protocol.connect())
         self.flush()
-        while self.protocol.state is not OPEN:
-            if self.protocol.handshake_exc is not None:
-                raise ConnectionFailed(
-                    f"{target} refused the WebSocket: {handshake_words(self.protocol.handshake_exc)}"
-                )
+        while self.protocol.state is CONNECTING:
             data = await self.inner.read()
             if not data:
                 raise ConnectionFailed(f"{target} closed the connection instead of answering the WebSocket handshake")
             self.protocol.receive_data(data)
+            self.flush()
+            if self.protocol.handshake_exc is not None:
+                raise ConnectionFailed(
+                    f"{target} refused the WebSocket: {handshake_words(self.protocol.handshake_exc)}"
+                )
         if self.protocol.subprotocol != "mqtt":  # [MQTT-6.0.0-4]
             raise ConnectionFailed(f"{target} speaks WebSocket, but did not choose the subprotocol mqtt")
 

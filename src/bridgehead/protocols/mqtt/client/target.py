@@ -18,7 +18,7 @@ SCHEMES: Final = {
     "wss": (443, True, True),
     "mqtt+unix": (0, False, False),
 }
-FORMS: Final = "mqtt://HOST[:1883], mqtts://HOST[:8883], ws://HOST[:80]/PATH, wss://HOST[:443]/PATH or mqtt+unix:PATH"
+FORMS: Final = "mqtt://HOST[:1883], mqtts://HOST[:8883], ws://HOST[:80/PATH], wss://HOST[:443/PATH] or mqtt+unix:PATH"
 
 
 class TargetError(ValueError):
@@ -82,7 +82,7 @@ def parse_target(url: str) -> Target:
     default, _, websocket = SCHEMES[scheme]
     if not websocket and (parts.path not in ("", "/") or parts.query or parts.fragment):
         raise TargetError("the URL ends after the port: topics and filters are arguments of their own")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "") if websocket else ""
+    path = (parts.path or "/mqtt") + (f"?{parts.query}" if parts.query else "") if websocket else ""
     user = unquote(parts.username) if parts.username else None
     return Target(scheme, parts.hostname, default if port is None else port, path, user)
 
