@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from bridgehead.core.policy import Principal
 from bridgehead.security.directory import Directory
-from bridgehead.security.errors import SecurityError
 from bridgehead.security.events import RECORD_UNREADABLE
 from bridgehead.security.identity import Identity
 from bridgehead.security.principals import Principals
@@ -202,8 +202,11 @@ def test_a_record_that_cannot_be_read_gives_no_rights_and_hides_no_other(house: 
     assert told(principal) == []
     assert told(other)[0] == "allow publish c up to QoS 2"
     assert [(name, fields["principal"]) for name, fields in house.events] == [(RECORD_UNREADABLE, "sensor-7")]
-    with pytest.raises(SecurityError, match="the record of device 'sensor-7'"):
-        house.principals.get("sensor-7")
+    assert house.principals.get("sensor-7") is principal  # its sessions are not given up
+    connection.execute("UPDATE devices SET record = ? WHERE name = 'sensor-7'", (msgspec.json.encode(DEVICE),))
+    house.principals.follow()
+    assert house.principals.of(DEVICE) is principal
+    assert told(principal)[0] == "allow publish Office/sensor-7 up to QoS 2"
 
 
 def test_the_cache_is_bounded_and_answers_the_same(identity: Identity) -> None:

@@ -7,9 +7,11 @@ from typing import Final
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.journal import SESSIONS, WILLS
 from bridgehead.broker.ports import Store
+from bridgehead.core.errors import BUSY, UNAVAILABLE, Refusal
 from bridgehead.core.policy import Principal
 from bridgehead.node.vocabulary import IDENTITY_CHANGED, IDENTITY_ENDED, PERMISSIONS_CHANGED
 from bridgehead.security.authenticate import Authenticator, Credentials
+from bridgehead.security.errors import SecurityError
 
 
 class Identities:
@@ -31,18 +33,27 @@ class Identities:
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Errors: Refusal."""
-        principal = await self._authenticator.authenticate(credentials)
-        # A device that was removed and added again is another identity: the old one's sessions end before the new
-        # one can ask for them.
-        self.follow()
+        try:
+            self.follow()
+            principal = await self._authenticator.authenticate(credentials)
+            # A device that was removed and added again is another identity: the old one's sessions end before the
+            # new one can ask for them.
+            ended = self.follow()
+        except SecurityError:
+            raise Refusal(UNAVAILABLE, "identities cannot be read just now") from None
+        if principal.name in ended:
+            # Perhaps it was proven by what is void since a moment ago. If not, the next try gets in.
+            raise Refusal(BUSY, "the identity was changed just now: connect again")
         return principal
 
-    def follow(self) -> None:
-        """Apply what has changed since the last time. Costs microseconds when nothing has. Errors: SecurityError."""
+    def follow(self) -> list[str]:
+        """Apply what has changed since the last time; returns the names whose connections were closed. Costs
+        microseconds when nothing has. Errors: SecurityError."""
         broker = self._broker
-        for name in self._authenticator.refresh():
+        ended = self._authenticator.refresh()
+        for name in ended:
             # The new holder of a name has another principal object than the one whose sessions these are.
-            if self._authenticator.principal(name) is not broker.door.principal(name):
+            if self._is_another(name):
                 broker.revoke(name, "the identity was removed")
                 broker.event(IDENTITY_ENDED, {"principal": name})
             else:
@@ -52,3 +63,12 @@ class Identities:
             self._generation = self._authenticator.generation
             broker.permissions_changed()
             broker.event(PERMISSIONS_CHANGED, {})
+        return ended
+
+    def _is_another(self, name: str) -> bool:
+        """Whether the identity of the name is not the one any more whose sessions the broker has."""
+        known = self._broker.door.principal(name)
+        try:
+            return self._authenticator.principal(name) is not known
+        except SecurityError:
+            return False  # a record that cannot be read has no rights, but its sessions are not given up

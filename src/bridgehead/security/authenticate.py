@@ -13,6 +13,7 @@ A peer is told that its credentials are bad, whatever was wrong with them, and a
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -229,19 +230,36 @@ class Authenticator:
         device, stored = self._stored(name)
         right = self._verifier.remembers(stored, password, self._clock())
         if not right:
-            right = await self._verifier.verify(address, password, due, self._clock)
+            try:
+                right = await self._verifier.verify(address, password, due, self._clock)
+            except asyncio.CancelledError:
+                if tried:  # else who never waits for the answer would have hashes computed without end
+                    self._failed(pair, address)
+                raise
             device, stored = self._stored(name)
             right = right and stored == tried  # else it was changed while the hash was computed
         if not right or device is None:
-            now = self._clock()
-            self._identity_brake.failed(pair, now)
-            self._address_brake.failed(address, now)
+            self._failed(pair, address)
             raise _Unproven(_why_not(name, device))
         self._identity_brake.succeeded(pair)
         self._seen_here(pair)
         if self._verifier.hasher.is_outdated(stored):
             await self._hash_anew(device.name, stored, password)
+            device = self._still(device)
         return device
+
+    def _still(self, proven: Device) -> Device:
+        """The device as it is now; its password must be the one that was proven."""
+        device = self._stored(proven.name)[0]
+        chosen = None if device is None or device.password is None else (device.created, device.password.set_at)
+        if device is None or proven.password is None or chosen != (proven.created, proven.password.set_at):
+            raise _Unproven(f"the device {proven.name!r} was changed while its password's hash was made anew")
+        return device
+
+    def _failed(self, pair: str, address: str) -> None:
+        now = self._clock()
+        self._identity_brake.failed(pair, now)
+        self._address_brake.failed(address, now)
 
     def _stored(self, name: str) -> tuple[Device | None, str]:
         """The device, and the hash of its password or one that no password leads to."""

@@ -18,6 +18,7 @@ class _Live:
     def __init__(self, principal: Principal, device: Device) -> None:
         self.principal: Final = principal
         self.device = device
+        self.unreadable = False  # its record could not be read when it changed
 
 
 class Principals:
@@ -42,6 +43,9 @@ class Principals:
     def of(self, device: Device) -> Principal:
         """`device` is as the directory has it now."""
         live = self._live.get(device.name)
+        if live is not None and live.unreadable:
+            self._amend(live)
+            live = self._live.get(device.name)
         if live is None:
             permissions = self._directory.permissions(device)
             principal = Principal(device.name, permissions, list(device.client_ids), device.created)
@@ -65,7 +69,17 @@ class Principals:
 
     def _amend(self, live: _Live) -> None:
         old = live.device
-        new, permissions = self._read(old.name)
+        try:
+            new = self._directory.device(old.name)
+            permissions = [] if new is None else self._directory.permissions(new)
+        except SecurityError as fault:
+            # No rights, and others are read all the same; what is kept for it waits until the record can be read.
+            self._events(RECORD_UNREADABLE, {"principal": old.name, "because": str(fault)})
+            self._put(live.principal, [], [])
+            self._ended[old.name] = None
+            live.unreadable = True
+            return
+        live.unreadable = False
         if new is None or new.created != old.created:
             # Somebody else's from now on: nobody who still holds the old principal may do anything.
             del self._live[old.name]
@@ -76,15 +90,6 @@ class Principals:
         live.device = new
         if _lost_ground(old, new):
             self._ended[old.name] = None
-
-    def _read(self, name: str) -> tuple[Device | None, list[Permission]]:
-        """A record that cannot be read gives no rights, and does not keep others from being read."""
-        try:
-            device = self._directory.device(name)
-            return device, [] if device is None else self._directory.permissions(device)
-        except SecurityError as fault:
-            self._events(RECORD_UNREADABLE, {"principal": name, "because": str(fault)})
-            return None, []
 
     def _put(self, principal: Principal, permissions: list[Permission], client_ids: list[str]) -> None:
         if _signature(permissions) != _signature(principal.permissions) or client_ids != principal.client_ids:
