@@ -70,7 +70,7 @@ class _ForgetReceived(Undo):
 
     def undo(self, later: list[Undo]) -> None:
         if self._session.received is not None:
-            self._session.received.discard(self._identifier)
+            self._session.received.pop(self._identifier, None)
 
 
 class _RestoreSubscription(Undo):
@@ -154,17 +154,18 @@ class Door:
         second time (MQTT 5.0 section 4.3.3, method B)."""
         received = session.received
         if received is None:
-            received = set()
+            received = {}
             session.received = received
-        if identifier in received:
-            return self._journal.wait(receiver) if session.log else 0
+        kept = received.get(identifier)
+        if kept is not None:
+            # The batch of the first attempt and no later one: what has lasted already cannot be refused any more.
+            return self._journal.wait_for(receiver, kept)
         ticket = self.publish(session.principal, message, receiver)
-        received.add(identifier)
         if session.log:
-            self._journal.put_received(session, identifier)
-            self._journal.undo_with(_ForgetReceived(session, identifier))
-            ticket = self._journal.wait(receiver)
-        elif ticket > 0:
+            ticket = self._journal.put_received(session, identifier)
+            self._journal.wait(receiver)
+        received[identifier] = max(ticket, 0)
+        if ticket > 0:
             self._journal.undo_with(_ForgetReceived(session, identifier))
         return ticket
 
@@ -173,7 +174,7 @@ class Door:
         for before it is told, -1 when the identifier is unknown."""
         if session.received is None or identifier not in session.received:
             return -1
-        session.received.discard(identifier)
+        del session.received[identifier]
         if not session.log:
             return 0
         self._journal.delete_received(session, identifier)

@@ -106,6 +106,15 @@ class Journal:
             return self._under_way.ticket
         return 0
 
+    def wait_for(self, receiver: Receiver, ticket: int) -> int:
+        """`receiver` is told when batch `ticket` is durable or refused. Returns the ticket, 0 when it is over."""
+        if ticket > self.durable:
+            for pending in (self._current, self._under_way):
+                if pending is not None and pending.ticket == ticket:
+                    pending.waiting[receiver] = None
+                    return ticket
+        return 0
+
     # What is written. -------------------------------------------------------------------------------
 
     def append(self, session: Session, delivery: Delivery) -> int:

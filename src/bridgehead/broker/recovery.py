@@ -98,8 +98,8 @@ def recover(store: Store, broker: Parts) -> None:
             broker.journal.delete(names.RECEIVED, key)
             continue
         if owner.received is None:
-            owner.received = set()
-        owner.received.add(int(identifier))
+            owner.received = {}
+        owner.received[int(identifier)] = 0
     for key, record in store.scan(names.RETAINED):
         message = records.read_message(record)
         if message.expires_at <= now:

@@ -185,8 +185,9 @@ class Session:
         self.purged_at = 0.0  # when the full queue was last looked through for what has expired
         # By sequence number, in the order of sending.
         self.in_flight: dict[int, Delivery] = {}
-        # Exactly-once messages taken from this session and not yet released: their identifiers.
-        self.received: set[int] | None = None
+        # Exactly-once messages taken from this session and not yet released: by their identifiers, the journal's
+        # batch that keeps each.
+        self.received: dict[int, int] | None = None
         # By Subscription.key, in the order of subscribing.
         self.replay: dict[str, Replay] | None = None
         self.replay_steps = 0  # how far it may go on before others have their turn

@@ -98,8 +98,8 @@ class Intake:
             if not self._v5:
                 # MQTT 3 goes on with the exchange as if it had been accepted: its PUBREL is awaited.
                 if session.received is None:
-                    session.received = set()
-                session.received.add(packet_id)
+                    session.received = {}
+                session.received[packet_id] = 0
             return
         granted = self._granted(PUBREC, packet_id, ticket)
         if ticket <= 0 and not self._acknowledgements.answers_wait():
