@@ -35,6 +35,26 @@ async def test_adding_again_does_not_prolong() -> None:
     deadlines.discard("a")
 
 
+async def test_how_much_of_an_items_time_is_over() -> None:
+    class At:
+        """Stands for the loop at a moment."""
+
+        now = 50.0
+
+        def time(self) -> float:
+            return self.now
+
+        def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+            assert delay == 10.0
+
+    loop: Any = At()
+    deadlines: Deadlines[str] = Deadlines(loop, 10.0, lambda item: None)
+    deadlines.add("a")
+    assert deadlines.spent("a") == 0
+    loop.now = 57.5
+    assert deadlines.spent("a") == 7.5
+
+
 async def test_one_timer_whatever_the_number() -> None:
     calls: list[float] = []
 

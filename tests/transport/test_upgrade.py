@@ -211,3 +211,19 @@ async def test_a_request_octet_by_octet(shared: Shared, rules: WebSocketRules) -
         assert (await read_exactly(sock, 12)) == b"HTTP/1.1 101"
         assert isinstance(await hall.owner(), Owner)
         sock.close()
+
+
+async def test_the_stream_says_how_long_its_handshakes_took(shared: Shared) -> None:
+    """The protocol's own time to connect goes on from there."""
+    began = shared.loop.time()
+    async with Hall(shared, websocket=WebSocketRules(["mqtt"])) as hall:
+        octets = request()
+        client = await hall.connect()
+        await shared.loop.sock_sendall(client, octets[:20])
+        await until(lambda: hall.listener.arriving == 1)
+        half = shared.loop.time()
+        await until(lambda: shared.loop.time() > half)
+        await shared.loop.sock_sendall(client, octets[20:])
+        stream = (await hall.owner()).stream
+        assert 0 < stream.spent <= shared.loop.time() - began
+        client.close()

@@ -134,18 +134,21 @@ class Arrivals:
     def connected(self, arrival: Arrival, stream: SocketStream) -> None:
         """TCP or TLS stands."""
         if self._websocket is None:
-            self._deadlines.discard(arrival)
-            self._deliver(stream)
+            self._arrived(arrival, stream)
         else:
             arrival.begin_upgrade(stream, self._websocket)
 
     def upgraded(self, arrival: Arrival, stream: WebSocketStream) -> None:
-        self._deadlines.discard(arrival)
-        self._deliver(stream)
+        self._arrived(arrival, stream)
 
     def upgrade_failed(self, arrival: Arrival, status: int, because: str) -> None:
         self._deadlines.discard(arrival)
         self._report_upgrade(arrival, status, because)
+
+    def _arrived(self, arrival: Arrival, stream: SocketStream | WebSocketStream) -> None:
+        stream.spent = self._deadlines.spent(arrival)
+        self._deadlines.discard(arrival)
+        self._deliver(stream)
 
     # --- too late -----------------------------------------------------------------------------------------------------
 

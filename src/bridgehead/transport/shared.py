@@ -40,6 +40,10 @@ class Deadlines(Generic[Item]):
         if self._timer is None:
             self._timer = self._loop.call_later(self.seconds, self._sweep)
 
+    def spent(self, item: Item) -> float:
+        """Seconds of `item`'s time that are over."""
+        return self._loop.time() + self.seconds - self._due[item]
+
     def discard(self, item: Item) -> None:
         self._due.pop(item, None)
 

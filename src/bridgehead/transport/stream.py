@@ -55,6 +55,7 @@ class Stream(ABC):
 
     peer: str  # "127.0.0.1:50000", "[::1]:50000", "unix:uid=1000,gid=1000,pid=4242"
     tls: TlsInfo | None
+    spent: float  # seconds from accept() until it could be used: handshakes
 
     @property
     @abstractmethod
@@ -119,6 +120,7 @@ class SocketStream(Stream):
         "_state",
         "peer",
         "pending",
+        "spent",
     )
 
     pending: int
@@ -133,6 +135,7 @@ class SocketStream(Stream):
         released: Callable[[SocketStream], None] | None = None,
     ) -> None:
         self.peer = peer
+        self.spent = 0.0
         self.pending = 0  # always len(self._rest)
         self._shared = shared
         self._sock = sock

@@ -40,11 +40,13 @@ class WebSocketStream(Stream):
         "_protocol",
         "_shared",
         "peer",
+        "spent",
         "tls",
     )
 
     def __init__(self, shared: Shared, below: Stream, protocol: WebSocketProtocol, early: Sequence[Event] = ()) -> None:
         self.peer = below.peer
+        self.spent = below.spent
         self.tls = below.tls
         self._shared = shared
         self._below = below

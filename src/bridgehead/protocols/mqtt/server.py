@@ -115,6 +115,7 @@ class MqttServer:
             self._topics.clear()
         outbox = Outbox(self._turn, self.config.outbox_octets)
         connection = Connection(outbox, self._broker, self.config, stream.peer, self._topics)
+        connection.accepted_at -= stream.spent  # the time to connect counts from accept()
         link = _Link(self, stream, connection)
         outbox.owner = link
         self._links.add(link)

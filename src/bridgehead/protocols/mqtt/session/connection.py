@@ -79,7 +79,7 @@ class Connection(Sender):
         self._intake: Intake | None = None
         self._acknowledgements: Final = Acknowledgements()
         self._kept: list[Packet] | None = None
-        self._accepted_at: Final[float] = broker.clock.now
+        self.accepted_at: float = broker.clock.now  # the rim may put it back
         self._last_received: float = broker.clock.now
         self._connack: Held | None = None
         self._began = False  # the session is new with this connection
@@ -469,7 +469,7 @@ class Connection(Sender):
             return when
         if self.state == table.CLOSED:
             return NEVER
-        return self._accepted_at + self._config.connect_timeout
+        return self.accepted_at + self._config.connect_timeout
 
     def handle_timeout(self) -> None:
         now = self._clock.now
@@ -478,7 +478,7 @@ class Connection(Sender):
                 self._last_received = now
             elif self.keep_alive > 0 and now >= self._last_received + self.keep_alive * 1.5:
                 self._close(codes.KEEP_ALIVE_TIMEOUT, "nothing came for one and a half times the Keep Alive", True)
-        elif self.state != table.CLOSED and now >= self._accepted_at + self._config.connect_timeout:
+        elif self.state != table.CLOSED and now >= self.accepted_at + self._config.connect_timeout:
             self._broker.event(REFUSED, {"address": self.address, "because": "no CONNECT in time"})
             self._end("no CONNECT in time", True)
 
