@@ -298,6 +298,16 @@ def test_a_peer_that_says_nothing_is_closed_in_time() -> None:
     assert refused["because"] == "no CONNECT in time"
 
 
+def test_handshakes_count_too() -> None:
+    hub = Hub()
+    peer = hub.peer()
+    peer.connection.accepted_at -= 6.0  # as the rim does, when TLS took so long
+    hub.pass_time(3.9)
+    assert not peer.closed
+    hub.pass_time(0.2)
+    assert peer.closed
+
+
 def test_a_connect_that_dribbles_in_does_not_get_more_time() -> None:
     hub = Hub()
     peer = hub.peer()
