@@ -64,7 +64,18 @@ class MqttMessage(Message):
         self.payload_offset: Final = packet.payload_offset
         self.grammar: Final = grammar
         self.passes: Final[i64] = grammar if packet.qos == 0 and not packet.retain else _NO_FRAME
-        self.cut: PublishForm | None = None  # the form for receivers with the same grammar, QoS and RETAIN
+        self._cut: PublishForm | None = None
+
+    def cut_for(self, qos: i64, retain: bool) -> PublishForm | None:
+        """The form for receivers of the same grammar, cut from the frame once; None when it would not be the
+        same for another QoS or RETAIN. Not where `grammar` is 0."""
+        if self.qos != qos or self.retain != retain or qos == 0:
+            return None
+        cut = self._cut
+        if cut is None:
+            cut = cut_form(self.frame, self.topic_end)
+            self._cut = cut
+        return cut
 
     @property
     def payload(self) -> bytes:
@@ -159,18 +170,6 @@ def form(
         properties = publish_properties(message, now, identifiers, abs(topic_alias))
         topic = "" if topic_alias < 0 else message.topic
         return publish_form(5, topic, message.payload, qos, retain, properties)
-    if (
-        isinstance(message, MqttMessage)
-        and qos
-        and message.qos == qos
-        and message.retain == retain
-        and message.grammar == (_FRAME_5 if v5 else _FRAME_3)
-    ):
-        cut = message.cut
-        if cut is None:
-            cut = cut_form(message.frame, message.topic_end)
-            message.cut = cut
-        return cut
     held = message.encoded
     if isinstance(held, Forms):
         forms = held.forms

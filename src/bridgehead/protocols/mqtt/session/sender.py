@@ -21,7 +21,7 @@ from bridgehead.core.session import (
     Target,
 )
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
-from bridgehead.protocols.mqtt.codec.encode import OCTETS, ack, encode
+from bridgehead.protocols.mqtt.codec.encode import OCTETS, PublishForm, ack, encode
 from bridgehead.protocols.mqtt.codec.packets import Acknowledgement, Pubrel
 from bridgehead.protocols.mqtt.codec.reason_codes import PUBREL
 from bridgehead.protocols.mqtt.mapping import MqttMessage, form
@@ -144,8 +144,14 @@ class Sender(Receiver):
     def _send(self, delivery: Delivery) -> bool:
         """False when the client would not take a packet of this size [MQTT-3.1.2-24]."""
         message = delivery.message
-        alias = self._alias(message.topic)
-        made = form(message, self._v5, delivery.qos, delivery.retain, delivery.identifiers, alias, self._clock.now)
+        made: PublishForm | None = None
+        alias = 0
+        # As it came in, nearly always, and then without asking any further; `_passes` is 0 where there are aliases.
+        if isinstance(message, MqttMessage) and message.grammar == self._passes and not delivery.identifiers:
+            made = message.cut_for(delivery.qos, delivery.retain)
+        if made is None:
+            alias = self._alias(message.topic)
+            made = form(message, self._v5, delivery.qos, delivery.retain, delivery.identifiers, alias, self._clock.now)
         head = made.head
         tail = made.tail
         if len(head) + len(tail) + 2 > self._maximum_packet_size:
@@ -156,7 +162,8 @@ class Sender(Receiver):
         number: i64 = delivery.sequence
         identifier: i64 = (number - 1) % _IDENTIFIERS + 1
         self.outbox.write_publish(head, OCTETS[identifier >> 8] + OCTETS[identifier & 0xFF], tail)
-        self._alias_sent(message.topic, alias)
+        if alias > 0:
+            self._alias_sent(message.topic, alias)
         self._quota -= 1
         self._counters.messages_sent += 1
         return True
