@@ -31,6 +31,7 @@ class Stage:
         self._tries: deque[tuple[str, str, str]] = deque(maxlen=ROWS)
         self._notices: deque[str] = deque(maxlen=3)
         self._proof: dict[str, str] = {}
+        self._waiting: list[tuple[str, dict[str, Any]]] = []
         self._source = ""
         self._received = 0
         self._refused = 0
@@ -54,6 +55,10 @@ class Stage:
         if name == "authentication.accepted":
             self._proof[str(record["principal"])] = str(record["by"])
             self._line(f"   the hub: {record['principal']} proved itself by {record['by']}")
+            if self._sender in self._proof:
+                waiting, self._waiting = self._waiting, []
+                for who, told in waiting:
+                    self.told(who, told)
         elif name in ("publish.denied", "subscribe.denied"):
             self._line(f"   the hub: refused, because {record['because']}")
 
@@ -63,11 +68,13 @@ class Stage:
         if event == "source":
             self._source = str(told["source"])
             self._line(f"   {name} reads {self._source}")
+        elif event == "received" and self._sender not in self._proof:
+            self._waiting.append((name, told))  # it was quicker than the hub's log
         elif event == "received":
             self._received += 1
             clock = time.strftime("%H:%M:%S")
             self._readings.append((clock, told["reading"], told["topic"]))
-            proof = self._proof.get(self._sender, "?")
+            proof = self._proof[self._sender]
             self._line(f"   {clock}  {told['topic']}  {told['reading']:.2f} °C  from {self._sender} (by {proof})")
             if self._received == 1:
                 self._line(f"   let through because {self._because}")
@@ -92,7 +99,7 @@ class Stage:
         for column in ("time", "topic", "reading", "sent by", "proved by"):
             readings.add_column(column)
         for clock, reading, topic in self._readings:
-            proof = f"{self._proof.get(self._sender, '…')} over TLS"
+            proof = f"{self._proof[self._sender]} over TLS"
             readings.add_row(clock, topic, f"{reading:.2f} °C", self._sender, proof)
         tries = Table(title=f"The intruder, refused {self._refused} times", expand=True)
         for column in ("tried to", "answer", "why"):
