@@ -238,11 +238,11 @@ class Peer:
         connection = self.connection
         if self.backlog is None:
             self.collect(data)
-            if connection.state != CLOSED and connection.has_waiting():
-                connection.drained()
         else:
             self.backlog += data
             connection.outbox.backlog = len(self.backlog)
+        if not connection.outbox.backlog and connection.state != CLOSED and connection.has_waiting():
+            connection.drained()
 
     def collect(self, data: bytes) -> None:
         self.octets += data
