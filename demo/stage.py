@@ -119,6 +119,7 @@ class Stage:
         """The end of the play, with its count. False when it had no reading or no refusal."""
         self._console.print(
             f"Time is up: {self._received} readings arrived, the intruder was refused {self._refused} times, "
-            f"people were told {len(self._notices)} times."
+            f"people were told {len(self._notices)} times.",
+            soft_wrap=True,
         )
         return self._received > 0 and self._refused > 0

@@ -26,7 +26,6 @@ from bridgehead.cli.client_options import (
 from bridgehead.cli.load.plan import Access, Plan, PlanError
 from bridgehead.cli.main import CommandError
 
-LOAD: Final = "Load"
 SPARE_FILES: Final = 100  # open files beside the connections
 
 

@@ -16,7 +16,6 @@ DAY: Final = 24 * 60 * 60
 LARGEST: Final = 2**53 - 1
 
 Count = Annotated[int, Meta(ge=1, le=LARGEST)]
-CountOrNone = Annotated[int, Meta(ge=0, le=LARGEST)]
 Seconds = Annotated[float, Meta(gt=0, le=10 * 365 * DAY)]
 
 

@@ -26,8 +26,6 @@ AUTHENTICATING: Final = 1
 CONNECTED: Final = 2
 CLOSED: Final = 3
 
-STATE_NAMES: Final = ["awaiting CONNECT", "authenticating", "connected", "closed"]
-
 # Actions.
 IGNORE: Final = 0
 BEGIN: Final = 1
