@@ -35,7 +35,7 @@ from bridgehead.core.policy import Principal
 from bridgehead.core.retained import Retained
 from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Replay, Session, Subscription, Will
-from bridgehead.core.topic import check_topic_filter, check_topic_name
+from bridgehead.core.topic import check_topic_filter, check_topic_name, has_more_levels
 
 NOBODY: Final = -1  # publish: no subscription matched
 
@@ -214,9 +214,9 @@ class Door:
         raise refusal
 
     def _check_name(self, topic: str) -> None:
-        check_topic_name(topic)
-        if topic.count("/") >= self._limits.topic_levels:
+        if has_more_levels(topic, self._limits.topic_levels):
             raise Refusal(NAME_INVALID, f"the Topic Name has more than {self._limits.topic_levels} levels")
+        check_topic_name(topic)
         if topic.startswith("$share/"):
             raise Refusal(NAME_INVALID, "$share/ is for Topic Filters only")
 
@@ -263,10 +263,10 @@ class Door:
         session = subscription.session
         principal = session.principal
         topic_filter = subscription.topic_filter
-        check_topic_filter(topic_filter)
         limits = self._limits
-        if topic_filter.count("/") >= limits.topic_levels:
+        if has_more_levels(topic_filter, limits.topic_levels):
             raise Refusal(FILTER_INVALID, f"the Topic Filter has more than {limits.topic_levels} levels")
+        check_topic_filter(topic_filter)
         permitted = principal.subscribable_qos(topic_filter)
         if permitted < 0:
             because = principal.explain_subscribe(topic_filter).because

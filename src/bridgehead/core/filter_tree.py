@@ -24,6 +24,7 @@ class FilterTree:
     def __init__(self) -> None:
         self._root = _Node()
         self._size = 0
+        self._depth = 0  # no filter ever had more levels, "#" not counted
 
     def __len__(self) -> int:
         return self._size
@@ -51,6 +52,7 @@ class FilterTree:
             if node.values is None:
                 node.values = {}
             held = node.values
+        self._depth = max(self._depth, len(levels))
         if key not in held:
             self._size += 1
         held[key] = value
@@ -112,7 +114,8 @@ class FilterTree:
         found: list[object] = []
         nodes: list[_Node] = [self._root]
         wild = not topic.startswith("$")  # [MQTT-4.7.2-1]
-        for level in topic.split("/"):
+        # Deeper than any filter nothing has to be told apart: a topic of thousands of levels costs no more.
+        for level in topic.split("/", self._depth):
             following: list[_Node] = []
             for node in nodes:
                 if wild and node.below is not None:

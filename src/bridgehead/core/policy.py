@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.core.filter_tree import FilterTree
-from bridgehead.core.topic import covers
+from bridgehead.core.topic import LONGEST_REMEMBERED, covers, shown
 
 _REMEMBERED: Final = 4096  # topics per principal and operation
 
@@ -85,9 +85,10 @@ class _Operation:
                 bits = 0
                 break
             bits |= _bits(value)
-        if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()
-        self._remembered[topic] = bits
+        if len(topic) <= LONGEST_REMEMBERED:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[topic] = bits
         return bits
 
     def matching(self, topic: str) -> list[Permission]:
@@ -158,7 +159,7 @@ class Principal:
 
     def explain_publish(self, topic: str, qos: int, retain: bool) -> Decision:
         """The same decision as `may_publish`, with its reason."""
-        what = f"publish {'retained ' if retain else ''}to {topic!r} with QoS {qos}"
+        what = f"publish {'retained ' if retain else ''}to {shown(topic)} with QoS {qos}"
         near: Permission | None = None
         for permission in self._publish.matching(topic):
             if not permission.allow:
@@ -170,7 +171,7 @@ class Principal:
                     return Decision(True, f"{self.name!r} may {what}: {permission}", permission)
         if near is not None:
             return Decision(False, f"{self.name!r} may not {what}: the nearest permission is to {near}", None)
-        return Decision(False, f"no permission of {self.name!r} covers publish {topic!r}", None)
+        return Decision(False, f"no permission of {self.name!r} covers publish {shown(topic)}", None)
 
     def explain_subscribe(self, topic_filter: str) -> Decision:
         """The same decision as `subscribable_qos`, with its reason. A Topic Name asks for one topic."""
@@ -179,10 +180,10 @@ class Principal:
             if covers(permission.topic_filter, topic_filter):
                 if not permission.allow:
                     return Decision(
-                        False, f"{self.name!r} may not subscribe to {topic_filter!r}: {permission}", permission
+                        False, f"{self.name!r} may not subscribe to {shown(topic_filter)}: {permission}", permission
                     )
                 if allowing is None or permission.max_qos > allowing.max_qos:
                     allowing = permission
         if allowing is None:
-            return Decision(False, f"no permission of {self.name!r} covers subscribe {topic_filter!r}", None)
-        return Decision(True, f"{self.name!r} may subscribe to {topic_filter!r}: {allowing}", allowing)
+            return Decision(False, f"no permission of {self.name!r} covers subscribe {shown(topic_filter)}", None)
+        return Decision(True, f"{self.name!r} may subscribe to {shown(topic_filter)}: {allowing}", allowing)

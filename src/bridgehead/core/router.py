@@ -6,6 +6,7 @@ from typing import Final
 
 from bridgehead.core.filter_tree import FilterTree
 from bridgehead.core.session import Session, Subscription, Target
+from bridgehead.core.topic import LONGEST_REMEMBERED
 
 _CACHED_ROUTES: Final = 65536
 
@@ -139,9 +140,10 @@ class Router:
             if target is not None:
                 targets.append(target)
         route = Route(targets, groups, self.generation)
-        if len(self._routes) >= _CACHED_ROUTES:
-            self._routes.clear()
-        self._routes[topic] = route
+        if len(topic) <= LONGEST_REMEMBERED:
+            if len(self._routes) >= _CACHED_ROUTES:
+                self._routes.clear()
+            self._routes[topic] = route
         return route
 
 

@@ -7,6 +7,9 @@ from typing import Final
 from bridgehead.core.errors import FILTER_INVALID, NAME_INVALID, Refusal
 
 MAXIMUM_OCTETS: Final = 65535
+# Characters. What is found out about a longer topic is not remembered: caches are counted in entries.
+LONGEST_REMEMBERED: Final = 512
+_LONGEST_SHOWN: Final = 200
 
 
 def _check_text(text: str, what: str, meaning: str) -> None:
@@ -37,6 +40,18 @@ def check_topic_filter(topic_filter: str) -> None:
             raise Refusal(FILTER_INVALID, "# must be a level of its own, and the last")  # [MQTT-4.7.1-1]
         if "+" in level and level != "+":
             raise Refusal(FILTER_INVALID, "+ must be a level of its own")  # [MQTT-4.7.1-2]
+
+
+def shown(topic: str) -> str:
+    """A topic in quotes for a sentence, cut when it is long: peers choose topics, and writing them costs time."""
+    if len(topic) <= _LONGEST_SHOWN:
+        return repr(topic)
+    return f"{topic[:_LONGEST_SHOWN]!r}... ({len(topic)} characters)"
+
+
+def has_more_levels(topic: str, most: int) -> bool:
+    """Whether a Topic Name or Topic Filter has more than `most` levels. The rest of a long one is not looked at."""
+    return len(topic) >= most and len(topic.split("/", most)) > most
 
 
 def is_reserved(topic: str) -> bool:

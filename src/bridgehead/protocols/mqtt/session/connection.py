@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.events import CONNECTED as EVENT_CONNECTED
 from bridgehead.broker.events import DISCONNECTED, OUTBOX_DRAINED, OUTBOX_FULL, PEER_ERROR, REFUSED
-from bridgehead.core.errors import BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNAVAILABLE, Refusal
+from bridgehead.core.errors import BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, TOO_LARGE, UNAVAILABLE, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Principal
 from bridgehead.core.session import Session
@@ -34,6 +34,7 @@ from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements,
 from bridgehead.protocols.mqtt.session.greeting import (
     accepting,
     asked_expiry_interval,
+    client_id_for,
     client_packet_size,
     dismissing,
     granted_keep_alive,
@@ -261,18 +262,16 @@ class Connection(Sender):
         if self.state != table.AUTHENTICATING or connect is None:
             return
         properties = connect.properties
-        if connect.client_id == "":
-            self.client_id = f"{principal.name}-{unique}"
         broker = self._broker
         will = None if connect.will is None else will_from_packet(connect.will)
         expiry = min(asked_expiry_interval(connect), float(broker.limits.session_expiry_interval))
         name = principal.name
         limit = client_packet_size(connect)
-        if limit and len(accepting(connect, name, self.client_id, expiry, False, self._config)) > limit:
-            because = f"a Maximum Packet Size of {limit} octets leaves no room for CONNACK"
-            self.refuse_with(codes.PACKET_TOO_LARGE, because)  # [MQTT-3.1.2-24]
-            return
         try:
+            self.client_id = client_id_for(connect, principal, unique)
+            if limit and len(accepting(connect, name, self.client_id, expiry, False, self._config)) > limit:
+                because = f"a Maximum Packet Size of {limit} octets leaves no room for CONNACK"
+                raise Refusal(TOO_LARGE, because)  # [MQTT-3.1.2-24]
             broker.admit(principal)
             session, present = broker.attach(
                 principal, self.client_id, _PROTOCOL, verified, connect.clean_start, expiry, will, self
@@ -286,7 +285,8 @@ class Connection(Sender):
         broker.counters.connections_total += 1
         broker.counters.connections_maximum = max(broker.counters.connections_maximum, broker.counters.connections)
         receive_maximum = min(properties.receive_maximum or 65535, self._config.in_flight)
-        self.begin(session, self._v5, receive_maximum, limit, properties.topic_alias_maximum or 0)
+        aliases = min(properties.topic_alias_maximum or 0, self._config.topic_alias_maximum)  # kept on both sides
+        self.begin(session, self._v5, receive_maximum, limit, aliases)
         self._intake = Intake(
             session, self, self.outbox, self._acknowledgements, broker.door, broker.clock, self._config, connect
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.core.errors import CLIENT_ID_INVALID, Refusal
 from bridgehead.core.message import NEVER
+from bridgehead.core.policy import Principal
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connack, Connect, Disconnect
@@ -66,6 +68,17 @@ def asked_expiry_interval(connect: Connect) -> float:
     if connect.protocol_version == 5:
         return seconds(connect.properties.session_expiry_interval or 0)
     return 0.0 if connect.clean_start else NEVER
+
+
+def client_id_for(connect: Connect, principal: Principal, unique: str) -> str:
+    """The Client Identifier: the client's, or one that the hub makes with `unique` for a client that has none
+    ([MQTT-3.1.3-6]). Errors: Refusal, when the identity's record permits only others."""
+    if connect.client_id:
+        return connect.client_id
+    made = f"{principal.name}-{unique}"
+    if not principal.may_use_client_id(made):
+        raise Refusal(CLIENT_ID_INVALID, f"{principal.name!r} must send a client identifier of its record")
+    return made
 
 
 def granted_keep_alive(connect: Connect, config: MqttConfig) -> int:
