@@ -20,6 +20,7 @@ from bridgehead.security.authenticate import Credentials
 from bridgehead.transport.stream import Stream
 
 _TICK: Final = 0.25  # seconds between two looks at the deadlines
+_SPARE: Final = 1000  # deadlines of the past that may be held beside those of the present
 _TOPICS: Final = 65536  # Topic Names whose check is remembered
 
 
@@ -167,13 +168,22 @@ class MqttServer:
     # Time. ------------------------------------------------------------------------------------------
 
     def watch(self, link: _Link) -> None:
-        """Look at the link again when its connection's next deadline has come."""
+        """Look at the link again when its connection's next deadline has come, or sooner: one that has moved on is
+        found when the time comes."""
         deadline = link.connection.next_timeout()
-        if deadline != link.deadline:
+        if deadline < link.deadline:
             link.deadline = deadline
-            if deadline != NEVER:
-                self._serial += 1
-                heapq.heappush(self._deadlines, (deadline, self._serial, link))
+            self._serial += 1
+            heapq.heappush(self._deadlines, (deadline, self._serial, link))
+            if len(self._deadlines) > 2 * len(self._links) + _SPARE:
+                self._drop_deadlines()
+
+    def _drop_deadlines(self) -> None:
+        """Clients that come and go leave theirs behind, which may lie hours ahead and hold all that the link held."""
+        self._deadlines[:] = [
+            entry for entry in self._deadlines if entry[2].deadline == entry[0] and entry[2] in self._links
+        ]
+        heapq.heapify(self._deadlines)
 
     def _on_tick(self) -> None:
         self._tick = self._loop.call_later(_TICK, self._on_tick)
