@@ -11,9 +11,11 @@ import msgspec
 import pytest
 
 from bridgehead.broker.limits import Limits as BrokerLimits
-from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Mqtt
-from bridgehead.node.settings import apply_limits, apply_mqtt
+from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Login, Mqtt
+from bridgehead.node.settings import apply_limits, apply_login, apply_mqtt
 from bridgehead.protocols.mqtt.config import MqttConfig
+from bridgehead.security.authenticate import Authenticator
+from bridgehead.security.registry import Registry
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -43,7 +45,7 @@ def test_every_key_is_documented_with_its_default() -> None:
 
 def test_every_key_says_what_it_is_for() -> None:
     schema = msgspec.json.schema(ConfigFile)
-    for name in ("Listener", "Limits", "Mqtt", "Tls", "Log", "SystemTopics", "StoreSettings"):
+    for name in ("Listener", "Limits", "Login", "Mqtt", "Tls", "Log", "SystemTopics", "StoreSettings"):
         for key, entry in schema["$defs"][name]["properties"].items():
             assert entry.get("description"), f"{name}.{key}"
 
@@ -76,6 +78,26 @@ def test_every_setting_of_the_rooms_is_set(tmp_path: Path) -> None:
     apply_mqtt(config, mqtt)
     untouched = [name for room in (broker, mqtt) for name, value in state(room).items() if value in ("?", -1)]
     assert untouched == []
+
+
+@pytest.mark.parametrize("key", [field.name for field in msgspec.structs.fields(Login)])
+async def test_every_limit_on_logging_in_reaches_who_obeys_it(tmp_path: Path, key: str) -> None:
+    registry = Registry(tmp_path / "data")
+    authenticator = Authenticator(registry, lambda name, fields: None)
+
+    def rooms(login: Login) -> list[dict[str, object]]:
+        apply_login(Config(tmp_path, None, ConfigFile(login=login)), authenticator)
+        brakes = authenticator._identity_brake, authenticator._address_brake
+        numbers = {
+            name: value for name, value in vars(authenticator._verifier).items() if isinstance(value, int | float)
+        }
+        return [*(vars(brake.limits).copy() for brake in brakes), numbers]
+
+    usual = rooms(Login())
+    assert rooms(Login(**{key: getattr(Login(), key) + 1})) != usual
+    assert rooms(Login()) == usual
+    authenticator.close()
+    registry.close()
 
 
 def state(room: object) -> dict[str, object]:

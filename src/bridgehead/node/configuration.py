@@ -44,7 +44,7 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ""
     key: Annotated[str, Meta(description="PEM file with the private key of `certificate`")] = ""
     client_ca: Annotated[
-        str, Meta(description="PEM file of the CAs that sign devices' certificates; empty: the hub's own CA")
+        str, Meta(description="PEM file of further CAs that sign devices' certificates, beside the hub's own")
     ] = ""
     client_certificate: Annotated[
         Literal["optional", "required"],
@@ -122,6 +122,32 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     )
 
 
+class Login(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[login]`: the brake on guessing passwords, and the queue of those that wait to be verified."""
+
+    tries_per_identity: Annotated[
+        Count, Meta(description="wrong passwords for one identity from one address, before further tries are delayed")
+    ] = 5
+    tries_per_address: Annotated[
+        Count,
+        Meta(description="wrong passwords from one address (IPv6: from one /64), before further tries are delayed"),
+    ] = 50
+    first_delay: Annotated[
+        Seconds, Meta(description="seconds until the next try is looked at; doubles with each that is wrong")
+    ] = 1.0
+    longest_delay: Annotated[Seconds, Meta(description="seconds that the delay grows to")] = 60.0
+    forget: Annotated[Seconds, Meta(description="seconds without a wrong try until all is forgotten")] = 900.0
+    remembered_failures: Annotated[
+        Count, Meta(description="identities and addresses whose wrong tries are remembered, the latest of them")
+    ] = 10_000
+    waiting: Annotated[Count, Meta(description="passwords that wait to be verified")] = 1024
+    waiting_per_address: Annotated[Count, Meta(description="passwords from one address that wait to be verified")] = 256
+    remember: Annotated[
+        float,
+        Meta(ge=0, le=DAY, description="seconds for which a right password is not hashed again; 0: always hashed"),
+    ] = 300.0
+
+
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[mqtt]`: choices that the MQTT standard leaves to the server."""
 
@@ -184,6 +210,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     listeners: list[Listener] = field(name="listener", default_factory=list)
     limits: Limits = field(default_factory=Limits)
+    login: Login = field(default_factory=Login)
     mqtt: Mqtt = field(default_factory=Mqtt)
     tls: Tls = field(default_factory=Tls)
     log: Log = field(default_factory=Log)
@@ -206,6 +233,7 @@ class Config:
         self.file = file
         self.listeners = tuple(settings.listeners) or DEFAULT_LISTENERS
         self.limits = settings.limits
+        self.login = settings.login
         self.mqtt = settings.mqtt
         self.tls = settings.tls
         self.log = settings.log

@@ -22,7 +22,7 @@ from bridgehead.node.listeners import Listeners
 from bridgehead.node.log import EventLog
 from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
-from bridgehead.node.settings import apply_limits
+from bridgehead.node.settings import apply_limits, apply_login
 from bridgehead.node.system_topics import SystemTopics
 from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
@@ -61,6 +61,7 @@ class Node:
         self._driver: Final = Driver()
         self._limits: Final = Limits()
         self._ceilings: Final = Ceilings(1)
+        self._authenticator: Authenticator | None = None
         self._apply_limits()
 
     async def run(self) -> None:
@@ -102,6 +103,8 @@ class Node:
     async def _serve(self, identity: Identity, store: Store) -> None:
         broker = Broker(store, self._driver.clock, self._limits, self._log, self._driver.schedule_commit)
         authenticator = Authenticator(identity.registry, self._log, clock=self._driver.time)
+        self._authenticator = authenticator
+        apply_login(self.config, authenticator)
         try:
             identities = Identities(authenticator, broker)
             identities.recover(store)
@@ -248,6 +251,8 @@ class Node:
 
     def _apply_limits(self) -> None:
         apply_limits(self.config, self._limits)
+        if self._authenticator is not None:
+            apply_login(self.config, self._authenticator)
         limits = self.config.limits
         self._ceilings.total = min(limits.connections, self._files)
         self._ceilings.per_network = limits.connections_per_address

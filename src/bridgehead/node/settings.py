@@ -5,6 +5,8 @@ from __future__ import annotations
 from bridgehead.broker.limits import Limits
 from bridgehead.node.configuration import Config
 from bridgehead.protocols.mqtt.config import MqttConfig
+from bridgehead.security.authenticate import Authenticator
+from bridgehead.security.brake import BrakeLimits
 
 
 def apply_limits(config: Config, limits: Limits) -> None:
@@ -20,6 +22,22 @@ def apply_limits(config: Config, limits: Limits) -> None:
     limits.retained_octets = chosen.retained_bytes
     limits.session_expiry_interval = chosen.session_expiry_maximum
     limits.will_delay_interval = chosen.will_delay_maximum
+
+
+def apply_login(config: Config, authenticator: Authenticator) -> None:
+    """Put the limits on logging in in force."""
+    chosen = config.login
+
+    def brake(free: int) -> BrakeLimits:
+        return BrakeLimits(free, chosen.first_delay, chosen.longest_delay, chosen.forget, chosen.remembered_failures)
+
+    authenticator.limit(
+        brake(chosen.tries_per_identity),
+        brake(chosen.tries_per_address),
+        chosen.waiting,
+        chosen.waiting_per_address,
+        chosen.remember,
+    )
 
 
 def apply_mqtt(config: Config, mqtt: MqttConfig) -> None:

@@ -103,6 +103,19 @@ class Authenticator:
         self._address_brake: Final = Brake(address_brake if address_brake is not None else BrakeLimits(free=50))
         self._seen: OrderedDict[str, None] = OrderedDict()
 
+    def limit(
+        self,
+        identity_brake: BrakeLimits,
+        address_brake: BrakeLimits,
+        waiting: int,
+        waiting_per_address: int,
+        remember_seconds: float,
+    ) -> None:
+        """Put other limits in force, from the next try on. The last three are as in PasswordVerifier."""
+        self._identity_brake.limits = identity_brake
+        self._address_brake.limits = address_brake
+        self._verifier.limit(waiting, waiting_per_address, remember_seconds)
+
     def close(self) -> None:
         """Waits for a hash that is being computed. The registry stays open: it is its maker's."""
         self._verifier.close()

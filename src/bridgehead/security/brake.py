@@ -35,7 +35,7 @@ class Brake:
     """Counts failures per key."""
 
     def __init__(self, limits: BrakeLimits) -> None:
-        self._limits: Final = limits
+        self.limits = limits  # may be replaced at any time
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
     def __len__(self) -> int:
@@ -46,13 +46,13 @@ class Brake:
         known = self._failures.get(key)
         if known is None:
             return 0.0
-        if now - known.last > self._limits.forget:
+        if now - known.last > self.limits.forget:
             del self._failures[key]
             return 0.0
         return max(0.0, known.until - now)
 
     def failed(self, key: str, now: float) -> None:
-        limits = self._limits
+        limits = self.limits
         known = self._failures.get(key)
         if known is None or now - known.last > limits.forget:
             known = _Failures()
@@ -64,7 +64,7 @@ class Brake:
         if beyond > 0:
             # The exponent is bounded: 2.0 ** 1024 would overflow.
             known.until = now + min(limits.longest, limits.first * 2.0 ** min(beyond - 1, 60))
-        if len(self._failures) > limits.entries:
+        while len(self._failures) > limits.entries:
             self._failures.popitem(last=False)
 
     def succeeded(self, key: str) -> None:

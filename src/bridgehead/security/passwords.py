@@ -78,14 +78,22 @@ class PasswordVerifier:
         threads = threads or min(4, os.cpu_count() or 1)
         self._pool: Final = ThreadPoolExecutor(threads, "password", _lower_priority)
         self._slots: Final = asyncio.Semaphore(threads)
-        self._limit: Final = waiting
-        self._limit_per_address: Final = waiting_per_address
+        self._limit = waiting
+        self._limit_per_address = waiting_per_address
         self._waiting = 0
         self._waiting_by_address: dict[str, int] = {}
         self._key: Final = secrets.token_bytes(32)
-        self._remember_seconds: Final = remember_seconds
+        self._remember_seconds = remember_seconds
         self._remember_most: Final = remembered
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
+
+    def limit(self, waiting: int, waiting_per_address: int, remember_seconds: float) -> None:
+        """Put other limits in force; a shorter memory holds for what was remembered before too."""
+        if remember_seconds < self._remember_seconds:
+            self._remembered.clear()
+        self._limit = waiting
+        self._limit_per_address = waiting_per_address
+        self._remember_seconds = remember_seconds
 
     def close(self) -> None:
         """Waits for what runs; what waits is given up."""
