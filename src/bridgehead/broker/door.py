@@ -172,9 +172,8 @@ class Door:
     def release(self, session: Session, identifier: int, receiver: Receiver) -> int:
         """The publisher knows that its message arrived: the identifier is free. Returns the ticket to wait
         for before it is told, -1 when the identifier is unknown."""
-        if session.received is None or identifier not in session.received:
+        if session.received is None or session.received.pop(identifier, -1) < 0:
             return -1
-        del session.received[identifier]
         if not session.log:
             return 0
         self._journal.delete_received(session, identifier)

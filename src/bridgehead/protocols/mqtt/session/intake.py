@@ -89,7 +89,7 @@ class Intake:
                 self._acknowledge(max(ticket, 0), granted, self._store_refuses(PUBACK, packet_id), 1)
             return
         session = self._session
-        if session.received is None or packet_id not in session.received:
+        if self._v5 and (session.received is None or packet_id not in session.received):
             self._count(packet_id)
         try:
             ticket = self._door.publish_once(session, message, packet_id, self._receiver)
