@@ -1,4 +1,4 @@
-"""A client that keeps its half of the promise: what is not acknowledged is sent again, QoS 2 is completed, whatever ends.
+"""A client that keeps its half of the promise: what is not acknowledged is sent again, QoS 2 is completed.
 
 Its session state (MQTT 5.0 section 4.1, client's side) lives as long as the object, through any number of connections.
 """

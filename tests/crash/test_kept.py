@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,9 @@ async def test_retained_messages_are_what_was_acknowledged_last(tmp_path: Path) 
 class Chooser:
     """Subscribes and unsubscribes without end, and knows what was granted."""
 
-    def __init__(self, client: Reliable, chance: random.Random) -> None:
-        self.client = client
+    def __init__(self, name: str, version: int, context: ssl.SSLContext, chance: random.Random) -> None:
+        self.client = Reliable(name, version, context, lambda packet: self.heard.append(packet.topic))
+        self.heard: list[str] = []
         self.subscribed: set[str] = set()
         self.unsure: set[str] = set()  # the answer did not come any more
         self.answers = 0
@@ -95,16 +97,13 @@ async def test_subscriptions_are_what_was_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(11)
     ground = Ground(tmp_path)
     with ground.hub:
-        got: dict[str, list[bytes]] = {"chooser-a": [], "chooser-b": []}
-        choosers = []
-        for name, version in [("chooser-a", 5), ("chooser-b", 4)]:
-            heard = got[name]
-            client = Reliable(
-                name, version, ground.device(name), lambda packet, heard=heard: heard.append(packet.topic.encode())
-            )
-            await client.connect(ground.port)
-            assert await client.subscribe("end", 1) == [1]
-            choosers.append(Chooser(client, chance))
+        choosers = [
+            Chooser(name, version, ground.device(name), chance)
+            for name, version in [("chooser-a", 5), ("chooser-b", 4)]
+        ]
+        for chooser in choosers:
+            await chooser.client.connect(ground.port)
+            assert await chooser.client.subscribe("end", 1) == [1]
         prober = Reliable("prober", 5, ground.device("prober"))
         for _ in range(5):
             running = [asyncio.create_task(chooser.run()) for chooser in choosers]
@@ -124,13 +123,12 @@ async def test_subscriptions_are_what_was_acknowledged(tmp_path: Path) -> None:
             prober.publish("end", b"end", 1)
             await prober.all_acknowledged()
             for chooser in choosers:
-                heard = got[chooser.client.client_id]
-                await until("the end", lambda heard=heard: b"end" in heard)
-                topics = {topic.decode() for topic in heard} - {"end"}
+                await until("the end", lambda heard=chooser.heard: "end" in heard)
+                topics = set(chooser.heard) - {"end"}
                 assert chooser.subscribed - chooser.unsure <= topics <= chooser.subscribed | chooser.unsure
                 chooser.subscribed = topics  # now it is sure
                 chooser.unsure.clear()
-                heard.clear()
+                chooser.heard.clear()
             await prober.disconnect()
 
 

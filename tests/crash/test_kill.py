@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,7 +95,7 @@ class Load:
 
 
 async def test_nothing_acknowledged_is_lost_and_nothing_of_qos_2_comes_twice(
-    tmp_path: Path, record_property: pytest.RecordProperty
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     chance = random.Random(20261122)
     ground = Ground(tmp_path)
