@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def test_the_user_may_stand_in_the_url_and_is_not_shown() -> None:
         ("mqtt://hub:port", "cannot be read"),
         ("mqtt://hub:99999", "cannot be read"),
         ("mqtt://[::1", "cannot be read"),
+        ("mqtt://hub..example", "cannot be read"),
         ("mqtt://hub/path", "ends after the port"),
         ("mqtts://me:secret@hub", "a password in the URL would be seen"),
         ("mqtt+unix:", "needs the path of a socket"),
@@ -116,12 +118,12 @@ async def test_a_server_of_an_unknown_authority_is_refused(contexts: Contexts) -
 
 
 async def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionFailed, match=r"cannot connect to mqtt://127\.0\.0\.1:1: Connection refused"):
-        await open_stream(Target("mqtt", "127.0.0.1", 1), None)
+    with socket.socket() as taken:  # bound and not listening: nobody else can listen there
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionFailed, match=r"cannot connect to mqtt://127\.0\.0\.1:\d+: Connection refused"):
+            await open_stream(Target("mqtt", *taken.getsockname()), None)
     with pytest.raises(ConnectionFailed, match=r"cannot connect to mqtt\+unix:.*: No such file"):
         await open_stream(parse_target(f"mqtt+unix:{tmp_path}/none"), None)
-    with pytest.raises(ConnectionFailed, match=r"cannot connect to mqtt://no-such-host\.invalid:1883: "):
-        await open_stream(parse_target("mqtt://no-such-host.invalid"), None)
 
 
 @pytest.mark.parametrize(

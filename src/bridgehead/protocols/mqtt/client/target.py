@@ -69,6 +69,7 @@ def parse_target(url: str) -> Target:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # as the resolver will ask for it
     except ValueError:
         # The library's own text may repeat the URL, and that may hold a password.
         raise TargetError(f"the URL's host or port cannot be read; it must be {FORMS}") from None
