@@ -77,19 +77,27 @@ class Dispatcher:
         retain = message.retain and target.retain_as_published
         self.enqueue(target.session, message, qos, retain, target.identifiers, target.share)
 
+    def _is_full(self, session: Session, message: Message) -> bool:
+        """Whether the session's queue can hold no more. An empty one takes any message."""
+        if not session.queue:
+            return False
+        limits = self._limits
+        # What is being committed does not count: it is bounded by what its publishers may have in flight.
+        waiting = len(session.queue) - session.uncommitted
+        return waiting >= limits.queue_messages or session.queued_octets + message.weight > limits.queue_octets
+
+    def may_fly(self, session: Session) -> bool:
+        """Whether the session may be sent more before it acknowledges: of small messages as many as it takes, of
+        large ones as many octets as it may have in its queue."""
+        return session.octets_in_flight < self._limits.queue_octets
+
     def enqueue(
         self, session: Session, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str
     ) -> bool:
         """Deliver with acknowledgement, now or when the session can take it. False when its queue is full."""
         queue = session.queue
-        if queue is not None and queue:
-            limits = self._limits
-            octets = message.weight
-            # What is being committed does not count: it is bounded by what its publishers may have in flight.
-            waiting = len(queue) - session.uncommitted
-            if (
-                waiting >= limits.queue_messages or session.queued_octets + octets > limits.queue_octets
-            ) and not self._purge(session):
+        if queue:
+            if self._is_full(session, message) and not self._purge(session):
                 self._overflow(session)
                 return False
             queue = session.queue
@@ -103,7 +111,7 @@ class Dispatcher:
                 answer = receiver.offer(delivery)
                 if answer == TAKEN:
                     delivery.state = SENT
-                    session.in_flight[delivery.sequence] = delivery
+                    session.fly(delivery)
                     return True
                 if answer == DISCARDED:
                     return True
@@ -197,6 +205,7 @@ class Dispatcher:
                     continue
                 if not delivery.again or (ending and delivery.qos == 1):
                     moving.append(delivery)
+        moved: set[int] = set()
         for delivery in moving:
             group = self._router.group_route(delivery.share, delivery.message.topic)
             if group is None:
@@ -205,13 +214,20 @@ class Dispatcher:
             if target is None or (target.session.receiver is None and not ending):
                 self._holds(session, delivery.share)
                 continue
-            self._take_from_queue(session, delivery)
             qos = min(delivery.qos, target.qos)
             retain = delivery.message.retain and target.retain_as_published
             if qos == 0:
                 self._hand(delivery.message, target)
+            elif not ending and self._is_full(target.session, delivery.message):
+                self._holds(session, delivery.share)  # here it is kept, there it would be dropped
+                continue
             else:
                 self.enqueue(target.session, delivery.message, qos, retain, target.identifiers, target.share)
+            moved.add(delivery.sequence)
+            if session.log:
+                self._journal.remove(session, delivery)
+        if moved:
+            session.forget(moved)
 
     def _holds(self, session: Session, share: str) -> None:
         group = self._router.group(share)
@@ -234,13 +250,6 @@ class Dispatcher:
         for session in holders:
             if session.receiver is None and not session.ended:
                 self.hand_over(session, False)
-
-    def _take_from_queue(self, session: Session, delivery: Delivery) -> None:
-        assert session.queue is not None
-        session.queue.remove(delivery)
-        session.queued_octets -= delivery.message.weight
-        if session.log:
-            self._journal.remove(session, delivery)
 
     # What the receiver asks for and tells. ----------------------------------------------------------
 
@@ -265,13 +274,13 @@ class Dispatcher:
                     # The receiver may have it and wait for its release: else it would take the next message with
                     # this identifier for a duplicate.
                     delivery.state = RELEASED
-                    session.in_flight[delivery.sequence] = delivery
+                    session.fly(delivery)
                     if session.log:
                         self._journal.put_released(session, delivery)
                     return delivery
             else:
                 delivery.state = SENT
-                session.in_flight[delivery.sequence] = delivery
+                session.fly(delivery)
                 return delivery
             if session.log:
                 self._journal.remove(session, delivery)
@@ -279,7 +288,7 @@ class Dispatcher:
 
     def put_back(self, session: Session, delivery: Delivery) -> None:
         """The receiver could not send what next_delivery gave it."""
-        del session.in_flight[delivery.sequence]
+        session.landed(delivery.sequence)
         delivery.state = QUEUED
         if session.queue is None:
             session.queue = deque()
@@ -288,7 +297,7 @@ class Dispatcher:
 
     def acknowledged(self, session: Session, sequence: int) -> Delivery | None:
         """The receiver has the message (QoS 1), or the exchange is complete (QoS 2)."""
-        delivery = session.in_flight.pop(sequence, None)
+        delivery = session.landed(sequence)
         if delivery is not None and session.log:
             self._journal.remove(session, delivery)
         return delivery
@@ -367,7 +376,7 @@ class Dispatcher:
                     session.queued_octets += message.weight
                     continue
                 delivery.state = SENT
-                session.in_flight[delivery.sequence] = delivery
+                session.fly(delivery)
                 return delivery
             del session.replay[subscription.key]
         session.replay = None

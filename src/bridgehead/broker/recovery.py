@@ -164,7 +164,7 @@ def _deliveries(store: Store, broker: Parts, by_log: dict[str, Session], unsent_
                 count += 1
                 if f"{log}/{sequence}" in released:
                     delivery.state = RELEASED
-                    session.in_flight[sequence] = delivery
+                    session.fly(delivery)
                 else:
                     queue.append(delivery)
                     session.queued_octets += message.weight

@@ -216,6 +216,7 @@ class Sessions:
         session.queue = None
         session.queued_octets = 0
         session.in_flight = {}
+        session.octets_in_flight = 0
         session.received = None
         session.replay = None
         self._event(SESSION_ENDED, {"principal": name, "client_id": session.client_id, "because": because})

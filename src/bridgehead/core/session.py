@@ -185,6 +185,7 @@ class Session:
         self.purged_at = 0.0  # when the full queue was last looked through for what has expired
         # By sequence number, in the order of sending.
         self.in_flight: dict[int, Delivery] = {}
+        self.octets_in_flight = 0
         # Exactly-once messages taken from this session and not yet released: by their identifiers, the journal's
         # batch that keeps each.
         self.received: dict[int, int] | None = None
@@ -200,6 +201,18 @@ class Session:
     def waiting(self) -> int:
         """Deliveries not yet sent."""
         return 0 if self.queue is None else len(self.queue)
+
+    def fly(self, delivery: Delivery) -> None:
+        """The delivery is sent: it is kept until it is acknowledged."""
+        self.in_flight[delivery.sequence] = delivery
+        self.octets_in_flight += delivery.message.weight
+
+    def landed(self, sequence: int) -> Delivery | None:
+        """The delivery is in flight no longer; None when it was not."""
+        delivery = self.in_flight.pop(sequence, None)
+        if delivery is not None:
+            self.octets_in_flight -= delivery.message.weight
+        return delivery
 
     def first_unsent(self) -> int:
         """The sequence number from which on nothing was ever sent."""

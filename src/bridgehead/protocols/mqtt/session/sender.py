@@ -129,7 +129,7 @@ class Sender(Receiver):
         session = self.session
         if session is None or self._quota <= 0 or self.outbox.is_full():
             return NO_CREDIT
-        if not self._is_free(delivery.sequence, session):
+        if not self._is_free(delivery.sequence, session) or not self._dispatcher.may_fly(session):
             return NO_CREDIT
         return TAKEN if self._send(delivery) else DISCARDED
 
@@ -177,7 +177,7 @@ class Sender(Receiver):
         session.replay_steps = _REPLAY_STEPS
         while True:
             while session.queue and self._quota > 0 and not self.outbox.is_full():
-                if not self._is_free(session.queue[0].sequence, session):
+                if not self._is_free(session.queue[0].sequence, session) or not dispatcher.may_fly(session):
                     return
                 delivery = dispatcher.next_delivery(session)
                 if delivery is None:
@@ -189,7 +189,7 @@ class Sender(Receiver):
                     dispatcher.acknowledged(session, delivery.sequence)
             if session.replay is None or self._quota <= 0 or self.outbox.is_full():
                 return
-            if not self._is_free(session.next_sequence, session):
+            if not self._is_free(session.next_sequence, session) or not dispatcher.may_fly(session):
                 return
             delivery = dispatcher.next_replay(session)
             if delivery is None:
