@@ -18,7 +18,7 @@ class SharedGroup:
         self.name: Final = name
         self.topic_filter: Final = topic_filter
         self.key: Final = f"$share/{name}/{topic_filter}"
-        self.members: list[Subscription] = []
+        self.members: dict[Session, Subscription] = {}
         self.turn = 0  # whose turn it is
         # Members that are away and hold what another could be sent.
         self.holders: dict[Session, None] = {}
@@ -69,10 +69,7 @@ class Router:
             group = SharedGroup(subscription.share, subscription.topic_filter)
             self._groups[key] = group
             self._tree.put(group.topic_filter, group.key, group)
-        if old is not None:
-            group.members[group.members.index(old)] = subscription
-        else:
-            group.members.append(subscription)
+        group.members[session] = subscription
         return old
 
     def remove(self, session: Session, key: str) -> Subscription | None:
@@ -88,7 +85,7 @@ class Router:
             self._tree.discard(subscription.topic_filter, session)
             return subscription
         group = self._groups[key]
-        group.members.remove(subscription)
+        del group.members[session]
         if not group.members:
             del self._groups[key]
             self._tree.discard(group.topic_filter, group.key)
@@ -132,7 +129,7 @@ class Router:
                 else:
                     held.append(value)
             elif isinstance(value, SharedGroup):
-                members = [member_target(member, topic) for member in value.members]
+                members = [member_target(member, topic) for member in value.members.values()]
                 groups.append(GroupRoute(value, [member for member in members if member is not None]))
         targets: list[Target] = []
         for subscriptions in by_session.values():
