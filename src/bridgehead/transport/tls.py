@@ -223,14 +223,14 @@ def tls_info(sock: ssl.SSLSocket) -> TlsInfo:
 
 
 class Handshake:
-    """One TLS handshake on a connected non-blocking socket, on either side. Costs no timer: the owner has deadlines.
+    """One TLS handshake on an accepted non-blocking socket, the server's side. Costs no timer: the owner has deadlines.
 
     Exactly one of `done(tls_socket)` and `failed(reason, socket)` is called, from the event loop, never from begin(),
     unless abandon() came first. After a failure the owner has the bare socket back to close it, or None where the
     connection is gone.
     """
 
-    __slots__ = ("_context", "_done", "_failed", "_fd", "_server_hostname", "_server_side", "_shared", "_sock", "_tls")
+    __slots__ = ("_context", "_done", "_failed", "_fd", "_shared", "_sock", "_tls")
 
     def __init__(
         self,
@@ -239,8 +239,6 @@ class Handshake:
         context: ssl.SSLContext,
         done: Callable[[ssl.SSLSocket], None],
         failed: Callable[[str, socket.socket | None], None],
-        server_side: bool = True,
-        server_hostname: str | None = None,
     ) -> None:
         self._shared = shared
         self._sock = sock
@@ -248,16 +246,11 @@ class Handshake:
         self._context = context
         self._done = done
         self._failed = failed
-        self._server_side = server_side
-        self._server_hostname = server_hostname
         self._tls: ssl.SSLSocket | None = None
 
     def begin(self) -> None:
-        """A server waits for the ClientHello, a client until it may write its own."""
-        if self._server_side:
-            self._shared.loop.add_reader(self._fd, self._step)
-        else:
-            self._shared.loop.add_writer(self._fd, self._step)
+        """Wait for the ClientHello."""
+        self._shared.loop.add_reader(self._fd, self._step)
 
     def _step(self) -> None:
         loop = self._shared.loop
@@ -288,10 +281,9 @@ class Handshake:
         self._sock.getpeername()  # OSError when the peer is gone: wrap_socket() would leave a socket behind
         self._tls = self._context.wrap_socket(
             self._sock,
-            server_side=self._server_side,
+            server_side=True,
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,
-            server_hostname=self._server_hostname,
         )
         return self._tls
 

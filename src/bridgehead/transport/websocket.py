@@ -1,4 +1,4 @@
-"""A stream of octets inside WebSocket frames (RFC 6455), over any other stream, on either side.
+"""A stream of octets inside WebSocket frames (RFC 6455), over any other stream.
 
 The protocol is the `websockets` library's sans-I/O one. What is sent goes into one binary frame per send(); what comes
 is handed up frame by frame, so that an MQTT packet may span frames and a frame may hold several [MQTT-6.0.0-2].
