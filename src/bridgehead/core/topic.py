@@ -51,7 +51,14 @@ def shown(topic: str) -> str:
 
 def has_more_levels(topic: str, most: int) -> bool:
     """Whether a Topic Name or Topic Filter has more than `most` levels. The rest of a long one is not looked at."""
-    return len(topic) >= most and len(topic.split("/", most)) > most
+    if len(topic) < most:
+        return False
+    at = -1
+    for _ in range(most):
+        at = topic.find("/", at + 1)
+        if at < 0:
+            return False
+    return True
 
 
 def is_reserved(topic: str) -> bool:
