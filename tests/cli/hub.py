@@ -94,10 +94,13 @@ class Hub:
     def log_text(self) -> str:
         return (self.folder / "log").read_text()
 
-    def events(self, name: str) -> list[dict[str, object]]:
+    def lines(self) -> list[dict[str, object]]:
+        """What the log says, line by line."""
         whole = self.log_text().rpartition("\n")[0].splitlines()
-        lines = [json.loads(line) for line in whole if line.startswith("{")]
-        return [line for line in lines if line["event"] == name]
+        return [json.loads(line) for line in whole if line.startswith("{")]
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        return [line for line in self.lines() if line["event"] == name]
 
     def await_event(self, name: str, count: int = 1) -> dict[str, object]:
         """Wait for the `count`-th event of that name."""
