@@ -17,7 +17,7 @@ from bridgehead.transport.upgrade import WebSocketRules
 from bridgehead.transport.websocket import WebSocketStream
 from tests.transport.tools import Echo, Hall, turns
 
-TOTAL = 3_000_000
+TOTAL = 2_000_000
 
 
 class Moody(Echo):
@@ -55,6 +55,7 @@ async def hear(stream: ByteStream, octets: int, dice: random.Random) -> bytes:
     return bytes(heard)
 
 
+@pytest.mark.clause("MQTT-4.2-1", "MQTT3-7.1.1-1")
 @pytest.mark.parametrize("scheme", ["mqtt", "mqtts", "ws", "wss"])
 @pytest.mark.parametrize("read_size", [1000, 65536])
 async def test_the_same_octets_in_the_same_order(
