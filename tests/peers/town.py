@@ -95,6 +95,10 @@ class Town:
         finally:
             identity.close()
 
+    def knows(self, name: str) -> bool:
+        """Whether it was added here."""
+        return self._pem(name).exists()
+
     def allow(self, name: str, *permissions: PermissionRecord) -> None:
         """The device may do this from now on and nothing else; returns when the hub has taken it over."""
         changes = len(self.hub.events("identity.permissions-changed"))
