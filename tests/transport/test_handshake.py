@@ -189,6 +189,20 @@ async def test_who_stalls_in_a_handshake_makes_room(
         client.close()
 
 
+async def test_who_waits_needs_nobody_else_to_come(
+    shared: Shared, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridgehead.transport.arrivals._STALLED", 0.05)
+    async with Hall(shared, tls=server_tls, rules=AcceptRules(seconds=60, handshakes=2)) as hall:
+        stalled = [await hall.connect() for _ in range(6)]
+        for sock in stalled:
+            await asyncio.get_running_loop().sock_sendall(sock, b"\x16\x03\x01\x02\x00\x01")
+        await until(lambda: len(hall.listener._arrivals._waiting) == 4)
+        client = await tls_client(await hall.connect(), client_tls)
+        for sock in (*stalled, client):
+            sock.close()
+
+
 async def test_reload_counts_for_new_connections_only(shared: Shared, contexts: Contexts) -> None:
     async with Hall(shared, tls=contexts.server("hub"), owner=Echo) as hall:
         first = await tls_client(await hall.connect(), contexts.client())

@@ -1,20 +1,23 @@
 """From an accepted socket to a stream that a protocol can use: TLS handshake and WebSocket upgrade, with deadlines.
 
 A TLS client that says nothing costs a socket and a small object: OpenSSL is asked for memory when its first octets
-come. Handshakes at work have a ceiling; who comes above it waits, and whoever stalls in one makes room.
+come. Handshakes at work have a ceiling; who comes above it waits, networks take turns, and whoever stalls makes room.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
 
+from bridgehead.transport.address import network_of
 from bridgehead.transport.events import HANDSHAKE_FAILED, UPGRADE_FAILED, OnEvent
 from bridgehead.transport.shared import Deadlines, Shared
 from bridgehead.transport.stream import SocketStream, Stream
 from bridgehead.transport.tls import Handshake, TlsStream
+from bridgehead.transport.turns import Turns
 from bridgehead.transport.upgrade import Upgrade, WebSocketRules
 from bridgehead.transport.websocket import WebSocketStream
 
@@ -49,7 +52,8 @@ class Arrivals:
         self._handshakes = handshakes
         self._deadlines: Final[Deadlines[Arrival]] = Deadlines(shared.loop, seconds, self._expire)
         self._working: dict[Arrival, float] = {}  # in the TLS handshake, since when
-        self._waiting: dict[Arrival, None] = {}
+        self._waiting: Final[Turns[Arrival]] = Turns()
+        self._look: asyncio.TimerHandle | None = None  # at who has stalled, while others wait
 
     def __len__(self) -> int:
         return len(self._deadlines)
@@ -70,6 +74,9 @@ class Arrivals:
         for arrival in self._deadlines.items():
             self._forget(arrival)
             arrival.abandon()
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def _stream_closed(self, stream: SocketStream) -> None:
         self._release(stream.peer)
@@ -81,17 +88,32 @@ class Arrivals:
 
     def spoke(self, arrival: Arrival) -> None:
         """The first octets are there."""
-        self._waiting[arrival] = None
-        if len(self._working) >= self._handshakes:
-            self._drop_stalled()
+        self._waiting.add(network_of(arrival.peer), arrival)
         self._next()
 
-    def _drop_stalled(self) -> None:
+    def _next(self) -> None:
+        while len(self._waiting):
+            if len(self._working) >= self._handshakes and not self._drop_stalled():
+                return
+            self._begin(self._waiting.take())
+
+    def _drop_stalled(self) -> bool:
+        """End the oldest handshake if it has stalled; else look again when it will have."""
         arrival, since = next(iter(self._working.items()))
-        if self.shared.loop.time() - since >= _STALLED:
-            arrival.abandon()
-            self._report(arrival, "the TLS handshake stalled while others waited")
-            self._forget(arrival)
+        left = since + _STALLED - self.shared.loop.time()
+        if left > 0:
+            if self._look is None:
+                self._look = self.shared.loop.call_later(left, self._look_again)
+            return False
+        del self._working[arrival]
+        self._deadlines.discard(arrival)
+        arrival.abandon()
+        self._report(arrival, "the TLS handshake stalled while others waited")
+        return True
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._next()
 
     def _begin(self, arrival: Arrival) -> None:
         context = self.tls
@@ -117,15 +139,9 @@ class Arrivals:
             # End in order, so that the alert which says why is not destroyed by a reset.
             SocketStream(self.shared, sock, arrival.peer, self._released).close()
 
-    def _next(self) -> None:
-        while self._waiting and len(self._working) < self._handshakes:
-            arrival = next(iter(self._waiting))
-            del self._waiting[arrival]
-            self._begin(arrival)
-
     def _forget(self, arrival: Arrival) -> None:
         self._deadlines.discard(arrival)
-        self._waiting.pop(arrival, None)
+        self._waiting.discard(network_of(arrival.peer), arrival)
         self._working.pop(arrival, None)
         self._next()
 
