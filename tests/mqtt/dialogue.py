@@ -231,6 +231,7 @@ class Peer:
         self.octets = b""
         self.backlog: bytes | None = None  # what the kernel cannot take while the peer does not read; None: it reads
         self.proves_itself = True
+        self._arrived: list[Packet] = []
         hub.peers.append(self)
 
     def deliver(self, data: bytes) -> None:
@@ -246,7 +247,15 @@ class Peer:
 
     def collect(self, data: bytes) -> None:
         self.octets += data
-        self.received.extend(self.decoder.feed(data))
+        packets = self.decoder.feed(data)
+        self.received.extend(packets)
+        self._arrived.extend(packets)
+
+    def fresh(self) -> list[Packet]:
+        """What has come since this was asked last, read or not."""
+        arrived = self._arrived
+        self._arrived = []
+        return arrived
 
     def stop_reading(self) -> None:
         """From now on what the hub sends stays in the rim."""

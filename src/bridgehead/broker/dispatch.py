@@ -105,6 +105,8 @@ class Dispatcher:
         session.next_sequence += 1
         if session.log:
             self._journal.append(session, delivery)
+        elif qos == 2 and self._journal.holding:
+            self._journal.hold(session, delivery)
         elif not queue:
             receiver = session.receiver
             if receiver is not None:

@@ -160,10 +160,17 @@ class Door:
         if kept is not None:
             # The batch of the first attempt and no later one: what has lasted already cannot be refused any more.
             return self._journal.wait_for(receiver, kept)
-        ticket = self.publish(session.principal, message, receiver)
         if session.log:
+            # A session that lasts may send it again when it is refused: until it lasts nobody gets it.
+            self._journal.holding = True
+            try:
+                self.publish(session.principal, message, receiver)
+            finally:
+                self._journal.holding = False
             ticket = self._journal.put_received(session, identifier)
             self._journal.wait(receiver)
+        else:
+            ticket = self.publish(session.principal, message, receiver)
         received[identifier] = max(ticket, 0)
         if ticket > 0:
             self._journal.undo_with(_ForgetReceived(session, identifier))

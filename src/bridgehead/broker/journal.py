@@ -43,6 +43,7 @@ class _Pending:
         self.ticket: Final = ticket
         self.batch: Final = Batch()
         self.deliveries: list[tuple[Session, Delivery]] = []  # one for each of the batch's appends, in their order
+        self.held: list[tuple[Session, Delivery]] = []  # deliveries in memory that wait with them
         self.undo: list[Undo] = []
         self.waiting: dict[Receiver, None] = {}
         # What is not refused with the batch but tried again, because nobody can be told or it was told already.
@@ -73,6 +74,7 @@ class Journal:
         self._scheduled = False
         self._failing = False
         self.keeping = False  # what is appended now is not refused with its batch but tried again
+        self.holding = False  # what is delivered exactly once now waits for the batch also in memory
         self.stranded: Callable[[Session], None] = _nobody  # its shared deliveries lasted after it had gone
         self.durable = 0  # the last batch that is
         self.writes = 0  # grows with every change written: whether a call wrote anything
@@ -130,6 +132,12 @@ class Journal:
         if self.keeping:
             self._current.kept.add(delivery)
         return ticket
+
+    def hold(self, session: Session, delivery: Delivery) -> None:
+        """Nothing is written for the delivery, but it is made and refused together with the current batch."""
+        delivery.ticket = self._current.ticket
+        session.uncommitted += 1
+        self._current.held.append((session, delivery))
 
     def remove(self, session: Session, delivery: Delivery) -> None:
         batch = self._writing()
@@ -264,7 +272,7 @@ class Journal:
             self._event(COMMIT_RECOVERED, {})
         receivers = pending.waiting
         stranded: dict[Session, None] = {}
-        for session, delivery in pending.deliveries:
+        for session, delivery in pending.deliveries + pending.held if pending.held else pending.deliveries:
             delivery.ticket = 0
             session.uncommitted -= 1
             receiver = session.receiver
@@ -331,6 +339,9 @@ class Journal:
             else:
                 session.uncommitted -= 1
                 refused.setdefault(session, set()).add(sequence)
+        for session, delivery in pending.held:
+            session.uncommitted -= 1
+            refused.setdefault(session, set()).add(delivery.sequence)
         for session, sequences in refused.items():
             session.forget(sequences)
         never = {(log, sequence) for log, sequence, _ in old.appends}

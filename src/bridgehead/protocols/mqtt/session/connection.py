@@ -312,15 +312,14 @@ class Connection(Sender):
             self._connack = Held(ticket, accepted, refused, 0)
         else:
             self.outbox.write(accepted)
-        self.resume()
-        if present:
-            broker.dispatcher.reclaim(session)
-        self.pump()
-        if not ticket:
-            self._take_kept()
+            self._accepted(session)
 
-    def _take_kept(self) -> None:
-        """What came behind CONNECT is done, now that it is accepted."""
+    def _accepted(self, session: Session) -> None:
+        """CONNACK is on its way: what waits for the client is sent, what came behind its CONNECT is done."""
+        self.resume()
+        if not self._began:
+            self._dispatcher.reclaim(session)
+        self.pump()
         kept = self._kept
         if kept is not None:
             self._kept = None
@@ -332,10 +331,13 @@ class Connection(Sender):
         if self.state == table.CLOSED:
             return
         connack = self._connack
-        if connack is not None and connack.ticket <= ticket:
-            self._connack = None
-            self.outbox.uncork(connack.granted)
-            self._take_kept()
+        if connack is not None:
+            session = self.session
+            if connack.ticket <= ticket and session is not None:
+                self._connack = None
+                self.outbox.uncork(connack.granted)
+                self._accepted(session)
+            return
         self._send_held(self._acknowledgements.settle(ticket))
         self.pump()
 
@@ -489,7 +491,7 @@ class Connection(Sender):
 
     def drained(self) -> None:
         """The kernel took what was waiting: there is room again."""
-        if self.state != table.CONNECTED:
+        if self.state != table.CONNECTED or self._connack is not None:
             return
         if self.dropped > self._dropped_told:
             self._report(OUTBOX_DRAINED, "the client has taken what was kept for it", 0)
