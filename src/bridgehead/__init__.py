@@ -1,3 +1,3 @@
-"""Bridgehead: one secure hub for MQTT, CoAP, AMQP and DDS."""
+"""Bridgehead: a secure hub for MQTT, in a house that CoAP, AMQP and DDS will share."""
 
 __version__ = "0.1.0"

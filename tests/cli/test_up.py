@@ -315,6 +315,7 @@ def test_a_client_keeps_the_sizes_that_it_was_told(hub: Hub) -> None:
         (TLS + '[[listener]]\nbind = "203.0.113.1:0"\n', "this machine does not have that address"),
         (TLS + 'certificate = "data/pki/ca.pem"\nkey = "data/pki/server.pem"\n', "is not the private key of"),
         (TLS + '[log]\nfile = "none/x"\n', "No such file or directory"),
+        (WSS + '[log]\nfile = "none/x"\n', "No such file or directory"),
     ],
 )
 def test_an_error_in_the_new_configuration_changes_nothing(hub: Hub, config: str, says: str) -> None:
@@ -324,6 +325,7 @@ def test_an_error_in_the_new_configuration_changes_nothing(hub: Hub, config: str
     assert says in str(event["because"])
     assert str(event["because"]).endswith("the old configuration goes on")
     assert event["level"] == "error"
+    assert not hub.events("listener.closed")
     assert is_alive(client)
     assert is_alive(connected(hub))
     hub.reload(TLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from tests.mqtt.dialogue import Hub
 
@@ -66,3 +67,18 @@ def test_a_stored_message_survives_a_crash() -> None:
     (message,) = office.messages()
     assert message.payload == b"open"
     assert hub.store.records.get("q1", {}) == {}
+
+
+def test_packets_are_counted_whatever_parts_they_are_sent_in() -> None:
+    hub = Hub()
+    office = hub.peer("office")
+    office.connect()
+    office.subscribe("#", 1)
+    outbox = office.connection.outbox
+    assert outbox.packets == 1  # SUBACK
+    sensor = hub.peer("sensor")
+    sensor.connect()
+    hub.settle()
+    sensor.connection.receive(b"".join([encode(Publish("a", b"1", 1, packet_id=n), 5) for n in (1, 2, 3)]))
+    hub.settle()
+    assert outbox.packets == 3

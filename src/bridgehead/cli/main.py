@@ -44,7 +44,7 @@ def build_app(command: str | None = None) -> typer.Typer:
     """The typer app with the module of `command` registered, or with all of them."""
     app = typer.Typer(
         name="bridgehead",
-        help="One secure hub for MQTT, CoAP, AMQP and DDS.",
+        help="A secure hub that starts closed. It speaks MQTT; CoAP, AMQP and DDS are to come.",
         invoke_without_command=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -241,8 +241,12 @@ class Node:
             because = f"{new.file}: [store] changes with a new start only; the rest is applied"
             self._log(vocabulary.RESTART_NEEDED, {"because": because})
         await asyncio.to_thread(_maintain, new)
-        await listeners.change(new.listeners, new.limits)
-        self._log.reconfigure(new.log)
+        self._log.reconfigure(new.log)  # first what can fail alone
+        try:
+            await listeners.change(new.listeners, new.limits)
+        except (SecurityError, BindError, OSError):
+            self._log.reconfigure(old.log)
+            raise
         self.config = new
         self._apply_limits()
         await server.apply(new)

@@ -214,6 +214,7 @@ class MqttServer:
             stream = link.stream
             if data:
                 counters.octets_sent += len(data)
+                counters.packets_sent += outbox.packets
                 stream.send(data)
                 outbox.backlog = stream.pending
             connection = link.connection

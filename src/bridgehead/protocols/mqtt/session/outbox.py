@@ -37,6 +37,8 @@ class Outbox:
         self.backlog = 0
         self.owner: object | None = None
         self._corked = False
+        self._publishes = 0  # packets among `parts` that are three parts
+        self.packets = 0  # how many packets `take` gave last
 
     def write(self, data: bytes) -> None:
         if not self.parts and not self._corked:
@@ -53,6 +55,7 @@ class Outbox:
         parts.append(packet_identifier)
         parts.append(tail)
         self.octets += len(head) + len(tail) + 2
+        self._publishes += 1
 
     def is_full(self) -> bool:
         return self.octets + self.backlog > self.limit
@@ -77,12 +80,16 @@ class Outbox:
         """Forget what was not taken yet."""
         self.parts = []
         self.octets = 0
+        self._publishes = 0
 
     def take(self) -> bytes:
         """What is to be sent now, b"" for nothing."""
         if self._corked:
+            self.packets = 0
             return b""
         parts = self.parts
+        self.packets = len(parts) - 2 * self._publishes
+        self._publishes = 0
         if len(parts) == 1:
             data = parts[0]
         else:
