@@ -1,6 +1,6 @@
-"""Random histories of a whole hub: clients of all versions connect, publish, subscribe, drop and come back; crashes, a slow
-and a full disk, permissions that change. Whatever happens, nothing acknowledged is lost, nothing of QoS 2 comes twice,
-the order holds, nothing passes the policy, the books are right, and in the end nothing is left."""
+"""Random histories of a whole hub: clients of all versions connect, publish, subscribe, drop and come back; crashes,
+a slow and a full disk, permissions that change. Whatever happens, nothing acknowledged is lost, nothing of QoS 2 comes
+twice, the order holds, nothing passes the policy, the books are right, and in the end nothing is left."""
 
 from __future__ import annotations
 
@@ -179,13 +179,16 @@ TestRandomHistoryWithAFullDisk = RandomHistoryWithAFullDisk.TestCase
 TestRandomHistoryWithAFullDisk.settings = FAST
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-class TestLongRandomHistory(RandomHistory.TestCase):
-    settings = SLOW
+class LongRandomHistory(RandomHistory):
+    """The same, for `--slow`."""
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-class TestLongRandomHistoryWithAFullDisk(RandomHistoryWithAFullDisk.TestCase):
-    settings = SLOW
+class LongRandomHistoryWithAFullDisk(RandomHistoryWithAFullDisk):
+    """The same, for `--slow`."""
+
+
+LongRandomHistory.TestCase.settings = SLOW
+LongRandomHistoryWithAFullDisk.TestCase.settings = SLOW
+an_hour = pytest.mark.timeout(3600)
+TestLongRandomHistory = pytest.mark.slow(an_hour(LongRandomHistory.TestCase))
+TestLongRandomHistoryWithAFullDisk = pytest.mark.slow(an_hour(LongRandomHistoryWithAFullDisk.TestCase))
