@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridgehead.core.policy import Permission, Principal
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from tests.mqtt.dialogue import Hub
@@ -82,3 +83,15 @@ def test_packets_are_counted_whatever_parts_they_are_sent_in() -> None:
     sensor.connection.receive(b"".join([encode(Publish("a", b"1", 1, packet_id=n), 5) for n in (1, 2, 3)]))
     hub.settle()
     assert outbox.packets == 3
+
+
+def test_figures_of_this_run_are_not_kept_for_the_next() -> None:
+    permissions = [Permission("#", True, True), Permission("$SYS/#", True, True)]
+    hub = Hub(principals=[Principal("hub", permissions, ["*"])])
+    figures = hub.peer("hub")
+    figures.connect()
+    figures.publish("$SYS/broker/uptime", b"1 seconds", retain=True)
+    figures.publish("Office/Door", b"open", retain=True)
+    assert len(hub.broker.retained) == 2
+    assert [key for bucket, key in hub.store.buckets if bucket == "retained"] == ["Office/Door"]
+    assert hub.crash().broker.retained.topics() == ["Office/Door"]

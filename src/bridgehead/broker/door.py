@@ -37,6 +37,8 @@ from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Replay, Session, Subscription, Will
 from bridgehead.core.topic import check_topic_filter, check_topic_name, has_more_levels
 
+# Retained messages below it speak of the running hub: they are not kept for the next one.
+OF_THIS_RUN: Final = "$SYS/"
 NOBODY: Final = -1  # publish: no subscription matched
 
 
@@ -144,6 +146,9 @@ class Door:
             self._retain(principal, message, receiver is None)
         reached = self._dispatcher.dispatch(message, route)
         if journal.writes != before:
+            # It may be kept long: what can be made again is not kept with it.
+            message.record = None
+            message.encoded = None
             if receiver is not None and message.qos:
                 return journal.wait(receiver)
             return 0
@@ -237,9 +242,10 @@ class Door:
         """Set, replace or (empty payload) clear the topic's retained message ([MQTT-3.3.1-5] to -7). `keep`: there
         is nobody to tell when it cannot be made durable."""
         retained = self._retained
+        lasts = not message.topic.startswith(OF_THIS_RUN)
         if message.payload_length == 0:
             before = retained.discard(message.topic)
-            if before is not None:
+            if before is not None and lasts:
                 self._journal.delete_retained(message.topic)
             return
         limits = self._limits
@@ -253,10 +259,11 @@ class Door:
         if full or (more > 0 and retained.octets + more > limits.retained_octets):
             refusal = Refusal(QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
             self._refuse(principal, message, refusal)
-        if not keep:
+        if lasts and not keep:
             self._journal.undo_with(_RestoreRetained(retained, self._journal, message))
         retained.put(message)
-        self._journal.put_retained(message, keep)
+        if lasts:
+            self._journal.put_retained(message, keep)
 
     # Subscribe. -------------------------------------------------------------------------------------
 
