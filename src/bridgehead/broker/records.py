@@ -73,7 +73,7 @@ def read_message(record: bytes) -> Message:
     topic, payload, qos, retain, expires_at, properties, principal, protocol, verified, client_id = _read(
         record, "message", 10
     )
-    message = Message(
+    return Message(
         topic,
         payload,
         qos,
@@ -82,8 +82,6 @@ def read_message(record: bytes) -> Message:
         _read_properties(properties),
         NEVER if expires_at is None else expires_at,
     )
-    message.record = record
-    return message
 
 
 def write_delivery(message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str) -> bytes:

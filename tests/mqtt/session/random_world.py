@@ -231,9 +231,9 @@ class RandomWorld:
             if naive_receive_qos(granted, message.topic) < 0:
                 message.due.discard(client.name)
             # Sent again it is denied, which an older version cannot tell from an acknowledgement.
-            if message.publisher == client.name and not message.owned and client.version < 5:
-                if not naive_may_publish(granted, message.topic, message.qos, message.retain):
-                    message.due.clear()
+            mute = client.version < 5 and message.publisher == client.name and not message.owned
+            if mute and not naive_may_publish(granted, message.topic, message.qos, message.retain):
+                message.due.clear()
 
     def pass_time(self, seconds: float) -> None:
         self.hub.pass_time(seconds)

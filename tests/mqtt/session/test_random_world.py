@@ -170,7 +170,7 @@ class RandomHistoryWithAFullDisk(RandomHistory):
         self.world.hub.pass_time(1.5)
 
 
-FAST = settings(max_examples=25, stateful_step_count=40, deadline=None)
+FAST = settings(max_examples=60, stateful_step_count=40, deadline=None)
 SLOW = settings(max_examples=1500, stateful_step_count=80, deadline=None)
 
 TestRandomHistory = RandomHistory.TestCase

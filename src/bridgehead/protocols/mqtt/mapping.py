@@ -1,8 +1,22 @@
 """Between MQTT's packets and the canonical message, and from refusals to reason codes.
 
-Nothing of an MQTT 5.0 PUBLISH is lost on the way in and out, but for the Topic Alias, which belongs to one
-Network Connection. To an MQTT 3 receiver the properties are lost; so is a Message Expiry Interval, though the
-hub itself observes it.
+What becomes of a PUBLISH on its way; tests/mqtt/test_mapping.py holds each line:
+
+    of the packet              in the message      to a 5.0 receiver                to an MQTT 3 receiver
+    Topic Name, payload        kept                kept                             kept
+    QoS, RETAIN                kept                as its subscription says         as its subscription says
+    DUP, Packet Identifier     lost                its own delivery's               its own delivery's
+    Payload Format 1           kept                kept                             lost
+    Payload Format 0           lost                lost: no Payload Format says it  lost
+    Message Expiry Interval    as a time           less the seconds waited          lost; the hub observes it
+    Content Type, Response
+    Topic, Correlation Data    kept                kept                             lost
+    User Properties            kept, with their order and repetitions               lost
+    Topic Alias                resolved            its own connection's             lost
+    Subscription Identifiers   not allowed         its own subscriptions'           lost
+
+A Will is the same, but that its Message Expiry Interval begins with its publication. An MQTT 3 packet has nothing
+that a message could not hold.
 """
 
 from __future__ import annotations
