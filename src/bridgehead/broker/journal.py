@@ -21,6 +21,7 @@ RELEASED: Final = "released"
 RETAINED: Final = "retained"
 WILLS: Final = "will"
 
+BEHIND: Final = 16 * 1024 * 1024  # octets of one batch; whoever waits for it is to send no more
 RETRY_INTERVAL: Final = 1.0  # seconds until what must last is tried again after a failed commit
 
 
@@ -42,6 +43,7 @@ class _Pending:
     def __init__(self, ticket: int) -> None:
         self.ticket: Final = ticket
         self.batch: Final = Batch()
+        self.octets = 0  # of records
         self.deliveries: list[tuple[Session, Delivery]] = []  # one for each of the batch's appends, in their order
         self.held: list[tuple[Session, Delivery]] = []  # deliveries in memory that wait with them
         self.undo: list[Undo] = []
@@ -96,6 +98,10 @@ class Journal:
             self._schedule()
         return self._current.batch
 
+    def is_behind(self) -> bool:
+        """The disk is slower than what comes in, and what comes in is much."""
+        return self._current.octets > BEHIND
+
     def wait(self, receiver: Receiver) -> int:
         """`receiver` is told when everything written up to now is durable. Returns the ticket, 0 when
         there is nothing to wait for."""
@@ -125,6 +131,7 @@ class Journal:
             delivery.message, delivery.qos, delivery.retain, delivery.identifiers, delivery.share
         )
         batch.appends.append((session.log, delivery.sequence, record))
+        self._current.octets += len(record)
         ticket = self._current.ticket
         delivery.ticket = ticket
         session.uncommitted += 1
@@ -152,6 +159,7 @@ class Journal:
             batch.deletes.discard(where)
             self._current.covered.add(where)
         batch.puts[where] = record
+        self._current.octets += len(record)
         return self._current.ticket
 
     def delete(self, bucket: str, key: str) -> int:

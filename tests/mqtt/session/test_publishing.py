@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridgehead.broker.journal import BEHIND
 from bridgehead.core.policy import Permission, Principal
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
@@ -392,6 +393,31 @@ def test_what_is_answered_frees_the_receive_maximum() -> None:
         sensor.send(Publish("a", b"x", 2, False, True, 4))  # again, within the exchange
         sensor.send(*[Pubrel(i) for i in (4, 5, 6)])
         assert not sensor.closed, round_
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_publishes_faster_than_the_disk_takes_it_is_read_no_further(version: int) -> None:
+    hub = Hub()
+    hub.limits.queue_octets = 10 * BEHIND
+    keeper = hub.durable("keeper")
+    keeper.subscribe("a", 1)
+    sensor = hub.client("sensor", version)
+    other = hub.client("other", version)
+    hub.store.automatic = False
+    payload = bytes(1_000_000)
+    sent = 0
+    while not sensor.connection.is_congested():
+        sent += 1
+        assert sent < 100
+        sensor.send(Publish("a", payload, 1, packet_id=sent))
+    assert sent * len(payload) > BEHIND
+    # Who waits for nothing goes on.
+    other.publish("b", payload)
+    assert not other.connection.is_congested()
+    hub.commit()
+    hub.commit()
+    assert not sensor.connection.is_congested()
+    assert sensor.get() == [Puback(number) for number in range(1, sent + 1)]
 
 
 @pytest.mark.parametrize("version", [3, 4])

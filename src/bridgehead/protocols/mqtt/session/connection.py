@@ -218,8 +218,7 @@ class Connection(Sender):
     def is_congested(self) -> bool:
         """Read no more for now: the client is to wait for us, or it asks and takes no answers. What it is sent
         unasked stops at the outbox's limit, so what lies above that are answers."""
-        outbox = self.outbox
-        return self._is_held_back() or outbox.octets + outbox.backlog > 2 * outbox.limit
+        return self._is_held_back() or self.outbox.octets + self.outbox.backlog > 2 * self.outbox.limit
 
     def _is_held_back(self) -> bool:
         """Too much waits for the store, or the client is faster than it may be."""
@@ -227,6 +226,7 @@ class Connection(Sender):
             self._connack is not None
             or self._clock.now < self.throttled_until
             or len(self._acknowledgements) > self._config.receive_maximum
+            or (len(self._acknowledgements) > 0 and self._broker.journal.is_behind())
         )
 
     # Beginning. -------------------------------------------------------------------------------------
