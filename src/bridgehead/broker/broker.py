@@ -25,6 +25,7 @@ from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Session, Will
 
 RETAINED_SWEEP_INTERVAL: Final = 60.0
+_SWEPT_AT_A_TIME: Final = 10_000
 
 
 class Broker:
@@ -52,6 +53,7 @@ class Broker:
         )
         self._store: Final = store
         self._next_sweep = clock.now + RETAINED_SWEEP_INTERVAL
+        self._to_sweep: list[str] = []
 
     # Identities. ------------------------------------------------------------------------------------
 
@@ -125,11 +127,17 @@ class Broker:
         if self.journal.retry_at <= now:
             self.journal.flush()
         if self._next_sweep <= now:
-            self._next_sweep = now + RETAINED_SWEEP_INTERVAL
             self._sweep_retained(now)
 
     def _sweep_retained(self, now: float) -> None:
-        for topic in self.retained.topics():
+        """Drop retained messages that have expired, a portion at each call until all were looked at."""
+        if not self._to_sweep:
+            self._to_sweep = self.retained.topics()
+        portion = self._to_sweep[-_SWEPT_AT_A_TIME:]
+        del self._to_sweep[-_SWEPT_AT_A_TIME:]
+        if not self._to_sweep:
+            self._next_sweep = now + RETAINED_SWEEP_INTERVAL
+        for topic in portion:
             message = self.retained.get(topic)
             if message is not None and message.expires_at <= now:
                 self.retained.discard(topic)

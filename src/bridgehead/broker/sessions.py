@@ -25,6 +25,7 @@ from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Session, Will
 
 _SPARE: Final = 1000  # entries of the past that the heaps may hold beside those of the present
+_AT_A_TIME: Final = 2000  # Wills and sessions whose time has come that one call looks after
 
 
 class DueWill:
@@ -269,15 +270,20 @@ class Sessions:
         return when
 
     def expire(self) -> None:
-        """Publish the Wills that are due and end the sessions whose time is over."""
+        """Publish the Wills that are due and end the sessions whose time is over: some thousand at a time, for after
+        a restart many may be due at once. What is left stays due."""
         now = self._clock.now
-        while self._will_times and self._will_times[0][0] <= now:
+        left = _AT_A_TIME
+        while left and self._will_times and self._will_times[0][0] <= now:
+            left -= 1
             waiting = heapq.heappop(self._will_times)[2]
             if self._wills.get(waiting.key) is waiting:
                 del self._wills[waiting.key]
                 self._journal.delete_will(waiting.key)
                 self._publish_will(waiting)
-        while self._expiring and self._expiring[0][0] <= now:
+        # Not before the last Will that is due: one may belong to a session that ends.
+        while left and self._expiring and self._expiring[0][0] <= now:
+            left -= 1
             session = heapq.heappop(self._expiring)[2]
             if session.receiver is None and not session.ended and session.expires_at <= now:
                 self.end(session, "Session Expiry Interval passed")
