@@ -51,9 +51,11 @@ class FakeReceiver(Receiver):
 class House:
     """A broker on a virtual clock. `turn` is the turn of the loop; commits finish when `commit` says so."""
 
-    def __init__(self, store: ManualStore | None = None, limits: Limits | None = None, *names: str) -> None:
+    def __init__(
+        self, store: ManualStore | None = None, limits: Limits | None = None, *names: str, now: float = 1_000_000.0
+    ) -> None:
         self.store = ManualStore() if store is None else store
-        self.clock = Clock(1_000_000.0)
+        self.clock = Clock(now)
         self.events: list[tuple[str, dict[str, object]]] = []
         self.wanted = 0
         self.broker = Broker(self.store, self.clock, limits or Limits(), self._event, self._want)
