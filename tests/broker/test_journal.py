@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections import deque
 
 from bridgehead.broker.counters import Counters
-from bridgehead.broker.journal import RETRY_INTERVAL, Journal, Undo
+from bridgehead.broker.journal import RETRY_INTERVAL, Journal
 from bridgehead.core.clock import Clock
 from bridgehead.core.message import Message, Origin
 from bridgehead.core.policy import Principal
 from bridgehead.core.session import Delivery, Session
 from tests.broker.fakes import FakeReceiver
 from tests.mqtt.dialogue import ManualStore
-
-
-class Noted(Undo):
-    def __init__(self, name: str, notes: list[str]) -> None:
-        self.name = name
-        self.notes = notes
-
-    def undo(self, later: list[Undo]) -> None:
-        self.notes.append(f"{self.name} before {len(later)} later")
 
 
 class Desk:
@@ -124,19 +115,15 @@ def test_deliveries_may_go_out_after_their_commit() -> None:
     assert receiver.tickets == [1]
 
 
-def test_a_refused_batch_is_undone_from_its_end_and_what_must_last_is_tried_each_second() -> None:
+def test_of_a_refused_batch_what_must_last_is_tried_each_second() -> None:
     desk = Desk()
-    notes: list[str] = []
     desk.journal.put_received(desk.session, 5)
-    desk.journal.undo_with(Noted("first", notes))
-    desk.journal.undo_with(Noted("second", notes))
     desk.journal.delete("bucket", "a")
     waiting = FakeReceiver()
     desk.journal.wait(waiting)
     desk.journal.flush()
     desk.store.full = True
     desk.store.finish()
-    assert notes == ["second before 0 later", "first before 0 later"]
     assert waiting.failures == [(1, 2)]
     assert desk.events == ["store.commit-failed"]
     assert desk.journal.failing
