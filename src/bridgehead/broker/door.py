@@ -136,7 +136,7 @@ class Door:
             try:
                 self._check_name(topic)
             except Refusal as refusal:
-                self._refuse(principal, message, refusal)
+                self._refuse(principal, message, refusal.meaning, refusal.because)
             route = self._router.route(topic)
         if message.properties.is_text:
             self._check_text(principal, message)
@@ -211,7 +211,7 @@ class Door:
         )
         raise Refusal(NOT_AUTHORIZED, decision.because)
 
-    def _refuse(self, principal: Principal, message: Message, refusal: Refusal) -> None:
+    def _refuse(self, principal: Principal, message: Message, meaning: str, because: str) -> None:
         self._counters.messages_refused += 1
         self._event(
             PUBLISH_REFUSED,
@@ -219,10 +219,11 @@ class Door:
                 "principal": principal.name,
                 "client_id": message.origin.client_id,
                 "topic": message.topic,
-                "because": refusal.because,
+                "because": because,
             },
         )
-        raise refusal
+        # Made here and named nowhere: a frame that names what it raises is a cycle, and would keep message and packet.
+        raise Refusal(meaning, because)
 
     def _check_name(self, topic: str) -> None:
         if has_more_levels(topic, self._limits.topic_levels):
@@ -235,8 +236,7 @@ class Door:
         try:
             message.payload.decode("utf-8", "strict")
         except UnicodeDecodeError:
-            refusal = Refusal(PAYLOAD_FORMAT_INVALID, "the payload is said to be UTF-8 and is not")
-            self._refuse(principal, message, refusal)
+            self._refuse(principal, message, PAYLOAD_FORMAT_INVALID, "the payload is said to be UTF-8 and is not")
 
     def _retain(self, principal: Principal, message: Message, keep: bool) -> None:
         """Set, replace or (empty payload) clear the topic's retained message ([MQTT-3.3.1-5] to -7). `keep`: there
@@ -257,8 +257,7 @@ class Door:
             full = False
             more = message.weight - before.weight
         if full or (more > 0 and retained.octets + more > limits.retained_octets):
-            refusal = Refusal(QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
-            self._refuse(principal, message, refusal)
+            self._refuse(principal, message, QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
         if lasts and not keep:
             self._journal.undo_with(_RestoreRetained(retained, self._journal, message))
         retained.put(message)

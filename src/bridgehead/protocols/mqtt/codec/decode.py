@@ -126,6 +126,14 @@ class Decoder:
             raise
         return packets
 
+    def release(self) -> None:
+        """Forget what is held: no more will come."""
+        self._rest = b""
+        self._collected = None
+        self._needed = 0
+        self._fault = None
+        self.packets = []
+
     @property
     def held(self) -> i64:
         """Octets of an incomplete packet that are waiting for more."""

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.events import CONNECTED as EVENT_CONNECTED
 from bridgehead.broker.events import DISCONNECTED, OUTBOX_DRAINED, OUTBOX_FULL, PEER_ERROR, REFUSED
-from bridgehead.core.errors import BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, TOO_LARGE, UNAVAILABLE, Refusal
+from bridgehead.core.errors import CLIENT_ID_INVALID, TOO_LARGE, UNAVAILABLE, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Principal
 from bridgehead.core.session import Session
@@ -36,6 +36,7 @@ from bridgehead.protocols.mqtt.session.greeting import (
     asked_expiry_interval,
     client_id_for,
     client_packet_size,
+    dismissal_code,
     dismissing,
     granted_keep_alive,
     refusing,
@@ -104,6 +105,7 @@ class Connection(Sender):
         if packets:
             self._last_received = self._clock.now  # [MQTT-3.1.2-22] counts packets, not octets
         self._handle(packets, fault)
+        fault = None  # its traceback knows this frame: no cycle
         if self.state != table.CONNECTED or self.is_congested():
             self.attention = True
             self.outbox.touch()
@@ -441,19 +443,17 @@ class Connection(Sender):
         self._reported = event == PEER_ERROR  # and no second line says how it ended
 
     def lost(self, because: str) -> None:
-        """The network connection ended without a DISCONNECT."""
+        """The network connection ended. Whatever is large is let go of now, not when the garbage collector comes."""
         self._end(because or "the network connection was closed", True)
+        self._decoder.release()
+        self.outbox.discard()
+        self._intake = None
+        self._kept = None
+        self.connect = None
 
     def dismiss(self, meaning: str, because: str) -> None:
-        code = codes.SESSION_TAKEN_OVER
-        if meaning == NOT_AUTHORIZED:
-            code = codes.NOT_AUTHORIZED
-        elif meaning == UNAVAILABLE:
-            code = codes.SERVER_SHUTTING_DOWN
-        elif meaning != BUSY:
-            code = codes.ADMINISTRATIVE_ACTION
         if self.state == table.CONNECTED:
-            self._close(code, because, True)
+            self._close(dismissal_code(meaning), because, True)
         elif meaning in (UNAVAILABLE, CLIENT_ID_INVALID):
             self.refuse(Refusal(meaning, because))
 

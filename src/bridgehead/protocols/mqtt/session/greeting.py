@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridgehead.core.errors import CLIENT_ID_INVALID, Refusal
+from bridgehead.core.errors import BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNAVAILABLE, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Principal
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
@@ -44,6 +44,17 @@ def refusing(v5: bool, connect: Connect | None, code: int, because: str) -> byte
     if limit and len(made) > limit:
         made = encode(Connack(False, code), 5)  # [MQTT-3.2.2-19]
     return made if not limit or len(made) <= limit else b""
+
+
+def dismissal_code(meaning: str) -> int:
+    """The Reason Code of a DISCONNECT that is not the client's fault."""
+    if meaning == NOT_AUTHORIZED:
+        return codes.NOT_AUTHORIZED
+    if meaning == UNAVAILABLE:
+        return codes.SERVER_SHUTTING_DOWN
+    if meaning == BUSY:
+        return codes.SESSION_TAKEN_OVER
+    return codes.ADMINISTRATIVE_ACTION
 
 
 def dismissing(connect: Connect | None, code: int, because: str) -> bytes:
