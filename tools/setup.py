@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = ROOT / ".setup"
 PEERS = ROOT / "tests" / "peers" / "mqttjs"
+SSLYZE = ROOT / "tests" / "peers" / "sslyze"
 ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps daemons there, outside an ordinary user's PATH
 
 
@@ -156,24 +157,33 @@ def venv_works() -> bool:
     return python.exists() and subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
 
+def venv_stamp() -> str:
+    return fingerprint(ROOT / "constraints.txt", ROOT / "pyproject.toml", sys.version)
+
+
+def pip_install(folder: Path) -> list[str]:
+    """The words of pip's command in the environment."""
+    quiet = ["--disable-pip-version-check", "--no-input", "--quiet"]
+    return [str(folder / "bin" / "python"), "-m", "pip", "install", *quiet]
+
+
 def set_up_venv() -> None:
     """.venv with everything of constraints.txt, each file checked against its hash, and this project, editable."""
-    python = VENV / "bin" / "python"
     works = venv_works()
-    wanted = fingerprint(ROOT / "constraints.txt", ROOT / "pyproject.toml", sys.version)
+    wanted = venv_stamp()
     if works and stamped("venv", wanted):
         return
     if not works:
         run([sys.executable, "-m", "venv", "--clear", str(VENV)])
-    quiet = ["--disable-pip-version-check", "--no-input", "--quiet"]
-    pip = [str(python), "-m", "pip", "install", *quiet]
+    pip = pip_install(VENV)
     run([*pip, "--require-hashes", "-r", "constraints.txt"])
     run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], BRIDGEHEAD_COMPILE="0")
     put_stamp("venv", wanted)
 
 
 def set_up_peers() -> None:
-    """The independent programs that the tests talk to: Mosquitto from Debian, MQTT.js from npm."""
+    """The independent programs that the tests talk to, beside Debian's: MQTT.js from npm, sslyze from its own pins."""
+    set_up_sslyze()
     wanted = fingerprint(PEERS / "package.json", PEERS / "package-lock.json")
     if stamped("peers", wanted) and (PEERS / "node_modules").is_dir():
         return
@@ -181,6 +191,18 @@ def set_up_peers() -> None:
     say(f"MQTT.js {version}, as another client to test with")
     run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], PEERS)
     put_stamp("peers", wanted)
+
+
+def set_up_sslyze() -> None:
+    """In an environment of its own (tools/lock.py says why)."""
+    wanted = fingerprint(SSLYZE / "constraints.txt", sys.version)
+    folder = SSLYZE / "venv"
+    if stamped("sslyze", wanted) and (folder / "bin" / "sslyze").exists():
+        return
+    say("sslyze, to test TLS with")
+    run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    run([*pip_install(folder), "--require-hashes", "-r", str(SSLYZE / "constraints.txt")])
+    put_stamp("sslyze", wanted)
 
 
 GROUPS = {"venv": set_up_venv, "compile": lambda: None, "peers": set_up_peers}
@@ -195,7 +217,9 @@ def main(arguments: list[str]) -> int:
         print(f"usage: {sys.argv[0]} {'|'.join(GROUPS)}...", file=sys.stderr)
         return 2
     try:
-        set_up_packages([name for name in arguments if name != "venv" or not venv_works()])
+        set_up_packages(
+            [name for name in arguments if name != "venv" or not (venv_works() and stamped("venv", venv_stamp()))]
+        )
         for name in arguments:
             GROUPS[name]()
     except SetupError as error:

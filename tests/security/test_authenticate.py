@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from bridgehead.core.errors import BAD_CREDENTIALS, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNAVAILABLE, Refusal
 from bridgehead.security.authenticate import Authenticator, Credentials
 from bridgehead.security.brake import BrakeLimits
+from bridgehead.security.credentials import PasswordRecord
 from bridgehead.security.events import AUTHENTICATED, AUTHENTICATION_REFUSED, PASSWORD_REHASHED
 from bridgehead.security.identity import Enrolled, Identity, Wanted
 from bridgehead.security.passwords import PasswordHasher, PasswordVerifier
-from bridgehead.security.records import PasswordRecord
 from bridgehead.security.registry import Registry
 from tests.security.support import DAY, Time, der, enrol, publish
 

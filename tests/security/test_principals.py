@@ -9,11 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from bridgehead.core.policy import Principal
+from bridgehead.security.credentials import CertificateRecord, PasswordRecord
 from bridgehead.security.directory import Directory
 from bridgehead.security.events import RECORD_UNREADABLE
 from bridgehead.security.identity import Identity
 from bridgehead.security.principals import Principals
-from bridgehead.security.records import CertificateRecord, Device, PasswordRecord, Role
+from bridgehead.security.records import Device, Role
 from bridgehead.security.registry import Registry
 from tests.security.support import DAY, publish, subscribe
 

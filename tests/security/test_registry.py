@@ -11,9 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from bridgehead.core.errors import LocalMisuse
+from bridgehead.security.credentials import CertificateRecord, PasswordRecord
 from bridgehead.security.database import Database
 from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.records import CertificateRecord, Device, PasswordRecord, Role
+from bridgehead.security.records import Device, Role
 from bridgehead.security.registry import DEVICE, ROLE, Registry
 from tests.security.support import DAY, modes, publish, subscribe, umask
 

@@ -14,14 +14,13 @@ from typing import Final
 
 from bridgehead.security import files
 from bridgehead.security import pki as authority
+from bridgehead.security.credentials import CertificateRecord, PasswordRecord
 from bridgehead.security.errors import NotAcceptable, SecurityError
 from bridgehead.security.machine import MachineNames, machine_names
 from bridgehead.security.passwords import PasswordHasher
 from bridgehead.security.pki import IssuedCertificate, Pki
 from bridgehead.security.records import (
-    CertificateRecord,
     Device,
-    PasswordRecord,
     PermissionRecord,
     Requirement,
     Role,

@@ -1,7 +1,7 @@
-"""The records of devices and roles: what they hold, and what may stand in them.
+"""The records of devices, roles, groups and the policy: what they hold, and what may stand in them.
 
-One device record names all credentials of the device. Later protocols add fields here, each with a default, so that
-older records stay readable. Times are seconds since the epoch.
+One device record names all credentials of the device. New fields come with a default, so that older records stay
+readable. Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,16 @@ from msgspec import Struct
 from bridgehead.core.errors import Refusal
 from bridgehead.core.policy import Permission
 from bridgehead.core.topic import check_topic_filter, covers
+from bridgehead.security.credentials import (
+    CertificateRecord,
+    ForeignCertificate,
+    OscoreRecord,
+    OtpRecord,
+    PasswordRecord,
+    PreSharedKeyRecord,
+    RawPublicKeyRecord,
+    TokenSubject,
+)
 from bridgehead.security.errors import NotAcceptable
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -26,7 +36,14 @@ Requirement = Literal["any", "password+certificate"]
 
 
 class PermissionRecord(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """As core.policy.Permission, with `${device}` not yet replaced in `topic_filter`."""
+    """As core.policy.Permission, with `${device}`, `${group}` and `${attribute}` not yet replaced in `topic_filter`.
+
+    `max_payload` is in octets, `rate` in messages a second (with a burst of one second's worth, at least one);
+    None: no limit. `verified`: only messages whose origin proved itself over a protected transport. The permission
+    holds under any of `protocols` ("mqtt", ...) and of `mechanisms` (security.mechanisms), within any of `hours`
+    ("Mon-Fri 07:00-19:00 Europe/Berlin", UTC when no zone is named); empty: always. `source` is the line that it
+    was written in ("office.policy:12"), for explanations.
+    """
 
     topic_filter: str
     publish: bool
@@ -34,30 +51,27 @@ class PermissionRecord(Struct, frozen=True, forbid_unknown_fields=True, omit_def
     max_qos: int = 2
     retain: bool = True
     allow: bool = True
+    max_payload: int | None = None
+    rate: float | None = None
+    verified: bool = False
+    protocols: tuple[str, ...] = ()
+    mechanisms: tuple[str, ...] = ()
+    hours: tuple[str, ...] = ()
+    source: str = ""
 
 
-class PasswordRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """`encoded` is the Argon2 hash in its own text form. `set_at`: when the password was chosen; hashing the same
-    password anew does not change it."""
+class Quota(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one device may publish in all, per second; None: no limit of its own."""
 
-    encoded: str
-    set_at: float
-
-    def __repr__(self) -> str:
-        return f"PasswordRecord(set_at={self.set_at!r})"
-
-
-class CertificateRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """`fingerprint`: SHA-256 of the DER encoding, in hexadecimal. `serial`: the serial number, in hexadecimal."""
-
-    fingerprint: str
-    serial: str
-    not_before: float
-    not_after: float
+    messages: float | None = None
+    octets: float | None = None
 
 
 class Device(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`client_ids` are patterns as core.policy.Principal knows them; empty: NAME, or NAME- and anything."""
+    """`client_ids` are patterns as core.policy.Principal knows them; empty: NAME, or NAME- and anything.
+
+    `former_password` counts beside `password` until its `until`: that is how a rotation overlaps.
+    """
 
     name: str
     created: float
@@ -69,6 +83,18 @@ class Device(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     client_ids: tuple[str, ...] = ()
     permissions: tuple[PermissionRecord, ...] = ()
     attributes: dict[str, str] = {}
+    groups: tuple[str, ...] = ()
+    quota: Quota | None = None
+    former_password: PasswordRecord | None = None
+    foreign_certificates: tuple[ForeignCertificate, ...] = ()
+    pre_shared_keys: tuple[PreSharedKeyRecord, ...] = ()
+    raw_public_keys: tuple[RawPublicKeyRecord, ...] = ()
+    oscore: tuple[OscoreRecord, ...] = ()
+    token_subjects: tuple[TokenSubject, ...] = ()
+    kerberos_principals: tuple[str, ...] = ()
+    otp: OtpRecord | None = None
+    dds_identity: CertificateRecord | None = None
+    revoked_at: float | None = None
 
 
 class Role(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -77,6 +103,28 @@ class Role(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     name: str
     created: float
     permissions: tuple[PermissionRecord, ...] = ()
+    quota: Quota | None = None
+
+
+class Group(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Devices that belong together, a room or a plant: `${group}` in a permission stands for each group of a device.
+    A group's own permissions hold for its members; `${group}` in them stands for this group alone."""
+
+    name: str
+    created: float
+    permissions: tuple[PermissionRecord, ...] = ()
+    quota: Quota | None = None
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What holds for everyone. `retained_of_revoked`: what becomes of retained messages that a device wrote whose
+    credentials are revoked: kept, hidden while it is revoked, or purged. `revision` grows with each `apply`."""
+
+    permissions: tuple[PermissionRecord, ...] = ()
+    quota: Quota | None = None
+    retained_of_revoked: Literal["keep", "hide", "purge"] = "keep"
+    revision: int = 0
+    applied_at: float = 0.0
 
 
 def is_name(text: str) -> bool:

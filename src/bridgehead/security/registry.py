@@ -12,10 +12,10 @@ import msgspec
 from msgspec.structs import replace
 
 from bridgehead.security.certificates import REVOCATION_LIST_LIFE, Revoked
+from bridgehead.security.credentials import CertificateRecord
 from bridgehead.security.database import BUSY_SECONDS, Database
 from bridgehead.security.errors import NotAcceptable, SecurityError
 from bridgehead.security.records import (
-    CertificateRecord,
     Device,
     PermissionRecord,
     Role,
