@@ -1,0 +1,1 @@
+"""JSON Web Tokens that speak for devices: verification is pure, keys are fetched beside it."""
