@@ -139,7 +139,7 @@ class Hub:
         """An identity that may do everything, unless it was given to the hub with other permissions."""
         known = self.principals.get(name)
         if known is None:
-            known = Principal(name, [Permission("#", True, True), Permission("$SYS/#", False, True)], ["*"])
+            known = Principal.of(name, [Permission("#", True, True), Permission("$SYS/#", False, True)], ["*"])
             self.principals[name] = known
         return known
 
@@ -218,13 +218,13 @@ class Hub:
 class Peer:
     """A client: what it sends is said packet by packet, what it gets is read packet by packet."""
 
-    def __init__(self, hub: Hub, name: str, version: int) -> None:
+    def __init__(self, hub: Hub, name: str, version: int, methods: tuple[str, ...] = ()) -> None:
         self.hub = hub
         self.name = name
         self.version = version
         outbox = Outbox(hub.turn, hub.config.outbox_octets)
         outbox.owner = self
-        self.connection = Connection(outbox, hub.broker, hub.config, "192.0.2.1:4711", hub.topics)
+        self.connection = Connection(outbox, hub.broker, hub.config, "192.0.2.1:4711", hub.topics, methods)
         self.decoder = Decoder(268435455, None, True)
         self.decoder.protocol_version = version
         self.received: list[Packet] = []

@@ -1,5 +1,5 @@
-"""What the hub never does: it offers everything that a server may leave out, but for enhanced authentication. The
-statements here have a condition that never holds, and that is what is shown."""
+"""What the hub never does, because it offers everything that a server may leave out. The statements here have a
+condition that never holds, and that is what is shown."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ import pytest
 
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.packets import (
-    Auth,
-    Connack,
-    Connect,
-    Disconnect,
     Pubcomp,
-    Publish,
     Pubrec,
     Pubrel,
     Will,
@@ -67,39 +62,6 @@ def test_pubrel_and_pubcomp_have_a_reason_code_at_most(wanted: int) -> None:
     peer.send(Pubrec(9), Pubrel(8))
     assert peer.get() == [Pubrel(9, codes.PACKET_IDENTIFIER_NOT_FOUND), Pubcomp(8, codes.PACKET_IDENTIFIER_NOT_FOUND)]
     assert peer.octets[before:] == b"\x62\x03\x00\x09\x92\x70\x03\x00\x08\x92"
-
-
-@pytest.mark.clause(
-    "MQTT-4.12.0-2", "MQTT-4.12.0-5", "MQTT-4.12.0-6", "MQTT-3.15.2-1", "MQTT-3.15.2-2", "MQTT-3.15.2-3"
-)
-@pytest.mark.parametrize("method", ["", "PLAIN", "SCRAM-SHA-256", "GS2-KRB5", "x" * 1000])
-def test_no_method_is_offered_so_no_auth_is_ever_sent_and_no_such_connect_succeeds(method: str) -> None:
-    hub = Hub()
-    peer = hub.peer("sensor")
-    properties = Properties(authentication_method=method, authentication_data=b"x")
-    peer.send(
-        Connect(5, True, 0, "sensor", None, "user", b"password", properties),
-        Auth(codes.CONTINUE_AUTHENTICATION, Properties(authentication_method=method)),
-    )
-    answer = peer.get_one()
-    assert isinstance(answer, Connack)
-    assert answer.reason_code == codes.BAD_AUTHENTICATION_METHOD
-    assert peer.closed
-    assert len(hub.broker.sessions) == 0
-
-
-@pytest.mark.clause("MQTT-4.12.1-2", "MQTT-4.12.0-6")
-def test_re_authentication_is_not_offered_and_ends_in_disconnect() -> None:
-    hub = Hub()
-    office = hub.client("office")
-    office.subscribe("a")
-    peer = hub.client("sensor")
-    peer.send(Auth(codes.RE_AUTHENTICATE, Properties(authentication_method="PLAIN")), Publish("a", b"late"))
-    farewell = peer.get_one()
-    assert isinstance(farewell, Disconnect)
-    assert farewell.reason_code == codes.PROTOCOL_ERROR
-    assert peer.closed
-    assert office.get() == []
 
 
 @pytest.mark.clause("MQTT3-7.0.0-2", "MQTT3-2.2.2-1", "MQTT-2.1.3-1", "MQTT3-3.2.0-1")

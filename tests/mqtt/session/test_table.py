@@ -8,7 +8,14 @@ from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.reason_codes import PACKET_NAMES
 from bridgehead.protocols.mqtt.session import table
 
-STATES = [table.AWAITING_CONNECT, table.AUTHENTICATING, table.CONNECTED, table.CLOSED]
+STATES = [
+    table.AWAITING_CONNECT,
+    table.AUTHENTICATING,
+    table.CONNECTED,
+    table.CLOSED,
+    table.JUDGING,
+    table.CHALLENGED,
+]
 ACTIONS = {value for name, value in vars(table).items() if name.isupper() and isinstance(value, int)}
 
 
@@ -33,6 +40,19 @@ def test_until_the_identity_is_proven_everything_waits() -> None:
     assert {row[packet] for packet in range(16) if packet != codes.CONNECT} == {table.KEEP}
 
 
+@pytest.mark.clause("MQTT-3.1.2-30")
+@pytest.mark.parametrize("state", [table.JUDGING, table.CHALLENGED])
+def test_in_an_enhanced_authentication_there_are_auth_and_disconnect_and_nothing_else(state: int) -> None:
+    row = table.TABLE[state]
+    assert (row[codes.AUTH], row[codes.DISCONNECT], row[codes.CONNECT]) == (
+        table.TAKE_AUTH,
+        table.LEAVE,
+        table.SECOND_CONNECT,
+    )
+    others = {packet for packet in range(16) if packet not in (codes.AUTH, codes.DISCONNECT, codes.CONNECT)}
+    assert {row[packet] for packet in others} == {table.ONLY_AUTH}
+
+
 def test_after_the_end_everything_is_ignored() -> None:
     assert set(table.TABLE[table.CLOSED]) == {table.IGNORE}
 
@@ -47,7 +67,7 @@ def test_a_connected_client_may_send_what_table_2_1_lets_a_client_send(packet_ty
     elif name == "CONNECT":
         assert action == table.SECOND_CONNECT
     elif name == "AUTH":
-        assert action == table.NO_EXCHANGE
+        assert action == table.TAKE_AUTH
     else:
         assert action == table.NOT_FROM_A_CLIENT
 

@@ -7,17 +7,16 @@ from typing import Final
 from mypy_extensions import i64
 
 from bridgehead.broker.broker import Broker
-from bridgehead.broker.events import CONNECTED as EVENT_CONNECTED
 from bridgehead.broker.events import DISCONNECTED, OUTBOX_DRAINED, OUTBOX_FULL, PEER_ERROR, REFUSED
-from bridgehead.core.errors import CLIENT_ID_INVALID, TOO_LARGE, UNAVAILABLE, Refusal
+from bridgehead.core.errors import CLIENT_ID_INVALID, UNAVAILABLE, Refusal
 from bridgehead.core.message import NEVER
-from bridgehead.core.policy import Principal
 from bridgehead.core.session import Session
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.encode import ack, encode
 from bridgehead.protocols.mqtt.codec.packets import (
     Acknowledgement,
+    Auth,
     Connect,
     Disconnect,
     Packet,
@@ -28,63 +27,44 @@ from bridgehead.protocols.mqtt.codec.packets import (
 )
 from bridgehead.protocols.mqtt.codec.reason_codes import PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL
 from bridgehead.protocols.mqtt.config import MqttConfig
-from bridgehead.protocols.mqtt.mapping import REASON_CODES, will_from_packet
 from bridgehead.protocols.mqtt.session import table
-from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements, Held
-from bridgehead.protocols.mqtt.session.greeting import (
-    accepting,
-    asked_expiry_interval,
-    client_id_for,
-    client_packet_size,
-    dismissal_code,
-    dismissing,
-    granted_keep_alive,
-    refusing,
-    seconds,
-)
-from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal, Intake
+from bridgehead.protocols.mqtt.session.acknowledgements import Held
+from bridgehead.protocols.mqtt.session.greeting import dismissal_code, dismissing, refusing, seconds
+from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal
+from bridgehead.protocols.mqtt.session.login import Login
 from bridgehead.protocols.mqtt.session.outbox import Outbox
 from bridgehead.protocols.mqtt.session.pace import Pace
-from bridgehead.protocols.mqtt.session.sender import Sender
 from bridgehead.protocols.mqtt.session.subscribing import subscribe, unsubscribe
 from bridgehead.wire.errors import PeerError, Violation
 
-_PROTOCOL: Final = "mqtt"
 _KEPT_PACKETS: Final = 1000
 _PINGRESP: Final = encode(Pingresp(), 4)
 
 
-class Connection(Sender):
+class Connection(Login):
     """What the rim does with it:
 
     - `receive(data)` for what came in.
     - when the Turn says so, send `outbox.take()`. When there is `attention`, look at `state`: AUTHENTICATING: prove
       `connect`'s identity and call `authenticated` or `refuse`, and read no more until then; CLOSED: close; else read
-      no more while `is_congested()`.
+      no more while `is_congested()`. Whatever the state, when `is_asking()`, judge what the exchange holds.
     - `lost(because)` when the network connection ended; `handle_timeout()` at `next_timeout()`.
     """
 
     def __init__(
-        self, outbox: Outbox, broker: Broker, config: MqttConfig, address: str, topics: dict[bytes, str] | None
+        self,
+        outbox: Outbox,
+        broker: Broker,
+        config: MqttConfig,
+        address: str,
+        topics: dict[bytes, str] | None,
+        methods: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(outbox, broker.dispatcher, broker.clock, broker.counters)
-        self._broker: Final = broker
-        self._config: Final = config
+        super().__init__(outbox, broker, config, address, methods)
         self._decoder: Final = Decoder(config.maximum_packet_size, topics)
-        self.address: Final = address
-        self.state = table.AWAITING_CONNECT
-        self.attention = False
-        self.connect: Connect | None = None
-        self.client_id = ""
-        self.keep_alive = 0.0  # seconds; 0: none
         self.because = ""
-        self._intake: Intake | None = None
-        self._acknowledgements: Final = Acknowledgements()
-        self._kept: list[Packet] | None = None
         self.accepted_at: float = broker.clock.now  # the rim may put it back
         self._last_received: float = broker.clock.now
-        self._connack: Held | None = None
-        self._began = False  # the session is new with this connection
         self._pace: Pace | None = None
         self.throttled_until = 0.0
         self._dropped_told = 0
@@ -110,11 +90,12 @@ class Connection(Sender):
             self.attention = True
             self.outbox.touch()
 
-    def _handle(self, packets: list[Packet], fault: PeerError | None) -> None:
+    def _handle(self, packets: list[Packet], fault: Exception | None) -> None:
         """Take the packets, then the fault that came behind them."""
         try:
             self._take_all(packets)
             if fault is not None:
+                assert isinstance(fault, PeerError)
                 self._fail(fault)
         except PeerError as error:
             self._fail(error)
@@ -175,6 +156,11 @@ class Connection(Sender):
             if len(self._kept) >= _KEPT_PACKETS:
                 raise Violation("too many packets before CONNACK", codes.QUOTA_EXCEEDED)
             self._kept.append(packet)
+        elif action == table.TAKE_AUTH:
+            assert isinstance(packet, Auth)
+            self._take_auth(packet)
+        elif action == table.LEAVE:
+            self._end("the client left before it was authenticated", False)
         elif action in table.FORBIDDEN:
             raise table.forbidden(action, packet.packet_type)
         else:
@@ -230,102 +216,6 @@ class Connection(Sender):
             or len(self._acknowledgements) > self._config.receive_maximum
             or (len(self._acknowledgements) > 0 and self._broker.journal.is_behind())
         )
-
-    # Beginning. -------------------------------------------------------------------------------------
-
-    def _begin(self, packet: Connect) -> None:
-        self.connect = packet
-        self._v5 = packet.protocol_version == 5
-        self.client_id = packet.client_id
-        if packet.properties.authentication_method is not None:
-            method = packet.properties.authentication_method
-            self.refuse_with(codes.BAD_AUTHENTICATION_METHOD, f"Authentication Method {method!r} is not offered")
-            return
-        self.state = table.AUTHENTICATING
-
-    def refuse(self, refusal: Refusal, reported: bool = False) -> None:
-        """The identity was not proven, or may not connect. `reported`: who says so has reported it already."""
-        self.refuse_with(REASON_CODES[refusal.meaning], refusal.because, reported)
-
-    def refuse_with(self, code: int, because: str, reported: bool = False) -> None:
-        if self.state == table.CLOSED:
-            return
-        if not codes.is_allowed(code, codes.CONNACK):
-            code = codes.UNSPECIFIED_ERROR
-        self.outbox.discard()
-        self.outbox.write(refusing(self._v5, self.connect, code, because))
-        if not reported:
-            self._report(REFUSED, because, code)
-        self._end(because, True)
-
-    def authenticated(self, principal: Principal, verified: bool, unique: str) -> None:
-        """The identity is proven. `unique` makes a Client Identifier for a client that has none."""
-        connect = self.connect
-        if self.state != table.AUTHENTICATING or connect is None:
-            return
-        properties = connect.properties
-        broker = self._broker
-        will = None if connect.will is None else will_from_packet(connect.will)
-        expiry = min(asked_expiry_interval(connect), float(broker.limits.session_expiry_interval))
-        name = principal.name
-        limit = client_packet_size(connect)
-        try:
-            self.client_id = client_id_for(connect, principal, unique)
-            if limit and len(accepting(connect, name, self.client_id, expiry, False, self._config)) > limit:
-                because = f"a Maximum Packet Size of {limit} octets leaves no room for CONNACK"
-                raise Refusal(TOO_LARGE, because)  # [MQTT-3.1.2-24]
-            broker.admit(principal)
-            session, present = broker.attach(
-                principal, self.client_id, _PROTOCOL, verified, connect.clean_start, expiry, will, self
-            )
-        except Refusal as refusal:
-            self.refuse(refusal)
-            return
-        self.state = table.CONNECTED
-        self._began = not present
-        broker.counters.connections += 1
-        broker.counters.connections_total += 1
-        broker.counters.connections_maximum = max(broker.counters.connections_maximum, broker.counters.connections)
-        receive_maximum = min(properties.receive_maximum or 65535, self._config.in_flight)
-        aliases = min(properties.topic_alias_maximum or 0, self._config.topic_alias_maximum)  # kept on both sides
-        self.begin(session, self._v5, receive_maximum, limit, aliases)
-        self._intake = Intake(
-            session, self, self.outbox, self._acknowledgements, broker.door, broker.clock, self._config, connect
-        )
-        self.keep_alive = float(granted_keep_alive(connect, self._config))
-        accepted = accepting(connect, name, self.client_id, expiry, present, self._config)
-        ticket = broker.journal.wait(self) if session.log or will is not None else 0
-        self._broker.event(
-            EVENT_CONNECTED,
-            {
-                "principal": name,
-                "client_id": self.client_id,
-                "address": self.address,
-                "version": connect.protocol_version,
-                "session_present": present,
-            },
-        )
-        if ticket:
-            # [MQTT-3.2.0-1]: nothing goes out before CONNACK, and CONNACK not before the session lasts.
-            self.outbox.cork()
-            refused = refusing(
-                self._v5, connect, codes.QUOTA_EXCEEDED, "the hub cannot keep the session: its store is full"
-            )
-            self._connack = Held(ticket, accepted, refused, 0)
-        else:
-            self.outbox.write(accepted)
-            self._accepted(session)
-
-    def _accepted(self, session: Session) -> None:
-        """CONNACK is on its way: what waits for the client is sent, what came behind its CONNECT is done."""
-        self.resume()
-        if not self._began:
-            self._dispatcher.reclaim(session)
-        self.pump()
-        kept = self._kept
-        if kept is not None:
-            self._kept = None
-            self._handle(kept, None)
 
     # After a commit. --------------------------------------------------------------------------------
 
@@ -396,6 +286,9 @@ class Connection(Sender):
         if self.state == table.CONNECTED:
             self._close(code, str(error), True)
             return
+        if self.state == table.JUDGING or self.state == table.CHALLENGED:
+            self.refuse_with(code, str(error), True)
+            return
         if self.connect is None:
             # A CONNECT that cannot be read: its version is answered as far as it is known.
             self._v5 = self._decoder.protocol_version == 5
@@ -450,6 +343,7 @@ class Connection(Sender):
         self._intake = None
         self._kept = None
         self.connect = None
+        self.exchange = None
 
     def dismiss(self, meaning: str, because: str) -> None:
         if self.state == table.CONNECTED:
@@ -468,7 +362,7 @@ class Connection(Sender):
                 when = max(self._last_received, self.throttled_until) + self.keep_alive * 1.5
             if self.throttled_until > self._clock.now and self.throttled_until < when:
                 when = self.throttled_until
-            return when
+            return min(when, self._right_ends_at())
         if self.state == table.CLOSED:
             return NEVER
         return self.accepted_at + self._config.connect_timeout
@@ -476,13 +370,16 @@ class Connection(Sender):
     def handle_timeout(self) -> None:
         now = self._clock.now
         if self.state == table.CONNECTED:
-            if self._is_held_back():
+            if now >= self._right_ends_at():
+                self._end_right(now)
+            elif self._is_held_back():
                 self._last_received = now
             elif self.keep_alive > 0 and now >= self._last_received + self.keep_alive * 1.5:
                 self._close(codes.KEEP_ALIVE_TIMEOUT, "nothing came for one and a half times the Keep Alive", True)
         elif self.state != table.CLOSED and now >= self.accepted_at + self._config.connect_timeout:
-            self._broker.event(REFUSED, {"address": self.address, "because": "no CONNECT in time"})
-            self._end("no CONNECT in time", True)
+            because = "no CONNECT in time" if self.connect is None else "the identity was not proven in time"
+            self._broker.event(REFUSED, {"address": self.address, "because": because})
+            self._end(because, True)
 
     def _drop_slow(self) -> None:
         super()._drop_slow()

@@ -102,10 +102,16 @@ def granted_keep_alive(connect: Connect, config: MqttConfig) -> int:
 
 
 def accepting(
-    connect: Connect, principal: str, client_id: str, granted: float, present: bool, config: MqttConfig
+    connect: Connect,
+    principal: str,
+    client_id: str,
+    granted: float,
+    present: bool,
+    config: MqttConfig,
+    data: bytes | None = None,
 ) -> bytes:
     """CONNACK that accepts, with everything in which the hub differs from what was asked for. `granted` is the
-    Session Expiry Interval in force, in seconds."""
+    Session Expiry Interval in force, in seconds; `data` what ends an enhanced authentication."""
     if connect.protocol_version != 5:
         return encode(Connack(present, 0), connect.protocol_version)
     asked = connect.properties.session_expiry_interval or 0
@@ -121,5 +127,7 @@ def accepting(
         topic_alias_maximum=config.topic_alias_maximum,
         server_keep_alive=None if keep_alive == connect.keep_alive else keep_alive,  # [MQTT-3.1.2-21]
         response_information=information,
+        authentication_method=connect.properties.authentication_method,  # [MQTT-4.12.0-5], [MQTT-4.12.0-6]
+        authentication_data=data,
     )
     return encode(Connack(present, 0, properties), 5)

@@ -25,6 +25,9 @@ AWAITING_CONNECT: Final = 0
 AUTHENTICATING: Final = 1
 CONNECTED: Final = 2
 CLOSED: Final = 3
+# CONNECT named an Authentication Method: the rim judges what the client sent, or the client is to answer a challenge.
+JUDGING: Final = 4
+CHALLENGED: Final = 5
 
 # Actions.
 IGNORE: Final = 0
@@ -42,7 +45,9 @@ TAKE_SUBSCRIBE: Final = 11
 TAKE_UNSUBSCRIBE: Final = 12
 ANSWER_PING: Final = 13
 FAREWELL: Final = 14
-NO_EXCHANGE: Final = 15  # AUTH without an Authentication Method in CONNECT [MQTT-4.12.0-6]
+TAKE_AUTH: Final = 15  # what it means is in session/exchange.py, and nothing without an Authentication Method
+ONLY_AUTH: Final = 16  # [MQTT-3.1.2-30]
+LEAVE: Final = 17
 
 
 def _connected() -> list[int]:
@@ -57,7 +62,7 @@ def _connected() -> list[int]:
     row[UNSUBSCRIBE] = TAKE_UNSUBSCRIBE
     row[PINGREQ] = ANSWER_PING
     row[DISCONNECT] = FAREWELL
-    row[AUTH] = NO_EXCHANGE
+    row[AUTH] = TAKE_AUTH
     return row
 
 
@@ -73,10 +78,25 @@ def _authenticating() -> list[int]:
     return row
 
 
-# TABLE[state][packet type]: every pair has an action.
-TABLE: Final[list[list[int]]] = [_awaiting_connect(), _authenticating(), _connected(), [IGNORE] * 16]
+def _exchanging() -> list[int]:
+    row = [ONLY_AUTH] * 16
+    row[CONNECT] = SECOND_CONNECT
+    row[AUTH] = TAKE_AUTH
+    row[DISCONNECT] = LEAVE
+    return row
 
-FORBIDDEN: Final = (FIRST_MUST_BE_CONNECT, SECOND_CONNECT, NOT_FROM_A_CLIENT, NO_EXCHANGE)
+
+# TABLE[state][packet type]: every pair has an action.
+TABLE: Final[list[list[int]]] = [
+    _awaiting_connect(),
+    _authenticating(),
+    _connected(),
+    [IGNORE] * 16,
+    _exchanging(),
+    _exchanging(),
+]
+
+FORBIDDEN: Final = (FIRST_MUST_BE_CONNECT, SECOND_CONNECT, NOT_FROM_A_CLIENT, ONLY_AUTH)
 
 
 def forbidden(action: int, packet_type: int) -> Violation:
@@ -86,6 +106,6 @@ def forbidden(action: int, packet_type: int) -> Violation:
         return Violation(f"the first packet must be CONNECT, not {name}", PROTOCOL_ERROR)
     if action == SECOND_CONNECT:
         return Violation("a second CONNECT in one connection", PROTOCOL_ERROR)
-    if action == NO_EXCHANGE:
-        return Violation("AUTH without an Authentication Method in CONNECT", PROTOCOL_ERROR)
+    if action == ONLY_AUTH:
+        return Violation(f"{name} before the authentication is done", PROTOCOL_ERROR)
     return Violation(f"a client must not send {name}", PROTOCOL_ERROR)
