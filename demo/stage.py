@@ -38,7 +38,7 @@ class Stage:
         registry = Registry(data)
         try:
             device = registry.existing_device(cast[0])
-            sensor = Principal(device.name, Directory(registry).permissions(device), list(device.client_ids))
+            sensor = Principal.of(device.name, Directory(registry).permissions(device), list(device.client_ids))
         finally:
             registry.close()
         self._sender = sensor.name

@@ -19,11 +19,11 @@ def octets(remembered: dict[str, object]) -> int:
 
 
 def test_long_topics_are_decided_and_not_remembered() -> None:
-    principal = Principal("own", [Permission("own/#", True, True)], [])
+    principal = Principal.of("own", [Permission("own/#", True, True)], [])
     for i in range(100):
         assert principal.may_publish(f"own/{i}/{LONG}", 1, False)
         assert not principal.may_publish(f"other/{i}/{LONG}", 1, False)
-    assert principal._publish._remembered == {}
+    assert principal._remembered == {}
 
 
 def test_long_topics_are_routed_and_not_remembered() -> None:
@@ -62,7 +62,7 @@ def test_a_topic_of_thousands_of_levels_is_told_apart_no_deeper_than_the_filters
 
 
 def test_denied_and_too_deep_topics_by_alias_are_answered_with_short_sentences() -> None:
-    hub = Hub(principals=[Principal("sensor", [Permission("own/#", True, False)], [])])
+    hub = Hub(principals=[Principal.of("sensor", [Permission("own/#", True, False)], [])])
     sensor = hub.client("sensor")
     for topic, code in [("/" * 65_000, codes.NOT_AUTHORIZED), ("own" + "/" * 65_000, codes.TOPIC_NAME_INVALID)]:
         sensor.publish(topic, qos=1, properties=Properties(topic_alias=1))

@@ -15,7 +15,7 @@ ALL = [Permission("#", True, True)]
 @pytest.mark.parametrize("version", [4, 5])
 def test_an_empty_identifier_is_no_way_around_the_record(version: int) -> None:
     """The hub's own choice would be outside of what the record names, and any number of them."""
-    hub = Hub(principals=[Principal("door", ALL, ["door", "panel"])])
+    hub = Hub(principals=[Principal.of("door", ALL, ["door", "panel"])])
     peer = hub.peer("door", version)
     answer = peer.connect("")
     assert answer.reason_code == (codes.CLIENT_IDENTIFIER_NOT_VALID if version == 5 else 2)
@@ -25,7 +25,7 @@ def test_an_empty_identifier_is_no_way_around_the_record(version: int) -> None:
 
 @pytest.mark.parametrize("patterns", [[], ["door*"], ["*"]])
 def test_an_empty_identifier_is_filled_in_where_the_record_permits_it(patterns: list[str]) -> None:
-    hub = Hub(principals=[Principal("door", ALL, patterns)])
+    hub = Hub(principals=[Principal.of("door", ALL, patterns)])
     answer = hub.peer("door").connect("")
     assert answer.reason_code == 0
     assert (answer.properties.assigned_client_identifier or "").startswith("door-")
@@ -33,7 +33,7 @@ def test_an_empty_identifier_is_filled_in_where_the_record_permits_it(patterns: 
 
 def test_identifiers_with_slashes_do_not_reach_into_another_identity() -> None:
     """A session's key is the identity's name, a slash and the Client Identifier; a name holds no slash."""
-    hub = Hub(principals=[Principal("a", ALL, ["*"]), Principal("a.b", ALL, ["*"])])
+    hub = Hub(principals=[Principal.of("a", ALL, ["*"]), Principal.of("a.b", ALL, ["*"])])
     victim = hub.client("a.b", client_id="c/d", clean_start=False, expiry=1000)
     victim.subscribe("secret/#", 1)
     victim.drop()

@@ -56,7 +56,7 @@ class Pipe(Stream):
 
 class Everybody:
     def __init__(self) -> None:
-        self.principal = Principal("door", [Permission("#", True, True)], ["*"])
+        self.principal = Principal.of("door", [Permission("#", True, True)], ["*"])
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         return self.principal

@@ -38,7 +38,7 @@ def test_before_authentication_a_long_authentication_method() -> None:
 
 
 def test_a_denied_publish_to_a_long_topic_is_answered_and_the_connection_goes_on() -> None:
-    peer = Hub(principals=[Principal("sensor", [], [])]).client()
+    peer = Hub(principals=[Principal.of("sensor", [], [])]).client()
     peer.send(Publish(LONG, b"", 1, False, False, 1), Pingreq())
     answer, ping = peer.get()
     assert isinstance(answer, Puback)
@@ -48,7 +48,7 @@ def test_a_denied_publish_to_a_long_topic_is_answered_and_the_connection_goes_on
 
 
 def test_denied_subscriptions_to_long_filters() -> None:
-    peer = Hub(principals=[Principal("sensor", [], [])]).client()
+    peer = Hub(principals=[Principal.of("sensor", [], [])]).client()
     peer.send(Subscribe(1, [SubscriptionRequest(LONG, 0, False, False, 0)] * 4))
     answer = peer.get_one()
     assert isinstance(answer, Suback)
@@ -58,7 +58,7 @@ def test_denied_subscriptions_to_long_filters() -> None:
 
 def test_a_client_s_fault_behind_connect_does_not_hold_up_the_acknowledgements_of_others() -> None:
     """What came behind CONNECT is done when the commit is told: an error there left others in the batch untold."""
-    hub = Hub(principals=[Principal("sensor", [], [])])
+    hub = Hub(principals=[Principal.of("sensor", [], [])])
     office = hub.durable("office")
     office.subscribe("a", 1)
     hub.store.automatic = False

@@ -95,7 +95,7 @@ def test_all_of_them_come_once_whoever_subscribes_again_meanwhile(hub: Hub) -> N
 
 
 def test_a_right_that_is_withdrawn_ends_a_replay_that_has_begun() -> None:
-    principal = Principal("office", [Permission("plant/#", False, True)], [])
+    principal = Principal.of("office", [Permission("plant/#", False, True)], [])
     hub = Hub(principals=[principal])
     plant = hub.client("plant")
     for i in range(2_500):
@@ -104,7 +104,7 @@ def test_a_right_that_is_withdrawn_ends_a_replay_that_has_begun() -> None:
     office.send(Subscribe(1, [SubscriptionRequest("plant/#", 1, False, False, 0)]))
     first = [packet for packet in office.get() if isinstance(packet, Publish)]
     assert len(first) == 1000  # the Receive Maximum
-    principal.amend([], [])
+    principal.permit([], [])
     hub.broker.permissions_changed()
     office.send(*[Puback(packet.packet_id) for packet in first])
     assert office.messages() == []

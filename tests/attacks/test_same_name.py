@@ -18,7 +18,7 @@ from tests.mqtt.dialogue import Hub, ManualStore
 
 
 def everything(name: str, created: float) -> Principal:
-    return Principal(name, [Permission("#", True, True)], [], created)
+    return Principal.of(name, [Permission("#", True, True)], [], created)
 
 
 def left_behind() -> Hub:
@@ -74,7 +74,7 @@ def test_the_registry_tells_them_apart(tmp_path: Path) -> None:
         Identities(Authenticator(registry, lambda name, fields: None), broker).recover(store)
         return broker
 
-    hub = Hub(store, [Principal("door", [Permission("#", True, True)], [], 100.5)])
+    hub = Hub(store, [Principal.of("door", [Permission("#", True, True)], [], 100.5)])
     hub.client("door", clean_start=False, expiry=1000).subscribe("orders", 1)
     assert len(started().sessions) == 1
     registry.remove_device("door", 200.0)

@@ -59,7 +59,7 @@ class House:
         self.events: list[tuple[str, dict[str, object]]] = []
         self.wanted = 0
         self.broker = Broker(self.store, self.clock, limits or Limits(), self._event, self._want)
-        self.principals = {name: Principal(name, list(EVERYTHING), ["*"]) for name in names or ("one", "two")}
+        self.principals = {name: Principal.of(name, list(EVERYTHING), ["*"]) for name in names or ("one", "two")}
         self.broker.recover(list(self.principals.values()))
         self.turn()
 

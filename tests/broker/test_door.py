@@ -80,7 +80,7 @@ def test_at_most_once_goes_to_who_is_there_and_touches_no_disk() -> None:
 )
 def test_what_is_not_let_in(message: tuple[str, bytes, bool], meaning: str) -> None:
     house = House()
-    house.principals["one"].amend(
+    house.principals["one"].permit(
         [Permission("#", True, True), Permission("$share/#", True, True), Permission("other", True, True, allow=False)],
         [],
     )
@@ -100,7 +100,7 @@ def test_what_is_not_let_in(message: tuple[str, bytes, bool], meaning: str) -> N
 
 def test_the_hub_itself_publishes_through_the_same_door() -> None:
     house = House()
-    hub = Principal("$hub", [Permission("$SYS/#", True, False)], [])
+    hub = Principal.of("$hub", [Permission("$SYS/#", True, False)], [])
     watcher = FakeReceiver()
     house.subscribe(house.session("one", 0.0, watcher), "$SYS/#", 0)
     origin = Origin("$hub", "hub", True)
@@ -150,7 +150,7 @@ def test_an_identifier_is_let_in_once_until_it_is_released(expiry: float) -> Non
 )
 def test_a_filter_that_is_refused(topic_filter: str, meaning: str) -> None:
     house = House()
-    house.principals["one"].amend([Permission("open/#", True, True), Permission("a/#", True, True)], [])
+    house.principals["one"].permit([Permission("open/#", True, True), Permission("a/#", True, True)], [])
     session = house.session("one")
     with pytest.raises(Refusal) as refusal:
         house.subscribe(session, topic_filter)
@@ -161,7 +161,7 @@ def test_a_filter_that_is_refused(topic_filter: str, meaning: str) -> None:
 
 def test_the_granted_qos_is_what_is_kept() -> None:
     house = House()
-    house.principals["one"].amend([Permission("a/#", True, True, 1)], [])
+    house.principals["one"].permit([Permission("a/#", True, True, 1)], [])
     session = house.session("one")
     assert house.subscribe(session, "a/b", 2, identifier=5) == 1
     held = session.subscriptions["a/b"]
@@ -202,7 +202,7 @@ def test_unsubscribing() -> None:
 
 def test_a_will_is_asked_of_the_door_before_anything_is_begun() -> None:
     house = House()
-    house.principals["one"].amend([Permission("a", True, True, 0)], [])
+    house.principals["one"].permit([Permission("a", True, True, 0)], [])
     receiver = FakeReceiver()
     with pytest.raises(Refusal):
         house.session("one", 100.0, receiver, Will("a", b"x", 1, False, MessageProperties(), None, 0))
@@ -234,7 +234,7 @@ def test_a_change_of_permissions_holds_for_the_next_message() -> None:
     receiver = FakeReceiver()
     house.subscribe(house.session("two", 0.0, receiver), "a")
     house.publish(house.message("a"))
-    house.principals["two"].amend([], [])
+    house.principals["two"].permit([], [])
     house.broker.permissions_changed()
     assert house.publish(house.message("a")) == NOBODY
     assert len(receiver.offered) == 1

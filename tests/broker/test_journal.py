@@ -21,7 +21,7 @@ class Desk:
         self.wanted = 0
         self.events: list[str] = []
         self.journal = Journal(self.store, self.clock, Counters(), lambda name, _: self.events.append(name), self._want)
-        self.session = Session(Principal("one", [], []), "one", Origin("one", "fake", True, "one"))
+        self.session = Session(Principal.of("one", [], []), "one", Origin("one", "fake", True, "one"))
         self.session.log = "q1"
 
     def _want(self) -> None:

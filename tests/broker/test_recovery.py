@@ -152,7 +152,7 @@ def test_identifiers_go_on_where_they_were() -> None:
 def test_logs_get_numbers_that_no_earlier_run_used() -> None:
     before = filled()
     house = again(before)
-    three = Principal("three", EVERYTHING, [])
+    three = Principal.of("three", EVERYTHING, [])
     house.principals["three"] = three
     house.broker.admit(three)
     session = house.session("three")

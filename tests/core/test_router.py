@@ -32,7 +32,7 @@ class RouterAgainstList(RuleBasedStateMachine):
         super().__init__()
         self.router = Router()
         everything = [Permission("#", True, True), Permission("$a/#", True, True)]
-        self.principals = [Principal("one", everything, []), Principal("two", everything, [])]
+        self.principals = [Principal.of("one", everything, []), Principal.of("two", everything, [])]
         self.sessions = [session(p, f"{p.name}-{i}") for p in self.principals for i in range(2)]
         self.model: dict[tuple[Session, str], Subscription] = {}
 
@@ -67,7 +67,7 @@ class RouterAgainstList(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1), granted=st.lists(permissions(), max_size=4))
     def amend(self, who: int, granted: list[Permission]) -> None:
-        self.principals[who].amend(granted, [])
+        self.principals[who].permit(granted, [])
         self.router.permissions_changed()
 
     @rule(topic=topics)
@@ -78,7 +78,7 @@ class RouterAgainstList(RuleBasedStateMachine):
         by_session = {target.session: target for target in route.targets}
         assert len(by_session) == len(route.targets)
         for owner in self.sessions:
-            permitted = naive_receive_qos(owner.principal.permissions, topic)
+            permitted = naive_receive_qos(owner.principal.rights[0].permissions, topic)
             mine = [s for s in matching if s.session is owner and not s.share]
             target = by_session.get(owner)
             if permitted < 0 or not mine:
@@ -126,7 +126,7 @@ TestRouterAgainstList.settings = settings(max_examples=60, stateful_step_count=4
 
 def test_a_change_of_subscriptions_starts_a_new_generation() -> None:
     router = Router()
-    who = session(Principal("one", [Permission("#", True, True)], []), "one")
+    who = session(Principal.of("one", [Permission("#", True, True)], []), "one")
     before = router.route("a")
     router.add(Subscription(who, "a", 1))
     assert router.generation != before.generation
@@ -144,7 +144,7 @@ def test_cached_routes_are_bounded() -> None:
 
 def test_the_members_of_a_group_keep_their_place_when_one_subscribes_anew() -> None:
     router = Router()
-    who = Principal("one", [Permission("#", True, True)], [])
+    who = Principal.of("one", [Permission("#", True, True)], [])
     members = [session(who, f"one-{i}") for i in range(3)]
     for member in members:
         router.add(Subscription(member, "a", 1, share="g"))

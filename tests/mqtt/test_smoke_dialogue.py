@@ -87,7 +87,7 @@ def test_packets_are_counted_whatever_parts_they_are_sent_in() -> None:
 
 def test_figures_of_this_run_are_not_kept_for_the_next() -> None:
     permissions = [Permission("#", True, True), Permission("$SYS/#", True, True)]
-    hub = Hub(principals=[Principal("hub", permissions, ["*"])])
+    hub = Hub(principals=[Principal.of("hub", permissions, ["*"])])
     figures = hub.peer("hub")
     figures.connect()
     figures.publish("$SYS/broker/uptime", b"1 seconds", retain=True)

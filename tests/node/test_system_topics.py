@@ -62,7 +62,7 @@ def connect(broker: Broker, principal: Principal, client_id: str) -> tuple[Sessi
 
 
 def watcher(broker: Broker) -> tuple[Session, Reader]:
-    return connect(broker, Principal("watch", [Permission("$SYS/#", publish=False, subscribe=True)], []), "watch")
+    return connect(broker, Principal.of("watch", [Permission("$SYS/#", publish=False, subscribe=True)], []), "watch")
 
 
 async def test_who_is_permitted_reads_the_figures() -> None:
@@ -114,7 +114,7 @@ async def test_the_figures_are_no_traffic_of_their_own() -> None:
 async def test_everything_but_sys_does_not_cover_sys() -> None:
     broker = make_broker()
     topics = SystemTopics(broker, started=1000.0)
-    session, reader = connect(broker, Principal("all", [Permission("#", publish=True, subscribe=True)], []), "all")
+    session, reader = connect(broker, Principal.of("all", [Permission("#", publish=True, subscribe=True)], []), "all")
     broker.door.subscribe(Subscription(session, "#", 0))
     with pytest.raises(Refusal):
         broker.door.subscribe(Subscription(session, "$SYS/#", 0))
@@ -127,7 +127,7 @@ async def test_everything_but_sys_does_not_cover_sys() -> None:
 async def test_sessions_are_counted_with_what_waits_for_them() -> None:
     broker = make_broker()
     topics = SystemTopics(broker, started=1000.0)
-    principal = Principal("a", [Permission("t", publish=True, subscribe=True)], ["*"])
+    principal = Principal.of("a", [Permission("t", publish=True, subscribe=True)], ["*"])
     broker.admit(principal)
     receiver = Reader()
     session, _ = broker.attach(principal, "a", "mqtt", True, True, 60.0, None, receiver)

@@ -65,7 +65,7 @@ def house(identity: Identity) -> Iterator[House]:
 
 
 def told(principal: Principal) -> list[str]:
-    return [str(each) for each in principal.permissions]
+    return [str(each) for rights in principal.rights for each in rights.permissions]
 
 
 def test_a_principal_has_its_own_permissions_and_its_roles(house: House) -> None:

@@ -139,7 +139,7 @@ def test_a_filter_that_is_accepted_is_one_the_core_accepts_too(levels: list[str]
         check_topic_filter(permission.topic_filter)
     except Refusal as refusal:
         pytest.fail(f"{permission.topic_filter!r}: {refusal.because}")
-    Principal(name, [permission], [])
+    Principal.of(name, [permission], [])
 
 
 def test_a_record_of_today_reads_back_and_an_unknown_field_is_refused() -> None:

@@ -66,7 +66,7 @@ def recover(store: Store, broker: Parts) -> None:
         name, _, client_id = key.partition("/")
         principal = _same(broker, name, created)
         session = Session(
-            principal if principal is not None else Principal(name, [], []),
+            principal if principal is not None else Principal.of(name, [], []),
             client_id,
             Origin(name, protocol, False, client_id),
         )

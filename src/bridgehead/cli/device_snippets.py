@@ -30,7 +30,7 @@ class Terms:
         self.host: Final = host
         self.port: Final = port
         permissions = [permission_of(each, device.name) for each in enrolled.permissions]
-        principal = Principal(device.name, permissions, list(device.client_ids))
+        principal = Principal.of(device.name, permissions, list(device.client_ids))
         self.topic, self.publish_qos = _publishable(principal)
         self.topic_filter, self.subscribe_qos = _subscribable(principal)
         self.client_ids: Final = list(device.client_ids)

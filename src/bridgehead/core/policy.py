@@ -1,123 +1,127 @@
-"""Who may publish and receive what: permissions, and the decisions that follow from them.
+"""Who may publish and receive what: the rights of a principal, and the decisions that follow from them.
 
-Deny by default; a denying permission overrides every allowing one. A decision is made on the canonical
-Topic Name. What a principal may do with one topic is six bits, one for each (QoS, RETAIN), and is
-remembered per topic until the principal's permissions change.
+Deny by default; a denying permission overrides every allowing one, in whichever of the principal's rights it stands.
+A decision is made on the canonical Topic Name. What a principal may do with one topic is one number, and is remembered
+per topic until its rights change.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from bridgehead.core.filter_tree import FilterTree
-from bridgehead.core.topic import LONGEST_REMEMBERED, covers, shown
+from mypy_extensions import i64
 
-_REMEMBERED: Final = 4096  # topics per principal and operation
+from bridgehead.core.bucket import Bucket
+from bridgehead.core.errors import NOT_AUTHORIZED, QUOTA_EXCEEDED, TOO_LARGE
+from bridgehead.core.explain import Asked, line_of
+from bridgehead.core.permission import (
+    DENIES_PUBLISH,
+    DENIES_RECEIVE,
+    MAYBE,
+    PLAIN,
+    RECEIVE,
+    Context,
+    Decision,
+    Permission,
+)
+from bridgehead.core.rights import UNLIMITED, Bindings, Rights
+from bridgehead.core.topic import LONGEST_REMEMBERED
 
+__all__ = ["Bindings", "Context", "Decision", "Permission", "Principal", "Rights"]
 
-class Permission:
-    """`topic_filter` with `${device}` already replaced; `max_qos` and `retain` bound what it allows.
-
-    A permission with `allow=False` denies the operation on what its filter matches, whatever the QoS.
-    """
-
-    def __init__(
-        self,
-        topic_filter: str,
-        publish: bool,
-        subscribe: bool,
-        max_qos: int = 2,
-        retain: bool = True,
-        allow: bool = True,
-    ) -> None:
-        self.topic_filter: Final = topic_filter
-        self.publish: Final = publish
-        self.subscribe: Final = subscribe
-        self.max_qos: Final = max_qos
-        self.retain: Final = retain
-        self.allow: Final = allow
-
-    def __str__(self) -> str:
-        verbs = (
-            "publish and subscribe" if self.publish and self.subscribe else "publish" if self.publish else "subscribe"
-        )
-        text = f"{'allow' if self.allow else 'deny'} {verbs} {self.topic_filter}"
-        if self.allow:
-            text += f" up to QoS {self.max_qos}"
-            if self.publish and not self.retain:
-                text += ", not retained"
-        return text
-
-
-class Decision:
-    """The answer, the sentence that says why, and the permission that decided (None when none covers)."""
-
-    def __init__(self, permit: bool, because: str, permission: Permission | None) -> None:
-        self.permit: Final = permit
-        self.because: Final = because
-        self.permission: Final = permission
-
-
-def _bits(permission: Permission) -> int:
-    """Bit `qos + 3 * retain` says that this QoS, retained or not, is allowed."""
-    plain = (1 << (permission.max_qos + 1)) - 1
-    return plain | (plain << 3) if permission.retain else plain
-
-
-class _Operation:
-    """The permissions of one principal for one operation, indexed by filter."""
-
-    def __init__(self, permissions: list[Permission]) -> None:
-        self.permissions: Final = permissions
-        self._tree: Final = FilterTree()
-        for i, permission in enumerate(permissions):
-            self._tree.put(permission.topic_filter, i, permission)
-        self._remembered: dict[str, int] = {}
-
-    def mask(self, topic: str) -> int:
-        known = self._remembered.get(topic)
-        if known is not None:
-            return known
-        bits = 0
-        for value in self._tree.match(topic):
-            assert isinstance(value, Permission)
-            if not value.allow:
-                bits = 0
-                break
-            bits |= _bits(value)
-        if len(topic) <= LONGEST_REMEMBERED:
-            if len(self._remembered) >= _REMEMBERED:
-                self._remembered.clear()
-            self._remembered[topic] = bits
-        return bits
-
-    def matching(self, topic: str) -> list[Permission]:
-        found: list[Permission] = []
-        for value in self._tree.match(topic):
-            assert isinstance(value, Permission)
-            found.append(value)
-        return found
+_REMEMBERED: Final = 4096  # topics per view of a principal
 
 
 class Principal:
     """An identity, once proven. One object per name while the hub runs, so that a change reaches everyone
-    who holds it. `created`, in seconds since the epoch, tells it from a later one of the same name."""
+    who holds it. `created`, in seconds since the epoch, tells it from a later one of the same name.
 
-    def __init__(self, name: str, permissions: list[Permission], client_ids: list[str], created: float = 0.0) -> None:
+    `under(context)` is the view of it that a connection holds: the same identity, with what its permissions permit to
+    a connection that came so. `root` is the principal without a context, of which nothing is known but its name.
+    """
+
+    def __init__(
+        self, name: str, rights: list[Rights], bindings: Bindings, client_ids: list[str], created: float = 0.0
+    ) -> None:
         self.name: Final = name
         self.created: Final = created
-        self.permissions: list[Permission] = []
-        self.client_ids: list[str] = []
-        self._publish: _Operation = _Operation([])
-        self._subscribe: _Operation = _Operation([])
-        self.amend(permissions, client_ids)
+        self.context: Context | None = None
+        self.root: Principal = self
+        self.rights: list[Rights] = rights
+        self.bindings: Bindings = bindings
+        self.client_ids: list[str] = client_ids
+        self._views: dict[tuple[str, tuple[str, ...]], Principal] | None = None
+        self._remembered: dict[str, int] = {}
+        self._candidates: dict[str, list[tuple[Rights, Permission]]] = {}
+        # Of the root alone: the device's, however many connections it has.
+        self._depth = 0
+        self._bounded = False  # it has a quota
+        self._messages: Bucket | None = None
+        self._octets: Bucket | None = None
+        self._rates: dict[Permission, tuple[Rights, Bucket]] = {}
+        self.forget()
 
-    def amend(self, permissions: list[Permission], client_ids: list[str]) -> None:
-        """Put other permissions in force; every remembered decision is forgotten."""
-        self.permissions = permissions
-        self.client_ids = client_ids
-        self._publish = _Operation([p for p in permissions if p.publish])
-        self._subscribe = _Operation([p for p in permissions if p.subscribe])
+    @classmethod
+    def of(cls, name: str, permissions: list[Permission], client_ids: list[str], created: float = 0.0) -> Principal:
+        """With permissions of its own only."""
+        return Principal(name, [Rights(f"device {name}", permissions)], {"device": (name,)}, client_ids, created)
+
+    def under(self, context: Context) -> Principal:
+        """The view that a connection holds which came so."""
+        root = self.root
+        if root._views is None:
+            root._views = {}
+        key = context.key()
+        view = root._views.get(key)
+        if view is None:
+            view = Principal(root.name, root.rights, root.bindings, root.client_ids, root.created)
+            view.context = context
+            view.root = root
+            view._depth = root._depth
+            view._bounded = root._bounded
+            root._views[key] = view  # there are not more than ways to prove an identity
+        return view
+
+    def amend(self, rights: list[Rights], bindings: Bindings, client_ids: list[str]) -> None:
+        """Put other rights in force, in all views; every remembered decision is forgotten."""
+        root = self.root
+        root.rights = rights
+        root.bindings = bindings
+        root.client_ids = client_ids
+        root.forget()
+
+    def permit(self, permissions: list[Permission], client_ids: list[str]) -> None:
+        """As `amend`, with permissions of its own only."""
+        self.amend([Rights(f"device {self.name}", permissions)], {"device": (self.name,)}, client_ids)
+
+    def forget(self) -> None:
+        """One of its Rights was amended: decide anew. Buckets of permissions that are still there stay as they are."""
+        root = self.root
+        root._depth = 0
+        messages = octets = UNLIMITED
+        for rights in root.rights:
+            root._depth = max(root._depth, rights.depth)
+            messages = min(messages, rights.messages)
+            octets = min(octets, rights.octets)
+        root._bounded = messages != UNLIMITED or octets != UNLIMITED
+        if root._messages is None or root._messages.rate != messages:
+            root._messages = None if messages == UNLIMITED else Bucket(messages, 0.0)
+        if root._octets is None or root._octets.rate != octets:
+            root._octets = None if octets == UNLIMITED else Bucket(octets, 0.0)
+        if root._rates:
+            kept = {permission: held for permission, held in root._rates.items() if held[0] in root.rights}
+            root._rates = {permission: held for permission, held in kept.items() if permission in held[0].permissions}
+        root._remembered.clear()
+        root._candidates.clear()
+        if root._views is not None:
+            for view in root._views.values():
+                view.rights = root.rights
+                view.bindings = root.bindings
+                view.client_ids = root.client_ids
+                view._depth = root._depth
+                view._bounded = root._bounded
+                view._remembered.clear()
+                view._candidates.clear()
 
     def may_use_client_id(self, client_id: str) -> bool:
         """By default its own name, or that name followed by "-" and anything. Patterns in the record
@@ -132,58 +136,151 @@ class Principal:
                 return True
         return False
 
-    def publish_mask(self, topic: str) -> int:
-        """Bit `qos + 3 * retain`: may publish to `topic` with this QoS and RETAIN."""
-        return self._publish.mask(topic)
+    # Decisions. -------------------------------------------------------------------------------------
 
-    def receive_mask(self, topic: str) -> int:
-        """Bits 0 to 2: may receive `topic` with this QoS. 0: not at all."""
-        return self._subscribe.mask(topic) & 0b111
+    def _mask(self, topic: str) -> int:
+        known = self._remembered.get(topic)
+        if known is not None:
+            return known
+        found: i64 = 0
+        levels = topic.split("/", self._depth)
+        for rights in self.rights:
+            found |= rights.judge(levels, topic, self.bindings, self.context)
+        if found & DENIES_PUBLISH:
+            found &= ~0xFFFF
+        elif self._bounded:
+            found = (found & ~PLAIN) | ((found & PLAIN) << MAYBE)
+        if found & DENIES_RECEIVE:
+            found &= 0xFFFF
+        found &= 0xFFFFFF
+        if len(topic) <= LONGEST_REMEMBERED:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[topic] = found
+        return found
+
+    def publish_mask(self, topic: str) -> int:
+        """Bit `qos + 3 * retain`: may publish to `topic` with this QoS and RETAIN. Eight bits higher: may as far as
+        `take` permits the message."""
+        return self._mask(topic) & 0xFFFF
 
     def may_publish(self, topic: str, qos: int, retain: bool) -> bool:
-        return (self._publish.mask(topic) >> (qos + 3 if retain else qos)) & 1 == 1
+        """Whether some message may be published so."""
+        mask = self._mask(topic)
+        return ((mask | (mask >> MAYBE)) >> (qos + 3 if retain else qos)) & 1 == 1
+
+    def receivable_qos(self, topic: str, verified: bool) -> int:
+        """The highest QoS with which it may receive `topic` from a verified or another origin, -1 for not at all."""
+        mask = self._mask(topic) >> RECEIVE
+        return ((mask if verified else mask >> 3) & 0b111).bit_length() - 1
+
+    def tells_origins_apart(self, topic: str) -> bool:
+        """Whether it makes a difference to it who sends to `topic`."""
+        mask = self._mask(topic) >> RECEIVE
+        return mask & 0b111 != mask >> 3
 
     def subscribable_qos(self, topic_filter: str) -> int:
         """The highest QoS with which the principal may subscribe to the filter, -1 if not at all.
 
         One permission must cover the whole filter. A denial that covers only part of it does not refuse the
         subscription: it is applied to each delivery."""
-        highest = -1
-        for permission in self._subscribe.permissions:
-            if covers(permission.topic_filter, topic_filter):
-                if not permission.allow:
-                    return -1
-                if permission.max_qos > highest:
-                    highest = permission.max_qos
-        return highest
+        return self.receivable_qos(topic_filter, True)
 
-    def explain_publish(self, topic: str, qos: int, retain: bool) -> Decision:
-        """The same decision as `may_publish`, with its reason."""
-        what = f"publish {'retained ' if retain else ''}to {shown(topic)} with QoS {qos}"
-        near: Permission | None = None
-        for permission in self._publish.matching(topic):
-            if not permission.allow:
-                return Decision(False, f"{self.name!r} may not {what}: {permission}", permission)
-            near = permission
-        if self.may_publish(topic, qos, retain):
-            for permission in self._publish.matching(topic):
-                if permission.max_qos >= qos and (permission.retain or not retain):
-                    return Decision(True, f"{self.name!r} may {what}: {permission}", permission)
-        if near is not None:
-            return Decision(False, f"{self.name!r} may not {what}: the nearest permission is to {near}", None)
-        return Decision(False, f"no permission of {self.name!r} covers publish {shown(topic)}", None)
+    def take(
+        self, topic: str, qos: int, retain: bool, payload: int, weight: int, verified: bool, now: float
+    ) -> Decision | None:
+        """Judge one message of `payload` octets, of `weight` octets in all, that `publish_mask` leaves to the details,
+        and count it. None: it may be published; else the refusal."""
+        found = self._bounds(topic, qos, retain, payload, verified, now)
+        if not found.permit:
+            return found
+        root = self.root
+        for bucket, cost, what in ((root._messages, 1.0, "messages"), (root._octets, float(weight), "octets")):
+            if bucket is not None and not bucket.has(cost, now):
+                because = f"{self.name!r} has published as much as it may: its quota is {bucket.rate:g} {what} a second"
+                return Decision(False, because, None, "", QUOTA_EXCEEDED)
+        if root._messages is not None:
+            root._messages.take(1.0)
+        if root._octets is not None:
+            root._octets.take(float(weight))
+        if found.permission is not None and found.permission.rate > 0:
+            root._rates[found.permission][1].take(1.0)
+        return None
 
-    def explain_subscribe(self, topic_filter: str) -> Decision:
-        """The same decision as `subscribable_qos`, with its reason. A Topic Name asks for one topic."""
-        allowing: Permission | None = None
-        for permission in self._subscribe.permissions:
-            if covers(permission.topic_filter, topic_filter):
-                if not permission.allow:
-                    return Decision(
-                        False, f"{self.name!r} may not subscribe to {shown(topic_filter)}: {permission}", permission
-                    )
-                if allowing is None or permission.max_qos > allowing.max_qos:
-                    allowing = permission
-        if allowing is None:
-            return Decision(False, f"no permission of {self.name!r} covers subscribe {shown(topic_filter)}", None)
-        return Decision(True, f"{self.name!r} may subscribe to {shown(topic_filter)}: {allowing}", allowing)
+    def _bounds(self, topic: str, qos: int, retain: bool, payload: int, verified: bool, now: float) -> Decision:
+        """The first permission that permits the message, those without a rate first, or which is nearest to it."""
+        unverified: tuple[Rights, Permission] | None = None
+        too_large: tuple[Rights, Permission] | None = None
+        too_fast: tuple[Rights, Permission] | None = None
+        for candidate in self._details(topic):
+            rights, permission = candidate
+            if permission.max_qos < qos or (retain and not permission.retain):
+                continue
+            if permission.verified and not verified:
+                unverified = candidate
+            elif permission.max_payload >= 0 and payload > permission.max_payload:
+                too_large = candidate
+            elif permission.rate > 0 and not self._bucket(rights, permission, now).has(1.0, now):
+                too_fast = candidate
+            else:
+                return Decision(True, "", permission, rights.name)
+        who = repr(self.name)
+        if too_fast is not None:
+            return _bounded(f"{who} publishes faster than it may", too_fast, QUOTA_EXCEEDED)
+        if too_large is not None:
+            return _bounded(f"a payload of {payload} octets is larger than {who} may publish", too_large, TOO_LARGE)
+        if unverified is not None:
+            return _bounded(f"{who} may publish it over a verified connection only", unverified, NOT_AUTHORIZED)
+        return Decision(False, f"{who} may not publish it", None)
+
+    def _details(self, topic: str) -> list[tuple[Rights, Permission]]:
+        """Those that allow to publish to the topic, those with a rate last. Asked after `publish_mask`."""
+        known = self._candidates.get(topic)
+        if known is not None:
+            return known
+        free: list[tuple[Rights, Permission]] = []
+        paced: list[tuple[Rights, Permission]] = []
+        levels = topic.split("/", self._depth)
+        for rights in self.rights:
+            for permission in rights.covering(levels, topic, self.bindings):
+                if permission.publish and permission.allow and permission.holds(self.context):
+                    (paced if permission.rate > 0 else free).append((rights, permission))
+        free.extend(paced)
+        if len(topic) <= LONGEST_REMEMBERED:
+            if len(self._candidates) >= _REMEMBERED:
+                self._candidates.clear()
+            self._candidates[topic] = free
+        return free
+
+    def _bucket(self, rights: Rights, permission: Permission, now: float) -> Bucket:
+        held = self.root._rates.get(permission)
+        if held is None:
+            held = (rights, Bucket(permission.rate, now))
+            self.root._rates[permission] = held
+        return held[1]
+
+    # Reasons. ---------------------------------------------------------------------------------------
+
+    def explain_publish(
+        self, topic: str, qos: int, retain: bool, payload: int = -1, verified: bool = True, thorough: bool = False
+    ) -> Decision:
+        """The same decision as `may_publish` and, for a message of `payload` octets (-1: whatever), as `take` without
+        rate and quota. `thorough`: where nothing covers the topic, look through all permissions for what is nearest;
+        that takes time, and is for people."""
+        return self._asked(thorough).publish(topic, qos, retain, payload, verified)
+
+    def explain_subscribe(self, topic_filter: str, thorough: bool = False) -> Decision:
+        """The same decision as `subscribable_qos`. A Topic Name asks for one topic."""
+        return self._asked(thorough).subscribe(topic_filter)
+
+    def explain_receive(self, topic: str, verified: bool = True, thorough: bool = False) -> Decision:
+        """The same decision as `receivable_qos`, for a message of a verified or another origin."""
+        return self._asked(thorough).receive(topic, verified)
+
+    def _asked(self, thorough: bool) -> Asked:
+        return Asked(self.name, self.rights, self.bindings, self.context, self._depth, thorough)
+
+
+def _bounded(text: str, candidate: tuple[Rights, Permission], meaning: str) -> Decision:
+    rights, permission = candidate
+    return Decision(False, f"{text}: {line_of(rights, permission)}", None, rights.name, meaning, permission)

@@ -146,7 +146,7 @@ class Router:
 
 def permitted_qos(session: Session, topic: str) -> int:
     """The highest QoS at which the session may receive `topic`, -1 when it may not."""
-    return session.principal.receive_mask(topic).bit_length() - 1
+    return session.principal.receivable_qos(topic, True)
 
 
 def member_target(subscription: Subscription, topic: str) -> Target | None:

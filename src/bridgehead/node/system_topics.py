@@ -62,7 +62,7 @@ class SystemTopics:
         """`started`: when the hub started, in seconds since the epoch."""
         self._broker: Final = broker
         self._started: Final = started
-        self._principal: Final = Principal(PRINCIPAL_NAME, [Permission("$SYS/#", publish=True, subscribe=False)], [])
+        self._principal: Final = Principal.of(PRINCIPAL_NAME, [Permission("$SYS/#", publish=True, subscribe=False)], [])
         self._origin: Final = Origin(PRINCIPAL_NAME, "internal", True)
         self._published: dict[str, str] = {}
         self._own = 0

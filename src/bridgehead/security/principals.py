@@ -48,7 +48,7 @@ class Principals:
             live = self._live.get(device.name)
         if live is None:
             permissions = self._directory.permissions(device)
-            principal = Principal(device.name, permissions, list(device.client_ids), device.created)
+            principal = Principal.of(device.name, permissions, list(device.client_ids), device.created)
             live = _Live(principal, device)
             self._live[device.name] = live
         return live.principal
@@ -92,8 +92,9 @@ class Principals:
             self._ended[old.name] = None
 
     def _put(self, principal: Principal, permissions: list[Permission], client_ids: list[str]) -> None:
-        if _signature(permissions) != _signature(principal.permissions) or client_ids != principal.client_ids:
-            principal.amend(permissions, client_ids)
+        had = [permission for rights in principal.rights for permission in rights.permissions]
+        if _signature(permissions) != _signature(had) or client_ids != principal.client_ids:
+            principal.permit(permissions, client_ids)
             self.generation += 1
 
 

@@ -90,7 +90,7 @@ class RandomWorld:
             client.name: [Permission("#", True, True)] for client in clients
         }
         self.clients = {client.name: client for client in clients}
-        principals = [Principal(name, list(granted), []) for name, granted in self.permissions.items()]
+        principals = [Principal.of(name, list(granted), []) for name, granted in self.permissions.items()]
         self.hub = Hub(principals=principals)
         self.hub.limits.session_expiry_interval = EXPIRY
         self.receive_maximum = receive_maximum
@@ -224,7 +224,7 @@ class RandomWorld:
         if not secret:
             granted.append(Permission("secret/#", True, True, allow=False))
         self.permissions[client.name] = granted
-        self.hub.principals[client.name].amend(list(granted), [])
+        self.hub.principals[client.name].permit(list(granted), [])
         self.hub.broker.permissions_changed()
         self.hub.settle()
         for message in self.sent.values():

@@ -100,7 +100,7 @@ class World:
         self, published: int, subscribed: int, messages: int, version: int, crashes: int, drops: int, refusals: int
     ) -> None:
         everything = [Permission("#", True, True)]
-        self.principals = [Principal(name, everything, ["*"]) for name in ("publisher", "subscriber")]
+        self.principals = [Principal.of(name, everything, ["*"]) for name in ("publisher", "subscriber")]
         self.hub = Hub(ManualStore(), self.principals)
         self.version = version
         self.subscribed = subscribed

@@ -171,7 +171,7 @@ def test_too_many_sessions_of_one_identity(version: int, code: int) -> None:
 @pytest.mark.clause("MQTT-3.1.4-2")
 @pytest.mark.parametrize(("version", "code"), [(3, 5), (4, 5), (5, codes.NOT_AUTHORIZED)])
 def test_a_will_that_may_not_be_published_refuses_the_connection(version: int, code: int) -> None:
-    hub = Hub(principals=[Principal("sensor", [Permission("state/sensor", True, False)], [])])
+    hub = Hub(principals=[Principal.of("sensor", [Permission("state/sensor", True, False)], [])])
     peer = hub.peer("sensor", version)
     assert peer.connect(will=Will("state/other", b"gone")).reason_code == code
     assert peer.closed
@@ -183,7 +183,7 @@ def test_a_will_that_may_not_be_published_refuses_the_connection(version: int, c
 @pytest.mark.parametrize("topic", ["/".join(["a"] * 129), "$share/g/a"])
 def test_a_will_topic_that_could_never_be_published(topic: str) -> None:
     everything = [Permission("#", True, True), Permission("$share/#", True, True)]
-    hub = Hub(principals=[Principal("sensor", everything, [])])
+    hub = Hub(principals=[Principal.of("sensor", everything, [])])
     peer = hub.peer("sensor")
     assert peer.connect(will=Will(topic, b"gone")).reason_code == codes.TOPIC_NAME_INVALID
     assert peer.closed

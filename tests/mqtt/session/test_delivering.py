@@ -45,7 +45,7 @@ def test_the_lower_of_published_and_granted_qos(version: int, durable: bool, gra
 @pytest.mark.clause("MQTT-3.8.4-8", "MQTT3-3.8.4-6")
 def test_what_was_granted_bounds_also_topics_where_more_is_permitted() -> None:
     allowed = [Permission("a/#", True, True, max_qos=0), Permission("a/b", True, True, max_qos=2)]
-    hub = Hub(principals=[Principal("office", allowed, [])])
+    hub = Hub(principals=[Principal.of("office", allowed, [])])
     office = hub.client("office")
     assert office.subscribe("a/#", 2) == [0]
     hub.client("sensor").publish("a/b", b"x", 2)

@@ -202,7 +202,7 @@ def test_many_exchanges_at_once(version: int) -> None:
 
 def limited() -> Hub:
     allowed = [Permission("a/#", True, True), Permission("a/low", True, True, max_qos=0, retain=False)]
-    return Hub(principals=[Principal("sensor", allowed, [])])
+    return Hub(principals=[Principal.of("sensor", allowed, [])])
 
 
 @pytest.mark.clause("MQTT-3.4.2-1", "MQTT-3.5.2-1", "MQTT-4.3.3-9")
@@ -267,7 +267,7 @@ def test_a_refused_qos_2_message_of_3_1_1_is_not_let_in_later() -> None:
     office = subscribed(hub, "#")
     sensor = hub.client("sensor", 4)
     sensor.publish("b", b"x", 2, packet_id=4)
-    hub.principals["sensor"].amend([Permission("#", True, True)], [])
+    hub.principals["sensor"].permit([Permission("#", True, True)], [])
     hub.broker.permissions_changed()
     sensor.publish("b", b"x", 2, packet_id=4, dup=True)
     assert sensor.get() == [Pubrec(4), Pubrec(4)]
@@ -298,7 +298,7 @@ def test_who_wants_no_problem_information_gets_none(qos: int, packet_type: type[
 
 @pytest.mark.parametrize(("qos", "retain", "allowed"), [(0, False, True), (1, False, False), (0, True, False)])
 def test_the_permissions_highest_qos_and_retain(qos: int, retain: bool, allowed: bool) -> None:
-    hub = Hub(principals=[Principal("sensor", [Permission("a", True, True, max_qos=0, retain=False)], [])])
+    hub = Hub(principals=[Principal.of("sensor", [Permission("a", True, True, max_qos=0, retain=False)], [])])
     office = subscribed(hub, "#")
     sensor = hub.client("sensor")
     sensor.publish("a", b"x", qos, retain)
@@ -312,7 +312,7 @@ def test_the_permissions_highest_qos_and_retain(qos: int, retain: bool, allowed:
 @pytest.mark.parametrize("topic", ["/".join(["a"] * 129), "$share/g/a"])
 def test_a_topic_name_that_the_hub_does_not_take(topic: str) -> None:
     everything = [Permission("#", True, True), Permission("$share/#", True, True)]
-    hub = Hub(principals=[Principal("sensor", everything, [])])
+    hub = Hub(principals=[Principal.of("sensor", everything, [])])
     sensor = hub.client("sensor")
     for _ in range(2):
         sensor.publish(topic, b"x", 1)

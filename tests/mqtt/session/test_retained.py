@@ -124,7 +124,7 @@ def test_a_message_that_is_not_retained_changes_nothing_of_what_is(payload: byte
 )
 def test_which_retained_messages_a_filter_gets(topic_filter: str, expected: set[str]) -> None:
     everything = [Permission("#", True, True), Permission("$SYS/#", True, True)]
-    hub = Hub(principals=[Principal("sensor", everything, []), Principal("office", everything, ["*"])])
+    hub = Hub(principals=[Principal.of("sensor", everything, []), Principal.of("office", everything, ["*"])])
     sensor = hub.client("sensor")
     for topic in ("a", "a/b", "a/b/c", "/a", "b/", "$SYS/hub/uptime"):
         sensor.publish(topic, topic.encode(), retain=True)

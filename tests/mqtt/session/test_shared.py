@@ -304,7 +304,7 @@ def test_a_thousand_members_of_whom_one_is_connected(qos: int) -> None:
 def test_a_member_that_may_not_receive_a_topic_is_not_chosen_for_it() -> None:
     allowed = [Permission("jobs/#", False, True)]
     denied = [*allowed, Permission("jobs/secret", False, True, allow=False)]
-    hub = Hub(principals=[Principal("worker0", allowed, []), Principal("worker1", denied, [])])
+    hub = Hub(principals=[Principal.of("worker0", allowed, []), Principal.of("worker1", denied, [])])
     trusted, other = members(hub, 2)
     send(hub, 6, topic="jobs/secret")
     send(hub, 6, topic="jobs/open")
@@ -315,7 +315,7 @@ def test_a_member_that_may_not_receive_a_topic_is_not_chosen_for_it() -> None:
 def test_what_is_handed_over_goes_only_to_those_who_may_receive_it() -> None:
     allowed = [Permission("jobs/#", False, True)]
     denied = [*allowed, Permission("jobs/secret", False, True, allow=False)]
-    hub = Hub(principals=[Principal("worker0", allowed, []), Principal("worker1", denied, [])])
+    hub = Hub(principals=[Principal.of("worker0", allowed, []), Principal.of("worker1", denied, [])])
     trusted, other = members(hub, 2)
     send(hub, 4, topic="jobs/secret")
     trusted.get()
@@ -325,7 +325,7 @@ def test_what_is_handed_over_goes_only_to_those_who_may_receive_it() -> None:
 
 def test_the_filter_inside_is_what_must_be_permitted() -> None:
     hub = Hub(
-        principals=[Principal("office", [Permission("a/#", False, True), Permission("$share/#", True, True)], [])]
+        principals=[Principal.of("office", [Permission("a/#", False, True), Permission("$share/#", True, True)], [])]
     )
     office = hub.client("office")
     for topic_filter in ("$share/a/b", "$share/g/#", "$share/a/$SYS/#", "$share/g/+/a"):

@@ -47,7 +47,7 @@ def unsubscribe(peer: Peer, *topic_filters: str, packet_id: int = 9) -> list[int
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("packet_id", [1, 256, 65535])
 def test_one_suback_with_a_code_for_each_filter_in_their_order(version: int, packet_id: int) -> None:
-    hub = Hub(principals=[Principal("office", [Permission("a/#", False, True), Permission("b", False, True, 1)], [])])
+    hub = Hub(principals=[Principal.of("office", [Permission("a/#", False, True), Permission("b", False, True, 1)], [])])
     office = hub.client("office", version)
     requests = [("a/1", 2), ("denied", 1), ("b", 2), ("a/#", 0), ("a/+/b", 1)]
     office.send(Subscribe(packet_id, [SubscriptionRequest(name, qos) for name, qos in requests]))
@@ -91,7 +91,7 @@ def test_an_invalid_filter_is_refused_and_the_others_are_granted(version: int, t
 @pytest.mark.parametrize("topic_filter", ["#", "+", "a/+/#", "/", "//", "a b", "$a", "$share", "$SYS/#", "\ufeff"])
 def test_unusual_filters_that_are_valid(topic_filter: str) -> None:
     everything = [Permission("#", True, True), Permission("$a", True, True), Permission("$SYS/#", True, True)]
-    hub = Hub(principals=[Principal("office", [*everything, Permission("$share", True, True)], [])])
+    hub = Hub(principals=[Principal.of("office", [*everything, Permission("$share", True, True)], [])])
     assert hub.client("office").subscribe(topic_filter, 1) == [1]
 
 
@@ -341,7 +341,7 @@ def test_suback_and_unsuback_come_once_they_last(version: int) -> None:
 
 
 def test_suback_says_why_a_filter_was_refused() -> None:
-    hub = Hub(principals=[Principal("office", [Permission("a", False, True)], [])])
+    hub = Hub(principals=[Principal.of("office", [Permission("a", False, True)], [])])
     office = hub.client("office")
     office.send(Subscribe(1, [SubscriptionRequest("b"), SubscriptionRequest("a"), SubscriptionRequest("c/#")]))
     reason = suback(office).properties.reason_string or ""
@@ -353,7 +353,7 @@ def test_suback_says_why_a_filter_was_refused() -> None:
 @pytest.mark.clause("MQTT-3.9.2-1", "MQTT-3.9.2-2", "MQTT-3.1.2-24", "MQTT-3.1.2-29")
 @pytest.mark.parametrize("properties", [Properties(maximum_packet_size=60), Properties(request_problem_information=0)])
 def test_no_reason_string_where_it_does_not_fit_or_is_not_wanted(properties: Properties) -> None:
-    hub = Hub(principals=[Principal("office", [], [])])
+    hub = Hub(principals=[Principal.of("office", [], [])])
     office = hub.client("office", properties=properties)
     office.send(Subscribe(1, [SubscriptionRequest("b"), SubscriptionRequest("a")]))
     answer = suback(office)

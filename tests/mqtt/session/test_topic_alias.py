@@ -131,14 +131,14 @@ def test_an_alias_stands_for_a_retained_and_for_a_stored_message_as_well() -> No
 
 
 def test_each_message_under_an_alias_is_judged_by_its_topic() -> None:
-    hub = Hub(principals=[Principal("sensor", [Permission("open", True, True)], [])])
+    hub = Hub(principals=[Principal.of("sensor", [Permission("open", True, True)], [])])
     office = watching(hub)
     sensor = hub.client("sensor")
     sensor.publish("closed", b"1", 1, packet_id=1, properties=alias(1))
     sensor.publish("", b"2", 1, packet_id=2, properties=alias(1))
     sensor.publish("open", b"3", 1, packet_id=3, properties=alias(1))
     sensor.publish("", b"4", 1, packet_id=4, properties=alias(1))
-    hub.principals["sensor"].amend([], [])
+    hub.principals["sensor"].permit([], [])
     hub.broker.permissions_changed()
     sensor.publish("", b"5", 1, packet_id=5, properties=alias(1))
     answers = [packet.reason_code for packet in sensor.get() if isinstance(packet, Puback)]

@@ -26,9 +26,9 @@ def house() -> Hub:
     """The sensor owns what is below plant/sensor, the intruder what is below plant/intruder; office sees all of it."""
     return Hub(
         principals=[
-            Principal("sensor", [Permission("plant/sensor/#", True, True)], ["*"]),
-            Principal("intruder", [Permission("plant/intruder/#", True, True)], ["*"]),
-            Principal("office", [Permission("plant/#", False, True)], ["*"]),
+            Principal.of("sensor", [Permission("plant/sensor/#", True, True)], ["*"]),
+            Principal.of("intruder", [Permission("plant/intruder/#", True, True)], ["*"]),
+            Principal.of("office", [Permission("plant/#", False, True)], ["*"]),
         ]
     )
 
@@ -38,7 +38,7 @@ def publishes(peer: Peer) -> list[Publish]:
 
 
 def withdraw(hub: Hub, name: str, *left: Permission) -> None:
-    hub.principals[name].amend(list(left), ["*"])
+    hub.principals[name].permit(list(left), ["*"])
     hub.broker.permissions_changed()
     hub.settle()
 
@@ -167,7 +167,7 @@ def test_by_a_subscription(topic_filter: str, handling: int, version: int) -> No
 @pytest.mark.parametrize("handling", [0, 1])
 def test_by_a_denial_inside_an_allowed_wildcard(share: str, handling: int) -> None:
     allowed = [Permission("plant/#", False, True), Permission("plant/+/secret", False, True, allow=False)]
-    hub = Hub(principals=[Principal("office", allowed, [])])
+    hub = Hub(principals=[Principal.of("office", allowed, [])])
     sensor = hub.client("sensor")
     for topic in ("plant/1/secret", "plant/1/open"):
         sensor.publish(topic, topic.encode(), 1, retain=True)
@@ -187,7 +187,7 @@ def test_by_a_denial_inside_an_allowed_wildcard(share: str, handling: int) -> No
 
 def test_device_names_stand_in_for_the_device() -> None:
     """`${device}` was replaced by the name when the permissions were read: it is no wildcard, and no topic either."""
-    hub = Hub(principals=[Principal(name, [Permission(f"state/{name}/#", True, True)], ["*"]) for name in ("a", "b")])
+    hub = Hub(principals=[Principal.of(name, [Permission(f"state/{name}/#", True, True)], ["*"]) for name in ("a", "b")])
     a, b = hub.client("a"), hub.client("b")
     assert a.subscribe("state/b/#") == [codes.NOT_AUTHORIZED]
     assert a.subscribe("state/${device}/#") == [codes.NOT_AUTHORIZED]
@@ -270,7 +270,7 @@ def test_an_identity_that_takes_an_old_name_gets_nothing_of_the_old_one() -> Non
     hub.client("sensor", client_id="writer").publish("plant/sensor/1", b"old", 1)
     hub.broker.revoke("sensor", "the device was removed")
     hub.settle()
-    hub.principals["sensor"] = Principal("sensor", [Permission("plant/sensor/#", True, True)], ["*"])
+    hub.principals["sensor"] = Principal.of("sensor", [Permission("plant/sensor/#", True, True)], ["*"])
     for one in (hub, hub.crash()):
         new = one.peer("sensor")
         assert not new.connect(clean_start=False, expiry=100).session_present
@@ -386,7 +386,7 @@ def test_a_replay_of_retained_messages_stops_in_its_midst(durable: bool, qos: in
 
 
 def test_what_waits_for_a_member_of_a_group_goes_to_nobody_who_may_not_have_it() -> None:
-    hub = Hub(principals=[Principal(name, [Permission("jobs/#", False, True)], ["*"]) for name in ("one", "two")])
+    hub = Hub(principals=[Principal.of(name, [Permission("jobs/#", False, True)], ["*"]) for name in ("one", "two")])
     one = hub.durable("one")
     one.subscribe("$share/g/jobs/#", 1)
     one.drop()
@@ -425,7 +425,7 @@ def test_publishing_stops_at_once_also_within_a_connection_and_under_cached_rout
 
 
 def test_system_topics_are_for_those_permitted_and_written_by_the_hub_alone() -> None:
-    watcher = Principal("watcher", [Permission("$SYS/#", False, True)], [])
+    watcher = Principal.of("watcher", [Permission("$SYS/#", False, True)], [])
     hub = Hub(principals=[*house().principals.values(), watcher])
     eyes = hub.client("watcher")
     assert eyes.subscribe("$SYS/#") == [0]
@@ -435,7 +435,7 @@ def test_system_topics_are_for_those_permitted_and_written_by_the_hub_alone() ->
         peer.publish("$SYS/hub/version", b"forged", 0, retain=True)
     eyes.publish("$SYS/hub/version", b"forged", 1)
     assert publishes(eyes) == []
-    everything = Principal("greedy", [Permission("#", True, True)], [])
+    everything = Principal.of("greedy", [Permission("#", True, True)], [])
     hub.principals["greedy"] = everything
     greedy = hub.client("greedy")
     assert greedy.subscribe("#") == [0]

@@ -205,10 +205,10 @@ def test_no_local_holds_for_the_clients_own_will(crash: bool) -> None:
 
 
 def test_a_will_that_its_principal_may_no_longer_publish_is_not_published() -> None:
-    hub = Hub(principals=[Principal("sensor", [Permission("state/#", True, True)], [])])
+    hub = Hub(principals=[Principal.of("sensor", [Permission("state/#", True, True)], [])])
     watcher = watched(hub)
     sensor = hub.client("sensor", will=Will("state/sensor", b"gone", retain=True))
-    hub.principals["sensor"].amend([Permission("state/#", False, True)], [])
+    hub.principals["sensor"].permit([Permission("state/#", False, True)], [])
     hub.broker.permissions_changed()
     sensor.drop()
     assert watcher.get() == []
@@ -228,7 +228,7 @@ def test_an_identity_that_is_gone_leaves_no_will() -> None:
     assert isinstance(farewell, Disconnect)
     assert farewell.reason_code == codes.NOT_AUTHORIZED
     # Somebody else gets the name.
-    hub.broker.admit(Principal("sensor", [Permission("#", True, True)], []))
+    hub.broker.admit(Principal.of("sensor", [Permission("#", True, True)], []))
     hub.pass_time(1000)
     assert watcher.get() == []
     assert hub.store.everything() == {"keys": [], "logs": {}}

@@ -176,7 +176,7 @@ def test_the_will_of_an_identity_that_is_gone_after_the_crash_is_dropped() -> No
     hub.client("sensor", expiry=100, will=delayed(50))
     hub.principals = {name: who for name, who in hub.principals.items() if name != "sensor"}
     hub = hub.crash()
-    hub.broker.admit(Principal("sensor", [], []))
+    hub.broker.admit(Principal.of("sensor", [], []))
     hub.pass_time(1000)
     assert hub.named("will.published") == []
     assert hub.named("will.denied") == []
