@@ -6,13 +6,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridgehead.core.errors import Refusal
 from bridgehead.core.policy import Principal
 from bridgehead.core.topic import check_topic_filter
 from bridgehead.security import records
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.records import Device, PermissionRecord, permission_of
+from bridgehead.security.records import Device, PermissionRecord, Quota, permission_of
 from tests.security.support import publish, subscribe
 
 GOOD_NAMES = ["a", "7", "sensor-7", "Sensor.7_b", "d" * 64]
@@ -47,7 +48,20 @@ def test_a_name_that_is_accepted_is_one_topic_level(name: str) -> None:
 
 @pytest.mark.parametrize(
     "topic_filter",
-    ["a", "a/+/b", "#", "+", "a/#", "$SYS/#", "Office/${device}/#", "x${device}y", "${device}", "é/✓", "a//b"],
+    [
+        "a",
+        "a/+/b",
+        "#",
+        "+",
+        "a/#",
+        "$SYS/#",
+        "Office/${device}/#",
+        "${group}/${floor}",
+        "x${device}y",
+        "${device}",
+        "é/✓",
+        "a//b",
+    ],
 )
 def test_good_filters(topic_filter: str) -> None:
     records.check_permissions([publish(topic_filter), subscribe(topic_filter)])
@@ -65,7 +79,9 @@ def test_good_filters(topic_filter: str) -> None:
         ("a" * 65536, "longer than 65535 octets"),
         ("$share/group/a", "can never match: write the Topic Filter alone"),
         ("$share", "can never match"),
-        ("${user}/a", "unknown placeholder ${user}: only ${device} is known"),
+        ("${no user}/a", "unknown placeholder ${no user}: write ${device}, ${group}, or ${NAME} for the attribute"),
+        ("${}/a", "unknown placeholder ${}"),
+        ("${GROUP}/a", "unknown placeholder ${GROUP}"),
         ("${Device}/a", "unknown placeholder ${Device}"),
         ("${device/a", "unknown placeholder"),
         ("a/\udcff", "is not UTF-8 and can never match"),
@@ -104,6 +120,52 @@ def test_a_permission_that_a_denial_covers_can_never_match(
             records.check_permissions([allowed, denied])
     else:
         records.check_permissions([allowed, denied])
+
+
+def test_a_denial_under_a_condition_makes_no_permission_void() -> None:
+    for condition in (
+        {"hours": ("Mon-Fri",)},
+        {"mechanisms": ("password",)},
+        {"protocols": ("mqtt",)},
+        {"verified": True},
+    ):
+        records.check_permissions([publish("a"), replace(publish("#", allow=False), **condition)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "because"),
+    [
+        ({"mechanisms": ("pasword",)}, "names the unknown mechanism 'pasword': known are certificate, dds"),
+        ({"protocols": ("mqttt",)}, "names the unknown protocol 'mqttt': known are amqp"),
+        ({"hours": ("Mon-Fry",)}, "Fry"),
+        ({"rate": 0.0}, "allows 0 messages a second"),
+        ({"rate": float("nan")}, "allows nan messages a second"),
+        ({"max_payload": -1}, "allows a payload of -1 octets"),
+    ],
+)
+def test_wrong_conditions_are_explained(changes: dict[str, object], because: str) -> None:
+    with pytest.raises(NotAcceptable, match=because):
+        records.check_permissions([replace(publish("a"), **changes)])
+
+
+@pytest.mark.parametrize("value", ["", "a/b", "+", "a#", "$SYS", "a\x00", "\udcff", "x" * 257])
+def test_an_attribute_stays_within_its_level(value: str) -> None:
+    with pytest.raises(NotAcceptable, match="the attribute floor cannot be"):
+        records.check_attributes({"floor": value})
+
+
+@pytest.mark.parametrize("name", ["", "device", "Group", "a b", "1st", "x" * 33])
+def test_an_attribute_has_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(NotAcceptable, match="cannot be an attribute's name"):
+        records.check_attributes({name: "3"})
+
+
+@pytest.mark.parametrize("amount", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_quota_lets_something_through(amount: float) -> None:
+    with pytest.raises(NotAcceptable, match="lets nothing through"):
+        records.check_quota(Quota(messages=amount))
+    with pytest.raises(NotAcceptable, match="lets nothing through"):
+        records.check_quota(Quota(octets=amount))
 
 
 @pytest.mark.parametrize("pattern", ["sensor-7", "*", "lab-*", "a b", "é"])

@@ -249,7 +249,7 @@ def test_changes_are_told_by_name(data: Path, registry: Registry) -> None:
 def test_too_many_changes_and_a_restored_file_mean_read_all(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridgehead.security.registry._CHANGES_KEPT", 3)
+    monkeypatch.setattr("bridgehead.security.registry_base._CHANGES_KEPT", 3)
     for number in range(5):
         registry.add_device(device(f"sensor-{number}"))
     newest = registry.change_number()
@@ -319,7 +319,7 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_was(data: Path, registry: Regi
     connection = registry._database._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    huge = Device("huge", NOW, attributes={"x": "y" * 200_000})
+    huge = Device("huge", NOW, client_ids=tuple(f"{number}-" + "y" * 50_000 for number in range(4)))
     with pytest.raises(SecurityError, match="the disk is full"):
         registry.add_device(huge)
     assert [each.name for each in registry.devices()] == ["sensor-7"]

@@ -6,9 +6,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bridgehead.security.database import Database
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.records import Group, PermissionRecord, Policy
 from bridgehead.security.registry import Registry
 from bridgehead.security.schema import APPLICATION_ID, MIGRATIONS, migrate
 
@@ -39,7 +41,9 @@ def test_a_new_database_gets_the_newest_version() -> None:
     connection = connect()
     assert migrate(connection) == (0, len(MIGRATIONS))
     assert connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
-    assert tables(connection) == {"devices", "roles", "certificates", "device_roles", "revocations", "changes"}
+    first = {"devices", "roles", "certificates", "device_roles", "revocations", "changes"}
+    second = {"groups", "device_groups", "policy", "identifiers", "endings", "invites", "lockouts"}
+    assert tables(connection) == first | second
     assert migrate(connection) == (len(MIGRATIONS), len(MIGRATIONS))
 
 
@@ -49,6 +53,42 @@ def test_an_older_one_keeps_its_records() -> None:
     connection.execute("INSERT INTO devices VALUES ('sensor-7', x'7b7d')")
     assert migrate(connection, [*MIGRATIONS, add_hours]) == (len(MIGRATIONS), len(MIGRATIONS) + 1)
     assert connection.execute("SELECT name, record, hours FROM devices").fetchall() == [("sensor-7", b"{}", "always")]
+
+
+def test_a_file_of_the_first_release_opens_with_all_that_it_held(data: Path) -> None:
+    """tests/security/version_1.sql was written by that release."""
+    data.mkdir(mode=0o700)
+    connection = connect(data / "identity.db")
+    connection.executescript((Path(__file__).parent / "version_1.sql").read_text())
+    connection.close()
+    (data / "identity.db").chmod(0o600)
+    registry = Registry(data)
+    assert [each.name for each in registry.devices()] == ["pump", "sensor-7"]
+    sensor = registry.existing_device("sensor-7")
+    assert (sensor.created, sensor.roles, sensor.require) == (1_800_000_000.0, ("reader",), "password+certificate")
+    assert (sensor.client_ids, sensor.attributes, sensor.groups) == (("lab-*",), {"room": "12"}, ())
+    assert sensor.permissions == (
+        PermissionRecord("Office/${device}/#", True, False, 1, False),
+        PermissionRecord("Office/secret", True, True, allow=False),
+    )
+    assert sensor.password is not None
+    assert (sensor.password.set_at, sensor.password.until, sensor.password.scram) == (1_800_000_000.0, None, ())
+    assert registry.device_by_fingerprint("b" * 64) == sensor
+    assert not registry.existing_device("pump").enabled
+    assert registry.devices_with_role("reader") == ["sensor-7"]
+    assert registry.revoked_from("d" * 64) == "gone"
+    assert registry.change_number() == 5
+    assert registry.policy() == Policy()
+    # And the new tables work on it.
+    registry.add_group(Group("lobby", 1.0))
+    registry.update_device(replace(sensor, groups=("lobby",), kerberos_principals=("s7@EXAMPLE.COM",)), 1.0)
+    assert registry.devices_in_group("lobby") == ["sensor-7"]
+    registry.close()
+    again = Registry(data)
+    found = again.device_by_kerberos("s7@EXAMPLE.COM")
+    assert found is not None
+    assert found.name == "sensor-7"
+    again.close()
 
 
 def test_a_failed_migration_leaves_everything_as_it_was() -> None:

@@ -7,7 +7,7 @@ readable. Times are seconds since the epoch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -26,11 +26,17 @@ from bridgehead.security.credentials import (
     TokenSubject,
 )
 from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.mechanisms import KINDS, PROTOCOLS
+from bridgehead.security.policy.hours import Hours
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}?")
+_ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 DEVICE_PLACEHOLDER: Final = "${device}"
 CLIENT_ID_OCTETS: Final = 65535
+ATTRIBUTE_OCTETS: Final = 256
+_RESERVED: Final = ("device", "group")  # placeholders with a meaning of their own
 
 Requirement = Literal["any", "password+certificate"]
 
@@ -132,7 +138,7 @@ def is_name(text: str) -> bool:
 
 
 def check_name(text: str, kind: str) -> None:
-    """`kind` is "device" or "role". The rule keeps names whole in topics, certificates, URNs and file names.
+    """`kind` is "device", "role" or "group". The rule keeps names whole in topics, certificates, URNs and file names.
 
     Errors: NotAcceptable.
     """
@@ -161,7 +167,7 @@ def check_permissions(permissions: Iterable[PermissionRecord]) -> None:
     for each in known:
         _check_permission(each)
     for denial in known:
-        if denial.allow:
+        if denial.allow or denial.protocols or denial.mechanisms or denial.hours or denial.verified:
             continue
         for each in known:
             same = (each.publish and denial.publish) or (each.subscribe and denial.subscribe)
@@ -172,17 +178,62 @@ def check_permissions(permissions: Iterable[PermissionRecord]) -> None:
                 )
 
 
+def check_quota(quota: Quota | None) -> None:
+    """Errors: NotAcceptable."""
+    if quota is None:
+        return
+    for each in (quota.messages, quota.octets):
+        if each is not None and not 0 < each < float("inf"):
+            raise NotAcceptable(f"a quota of {each:g} per second lets nothing through: give a number above 0")
+
+
+def check_attributes(attributes: Mapping[str, str]) -> None:
+    """A value takes a placeholder's place: it stays within its level and widens no filter. Errors: NotAcceptable."""
+    for name, value in attributes.items():
+        if not _ATTRIBUTE.fullmatch(name) or name.lower() in _RESERVED:
+            raise NotAcceptable(
+                f"{name[:80]!r} cannot be an attribute's name: use letters, digits, _ and -, begin with a letter, "
+                "and leave device and group to their own meaning"
+            )
+        if not value or not _is_text(value) or len(value.encode()) > ATTRIBUTE_OCTETS or set(value) & set("/+#$\0"):
+            raise NotAcceptable(
+                f"the attribute {name} cannot be {value[:80]!r}: give 1 to {ATTRIBUTE_OCTETS} octets without / + # $"
+            )
+
+
+def check_device(device: Device) -> None:
+    """What can be said of a record without looking at others. Errors: NotAcceptable."""
+    check_name(device.name, "device")
+    check_permissions(device.permissions)
+    check_attributes(device.attributes)
+    check_quota(device.quota)
+    for pattern in device.client_ids:
+        check_client_id(pattern)
+    certified = device.certificates or device.foreign_certificates
+    if device.require == "password+certificate" and (device.password is None or not certified):
+        raise NotAcceptable(f"the device {device.name!r} shall need password and certificate, and lacks one of them")
+    fingerprints = [each.fingerprint for each in device.certificates]
+    fingerprints += [each.fingerprint for each in device.raw_public_keys]
+    fingerprints += [each.value for each in device.foreign_certificates if each.kind == "fingerprint"]
+    for fingerprint in fingerprints:
+        if not _SHA256.fullmatch(fingerprint):
+            raise NotAcceptable(f"{fingerprint[:80]!r} is no SHA-256 fingerprint: 64 digits of 0-9 a-f")
+
+
 def _check_permission(permission: PermissionRecord) -> None:
     topic_filter = permission.topic_filter
     if not permission.publish and not permission.subscribe:
         raise NotAcceptable(f"the permission for {topic_filter!r} is neither to publish nor to subscribe")
     if permission.max_qos not in (0, 1, 2):
         raise NotAcceptable(f"{permission.max_qos} is no QoS: it is 0, 1 or 2")
+    _check_conditions(permission)
     for placeholder in _PLACEHOLDER.findall(topic_filter):
-        if placeholder != DEVICE_PLACEHOLDER:
+        name = placeholder[2:-1]
+        known = placeholder.endswith("}") and _ATTRIBUTE.fullmatch(name)
+        if not known or (name.lower() in _RESERVED and name not in _RESERVED):
             raise NotAcceptable(
                 f"the filter {topic_filter!r} has the unknown placeholder {placeholder}: "
-                f"only {DEVICE_PLACEHOLDER} is known"
+                "write ${device}, ${group}, or ${NAME} for the attribute of that name"
             )
     if not _is_text(topic_filter):
         raise NotAcceptable(f"the filter {topic_filter!r} is not UTF-8 and can never match")
@@ -192,9 +243,31 @@ def _check_permission(permission: PermissionRecord) -> None:
             "whoever may subscribe to it may do so in a shared subscription too"
         )
     try:
-        check_topic_filter(topic_filter.replace(DEVICE_PLACEHOLDER, "d"))
+        check_topic_filter(_PLACEHOLDER.sub("d", topic_filter))
     except Refusal as refusal:
         raise NotAcceptable(f"the filter {topic_filter!r} is not a Topic Filter: {refusal.because}") from None
+
+
+def _check_conditions(permission: PermissionRecord) -> None:
+    topic_filter = permission.topic_filter
+    if permission.max_payload is not None and permission.max_payload < 0:
+        raise NotAcceptable(f"the permission for {topic_filter!r} allows a payload of {permission.max_payload} octets")
+    if permission.rate is not None and not 0 < permission.rate < float("inf"):
+        raise NotAcceptable(
+            f"the permission for {topic_filter!r} allows {permission.rate:g} messages a second: give more than 0"
+        )
+    for given, known, kind in (
+        (permission.mechanisms, KINDS, "mechanism"),
+        (permission.protocols, PROTOCOLS, "protocol"),
+    ):
+        for each in given:
+            if each not in known:
+                raise NotAcceptable(
+                    f"the permission for {topic_filter!r} names the unknown {kind} {each[:80]!r}: "
+                    f"known are {', '.join(sorted(known))}"
+                )
+    for text in permission.hours:
+        Hours.parse(text)
 
 
 def _is_text(text: str) -> bool:

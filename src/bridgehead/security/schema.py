@@ -43,7 +43,40 @@ def _first(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_first,)
+def _second(connection: sqlite3.Connection) -> None:
+    """Groups and the policy, look-ups by what a credential is known by, invitations, lock-outs."""
+    connection.execute("CREATE TABLE groups (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID")
+    connection.execute(
+        "CREATE TABLE device_groups (member_of TEXT NOT NULL REFERENCES groups (name) DEFERRABLE INITIALLY DEFERRED, "
+        "device TEXT NOT NULL REFERENCES devices (name) DEFERRABLE INITIALLY DEFERRED, "
+        "PRIMARY KEY (member_of, device)) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX groups_of_device ON device_groups (device)")
+    connection.execute("CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), record BLOB NOT NULL)")
+    # What a peer presents to say who it is, by kind. The primary key keeps it with one device.
+    connection.execute(
+        "CREATE TABLE identifiers (kind TEXT NOT NULL, value BLOB NOT NULL, device TEXT NOT NULL "
+        "REFERENCES devices (name) DEFERRABLE INITIALLY DEFERRED, PRIMARY KEY (kind, value)) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX identifiers_of_device ON identifiers (device)")
+    # When the first of a device's old credentials ends: a rotation's overlap.
+    connection.execute(
+        "CREATE TABLE endings (device TEXT NOT NULL PRIMARY KEY REFERENCES devices (name) "
+        "DEFERRABLE INITIALLY DEFERRED, at REAL NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX endings_by_time ON endings (at)")
+    connection.execute(
+        "CREATE TABLE invites (hash BLOB NOT NULL PRIMARY KEY, device TEXT NOT NULL REFERENCES devices (name) "
+        "DEFERRABLE INITIALLY DEFERRED, made_at REAL NOT NULL, expires_at REAL NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX invites_of_device ON invites (device)")
+    connection.execute(
+        "CREATE TABLE lockouts (kind TEXT NOT NULL, key TEXT NOT NULL, until REAL NOT NULL, "
+        "failures INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+    )
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_first, _second)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> tuple[int, int]:
