@@ -45,7 +45,7 @@ def test_every_key_is_documented_with_its_default() -> None:
 
 def test_every_key_says_what_it_is_for() -> None:
     schema = msgspec.json.schema(ConfigFile)
-    for name in ("Listener", "Limits", "Login", "Mqtt", "Tls", "Log", "SystemTopics", "StoreSettings"):
+    for name in ("Listener", "Limits", "Login", "Mqtt", "Tls", "Log", "Audit", "SystemTopics", "StoreSettings"):
         for key, entry in schema["$defs"][name]["properties"].items():
             assert entry.get("description"), f"{name}.{key}"
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from bridgehead.broker import events
 from bridgehead.node import vocabulary
 from bridgehead.node.configuration import Log
-from bridgehead.node.log import EventLog, JsonFormatter, TextFormatter, clean
-from bridgehead.node.throttle import Throttle
+from bridgehead.node.log import EventLog, JsonFormatter, TextFormatter
+from bridgehead.security.audit.fields import clean
+from bridgehead.security.audit.throttle import Throttle
 
 
 class Time:
@@ -239,7 +240,8 @@ def names_of(module: Path) -> set[str]:
 
 def test_every_event_has_a_level_and_a_quota() -> None:
     package = Path(__file__).parents[2] / "src" / "bridgehead"
-    modules = ("broker/events.py", "security/events.py", "transport/events.py", "node/vocabulary.py")
+    rooms = ("broker", "security", "security/audit", "transport")
+    modules = [*(f"{room}/events.py" for room in rooms), "node/vocabulary.py"]
     names = set().union(*(names_of(package / module) for module in modules))
     assert "publish.denied" in names
     assert "node.ready" in names

@@ -13,9 +13,12 @@ import msgspec
 import msgspec.inspect
 from msgspec.structs import replace
 
+from bridgehead.node.audit_settings import Audit
 from bridgehead.node.bind import BindError, parse_bind
 from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener
 from bridgehead.node.toml_lines import KeyPath, key_lines
+from bridgehead.security.audit.syslog import Target
+from bridgehead.security.errors import SecurityError
 
 _LARGEST_FILE: Final = 256 * 1024
 _WHERE: Final = re.compile(r"(?P<problem>.*) - at `\$(?P<path>.*)`", re.DOTALL)
@@ -89,7 +92,17 @@ class _Reading:
         log = settings.log
         if log.file:
             log = replace(log, file=str(self._absolute(log.file)))
-        return replace(settings, listeners=listeners, log=log)
+        return replace(settings, listeners=listeners, log=log, audit=self._audit(settings.audit))
+
+    def _audit(self, audit: Audit) -> Audit:
+        if audit.syslog:
+            try:
+                Target(audit.syslog)
+            except SecurityError as fault:
+                raise self._error(("audit", "syslog"), str(fault), "correct it, or leave it out") from None
+        if audit.syslog_ca and not audit.syslog.startswith("tls:"):
+            raise self._error(("audit", "syslog_ca"), "is for tls:host:port only", "change audit.syslog, or remove it")
+        return replace(audit, syslog_ca=self._pem(("audit",), "syslog_ca", audit.syslog_ca) if audit.syslog_ca else "")
 
     def _parse(self) -> dict[str, Any]:
         try:

@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
+from bridgehead.node.audit_settings import Audit
+
 MIB: Final = 1024 * 1024
 DAY: Final = 24 * 60 * 60
 LARGEST: Final = 2**53 - 1
@@ -214,6 +216,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mqtt: Mqtt = field(default_factory=Mqtt)
     tls: Tls = field(default_factory=Tls)
     log: Log = field(default_factory=Log)
+    audit: Audit = field(default_factory=Audit)
     system_topics: SystemTopics = field(default_factory=SystemTopics)
     store: StoreSettings = field(default_factory=StoreSettings)
 
@@ -237,5 +240,6 @@ class Config:
         self.mqtt = settings.mqtt
         self.tls = settings.tls
         self.log = settings.log
+        self.audit = settings.audit
         self.system_topics = settings.system_topics
         self.store = settings.store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from bridgehead.broker.broker import Broker
@@ -17,7 +18,9 @@ from bridgehead.security.errors import SecurityError
 class Identities:
     """The authenticator as the protocols' servers see it, with the broker told of every change first."""
 
-    def __init__(self, authenticator: Authenticator, broker: Broker) -> None:
+    def __init__(self, authenticator: Authenticator, broker: Broker, admit: Callable[[], None] = lambda: None) -> None:
+        """`admit` raises Refusal while nobody new may be let in."""
+        self._admit: Final = admit
         self._authenticator: Final = authenticator
         self._broker: Final = broker
         self._generation = authenticator.generation
@@ -33,6 +36,7 @@ class Identities:
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Errors: Refusal."""
+        self._admit()
         try:
             self.follow()
             principal = await self._authenticator.authenticate(credentials)

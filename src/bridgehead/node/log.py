@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import sys
 import time
@@ -14,13 +13,11 @@ from datetime import UTC, datetime
 from typing import IO, Final
 
 from bridgehead.node.configuration import Log
-from bridgehead.node.throttle import Throttle
 from bridgehead.node.vocabulary import DEFECT, LINES_LOST, SUPPRESSED, UNKNOWN, VOCABULARY, WINDOW
+from bridgehead.security.audit.fields import LONGEST_SENTENCE, clean, cut
+from bridgehead.security.audit.log import AuditLog, source_of
+from bridgehead.security.audit.throttle import Throttle
 
-_LONGEST_VALUE: Final = 256  # characters
-_LONGEST_SENTENCE: Final = 1024
-# The rims never put secrets into events; this is the second lock on that door.
-_SECRET_WORDS: Final = ("password", "secret", "token", "private", "credential", "authentication_data")
 _COLOURS: Final = {logging.DEBUG: "2", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31"}
 _LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -46,15 +43,22 @@ class EventLog:
         self._root: Final = logging.getLogger()
         self._handler = _make_handler(settings)
         self._install(settings)
+        self.audit: AuditLog | None = None
 
     def __call__(self, name: str, fields: Mapping[str, object]) -> None:
+        """Keep the event in the log, and in the audit log if it is of those that belong there."""
+        if self.audit is not None:
+            self.audit.record(name, fields)
+        self.write(name, fields)
+
+    def write(self, name: str, fields: Mapping[str, object]) -> None:
+        """Into the log alone."""
         entry = VOCABULARY.get(name, UNKNOWN)
         if not self._logger.isEnabledFor(entry.level):
             return
         now = self._clock()
         self._report_suppressed(now)
-        source = fields.get("principal") or fields.get("address") or fields.get("peer") or ""
-        if self._throttle.admit(name, _host(str(source)), entry.quota, now):
+        if self._throttle.admit(name, source_of(fields), entry.quota, now):
             self._write(entry.level, name, fields)
 
     def is_on_standard_error(self, name: str) -> bool:
@@ -64,6 +68,8 @@ class EventLog:
 
     def tick(self) -> None:
         """Report what was left out in windows that are over, and lines that the disk did not take."""
+        if self.audit is not None:
+            self.audit.tick()
         self._report_suppressed(self._clock())
         if self._handler.lost:
             lost, self._handler.lost = self._handler.lost, 0
@@ -180,39 +186,10 @@ def _event_of(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
     name = getattr(record, _EVENT, None)
     if isinstance(name, str):
         return name, clean(getattr(record, _FIELDS, {}))
-    fields: dict[str, object] = {"logger": record.name, "because": _cut(record.getMessage(), _LONGEST_SENTENCE)}
+    fields: dict[str, object] = {"logger": record.name, "because": cut(record.getMessage(), LONGEST_SENTENCE)}
     if record.exc_info and record.exc_info[0]:
         fields["traceback"] = "".join(traceback.format_exception(*record.exc_info))
     return DEFECT, fields
-
-
-def clean(fields: Mapping[str, object]) -> dict[str, object]:
-    """Fields as they may be written: no secrets, no octets, nothing longer than 256 characters (sentences: 1024)."""
-    result: dict[str, object] = {}
-    for key, value in fields.items():
-        if any(word in key.lower() for word in _SECRET_WORDS):
-            result[key] = "***"
-        elif value is None or isinstance(value, bool | int):
-            result[key] = value
-        elif isinstance(value, float):
-            result[key] = value if math.isfinite(value) else str(value)  # JSON knows no infinity
-        elif isinstance(value, bytes | bytearray | memoryview):
-            result[key] = f"<{len(value)} octets>"
-        elif isinstance(value, list | tuple):
-            result[key] = _cut(", ".join(str(item) for item in value), _LONGEST_SENTENCE)
-        else:
-            result[key] = _cut(str(value), _LONGEST_SENTENCE if key == "because" else _LONGEST_VALUE)
-    return result
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
-
-
-def _host(source: str) -> str:
-    """An address without its port: a flood from one machine comes from many ports."""
-    host, colon, port = source.rpartition(":")
-    return host if colon and port.isdigit() else source
 
 
 def _plain(text: str) -> str:

@@ -14,6 +14,7 @@ from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Store
 from bridgehead.core.errors import Refusal
 from bridgehead.node import vocabulary
+from bridgehead.node.audit import admit_log_in, apply_audit
 from bridgehead.node.config import ConfigError, load
 from bridgehead.node.configuration import Config
 from bridgehead.node.driver import Driver
@@ -24,6 +25,7 @@ from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
 from bridgehead.node.settings import apply_limits, apply_login
 from bridgehead.node.system_topics import SystemTopics
+from bridgehead.security.audit.log import AuditLog
 from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.identity import Identity
@@ -46,10 +48,17 @@ class Node:
     many connections the process may have open."""
 
     def __init__(
-        self, config: Config, log: EventLog, say: Callable[[str], None], warn: Callable[[str], None], files: int
+        self,
+        config: Config,
+        log: EventLog,
+        audit: AuditLog,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        files: int,
     ) -> None:
         self.config = config
         self._log: Final = log
+        self._audit: Final = audit
         self._say: Final = say
         self._warn: Final = warn
         self._files: Final = files
@@ -106,7 +115,7 @@ class Node:
         self._authenticator = authenticator
         apply_login(self.config, authenticator)
         try:
-            identities = Identities(authenticator, broker)
+            identities = Identities(authenticator, broker, lambda: admit_log_in(self._audit))
             identities.recover(store)
             self._driver.start(broker)
             server = MqttServers(self.config, broker, identities, self._driver.offset)
@@ -243,9 +252,11 @@ class Node:
         await asyncio.to_thread(_maintain, new)
         self._log.reconfigure(new.log)  # first what can fail alone
         try:
+            apply_audit(new, self._audit)
             await listeners.change(new.listeners, new.limits)
         except (SecurityError, BindError, OSError):
             self._log.reconfigure(old.log)
+            apply_audit(old, self._audit)
             raise
         self.config = new
         self._apply_limits()

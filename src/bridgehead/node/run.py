@@ -8,11 +8,13 @@ import sys
 
 from bridgehead.broker.ports import StoreError
 from bridgehead.broker.records import CorruptRecord
+from bridgehead.node.audit import open_audit
 from bridgehead.node.configuration import Config
 from bridgehead.node.folder import DataFolder, FolderError
 from bridgehead.node.log import EventLog
 from bridgehead.node.node import Node
 from bridgehead.node.process import loop_factory, raise_open_files, restrict_files
+from bridgehead.security.audit.log import AuditLog
 from bridgehead.security.errors import SecurityError
 from bridgehead.transport.address import BindError
 
@@ -40,8 +42,13 @@ def _run_logging(config: Config) -> None:
     except OSError as fault:
         raise HubError(f"the log cannot be written to {config.log.file}: {fault.strerror}") from fault
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_run_node(config, log))
+        audit = open_audit(config, log)
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(_run_node(config, log, audit))
+        finally:
+            audit.close()
+            log.audit = None
     except (SecurityError, StoreError, BindError) as fault:
         raise HubError(str(fault)) from fault
     except CorruptRecord as fault:
@@ -55,8 +62,8 @@ def _run_logging(config: Config) -> None:
         log.close()
 
 
-async def _run_node(config: Config, log: EventLog) -> None:
-    await Node(config, log, _say, _warn, raise_open_files()).run()
+async def _run_node(config: Config, log: EventLog, audit: AuditLog) -> None:
+    await Node(config, log, audit, _say, _warn, raise_open_files()).run()
 
 
 def _say(line: str) -> None:

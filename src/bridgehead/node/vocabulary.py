@@ -11,6 +11,7 @@ from typing import Final
 
 from bridgehead.broker import events
 from bridgehead.security import events as identities
+from bridgehead.security.audit import events as audit
 from bridgehead.transport import events as arrivals
 
 STARTING: Final = "node.starting"
@@ -101,6 +102,10 @@ VOCABULARY: Final[dict[str, Entry]] = {
     PERMISSIONS_CHANGED: Entry(logging.INFO, _BUSY),
     IDENTITIES_UNREADABLE: Entry(logging.ERROR, _RARE),
     FIGURES_REFUSED: Entry(logging.WARNING, _RARE),
+    audit.FAILED: Entry(logging.ERROR, _RARE),
+    audit.RECOVERED: Entry(logging.WARNING, _RARE),
+    audit.SYSLOG_FAILED: Entry(logging.WARNING, _RARE),
+    audit.SYSLOG_RECOVERED: Entry(logging.INFO, _RARE),
     SUPPRESSED: Entry(logging.WARNING, 10_000),
     LINES_LOST: Entry(logging.WARNING, _RARE),
 }

@@ -1,0 +1,138 @@
+"""Which events the audit log keeps, and of which kind each is. Every event of the hub is in one of the two tables.
+
+`LOSSLESS` kinds are written whatever happens; of the others, which strangers can cause without end, a flood becomes
+counted lines.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.security.audit.events import FAILED, RECOVERED, SYSLOG_FAILED, SYSLOG_RECOVERED
+
+LOG_IN: Final = "log-in"
+REFUSAL: Final = "refusal"  # who was not let in
+DENIAL: Final = "denial"  # who was in, and might not
+ADMINISTRATION: Final = "administration"
+REVOCATION: Final = "revocation"
+POLICY: Final = "policy"
+CONFIGURATION: Final = "configuration"
+CERTIFICATE: Final = "certificate"
+RUN: Final = "run"  # start, stop, and what keeps the hub from its work
+AUDIT: Final = "audit"  # the log about itself
+
+KINDS: Final = (
+    LOG_IN,
+    REFUSAL,
+    DENIAL,
+    ADMINISTRATION,
+    REVOCATION,
+    POLICY,
+    CONFIGURATION,
+    CERTIFICATE,
+    RUN,
+    AUDIT,
+)
+LOSSLESS: Final = frozenset(KINDS) - {REFUSAL, DENIAL}
+
+# The log's own events.
+FILE_OPENED: Final = "audit.file-opened"  # file, previous: the first line of each file
+FILE_REMOVED: Final = "audit.file-removed"  # file, last, last_hash, because
+CHECKPOINT: Final = "audit.checkpoint"  # signature
+TORN: Final = "audit.torn"  # octets, digest: what stands before it was cut off in writing
+BROKEN: Final = "audit.broken"  # because: the chain was not as it had been left
+CLOCK_BACK: Final = "audit.clock-back"  # seconds, because
+SUMMARY: Final = "audit.summary"  # of, count, because: lines left out of a flood
+LINES_LOST: Final = "audit.lines-lost"  # count, because
+
+AUDITED: Final[dict[str, str]] = {
+    "authentication.accepted": LOG_IN,
+    "authentication.refused": REFUSAL,
+    "authentication.not-rehashed": ADMINISTRATION,
+    "authentication.rehashed": ADMINISTRATION,
+    "connection.refused": REFUSAL,
+    "listener.connection-refused": REFUSAL,
+    "listener.handshake-failed": REFUSAL,
+    "publish.denied": DENIAL,
+    "publish.refused": DENIAL,
+    "subscribe.denied": DENIAL,
+    "will.denied": DENIAL,
+    "session.taken-over": LOG_IN,
+    "identity.changed": REVOCATION,
+    "identity.ended": REVOCATION,
+    "identity.permissions-changed": POLICY,
+    "identity.registry-unreadable": RUN,
+    "identity.unreadable": RUN,
+    "certificate.loaded": CERTIFICATE,
+    "certificate.unreadable": CERTIFICATE,
+    "listener.opened": CONFIGURATION,
+    "listener.closed": CONFIGURATION,
+    "listener.plaintext": CONFIGURATION,
+    "node.ceiling-lowered": CONFIGURATION,
+    "node.reloaded": CONFIGURATION,
+    "node.reload-failed": CONFIGURATION,
+    "node.restart-needed": CONFIGURATION,
+    "node.starting": RUN,
+    "node.ready": RUN,
+    "node.stopping": RUN,
+    "node.stopped": RUN,
+    "node.defect": RUN,
+    FILE_OPENED: AUDIT,
+    FILE_REMOVED: AUDIT,
+    CHECKPOINT: AUDIT,
+    TORN: AUDIT,
+    BROKEN: AUDIT,
+    CLOCK_BACK: AUDIT,
+    SUMMARY: AUDIT,
+    LINES_LOST: AUDIT,
+    RECOVERED: AUDIT,
+    SYSLOG_FAILED: AUDIT,
+    SYSLOG_RECOVERED: AUDIT,
+}
+
+# What is no act of anybody's, or is told by another event that stands above.
+NOT_AUDITED: Final[dict[str, str]] = {
+    "connection.accepted": "authentication.accepted says more",
+    "connection.ended": "the end of a connection is no act on rights",
+    "connection.peer-error": "a fault in the protocol, not in the rights",
+    "session.created": "follows a log-in that is kept",
+    "session.resumed": "follows a log-in that is kept",
+    "session.ended": "follows an act that is kept, or a time that ran out",
+    "will.published": "permitted traffic",
+    "queue.full": "load",
+    "outbox.full": "load",
+    "outbox.drained": "load",
+    "store.commit-failed": "the store's health, in the hub's log",
+    "store.commit-recovered": "the store's health, in the hub's log",
+    "store.recovered": "follows node.starting",
+    "listener.upgrade-failed": "a fault in HTTP, before anybody was named",
+    "listener.accepting-paused": "load",
+    "system-topics.refused": "the hub's own figures",
+    "log.suppressed": "of the hub's log",
+    "log.lines-lost": "of the hub's log",
+    FAILED: "the audit log cannot be written then; the hub's log has it",
+}
+
+# An act of a new kind is kept before anybody has put it into the table.
+_BY_BEGINNING: Final[tuple[tuple[str, str], ...]] = (
+    ("authentication.", REFUSAL),
+    ("device.revoked", REVOCATION),
+    ("device.", ADMINISTRATION),
+    ("role.", ADMINISTRATION),
+    ("group.", ADMINISTRATION),
+    ("identity.", ADMINISTRATION),
+    ("lockout.", ADMINISTRATION),
+    ("invite.", ADMINISTRATION),
+    ("policy.", POLICY),
+    ("ca.", CERTIFICATE),
+    ("certificate.", CERTIFICATE),
+    ("audit.", AUDIT),
+)
+
+
+def kind_of(event: str) -> str | None:
+    """The kind under which the event is kept; None: it is not."""
+    kind = AUDITED.get(event)
+    if kind is not None or event in NOT_AUDITED:
+        return kind
+    return next((kind for beginning, kind in _BY_BEGINNING if event.startswith(beginning)), None)
