@@ -42,7 +42,7 @@ class Binding:
     certificate: bool = False
 
 
-# What a machine asks. Each question says which type its answer has. None stands for "no" and must look like it. ----------
+# What a machine asks. Each question says which type its answer has. None stands for "no" and must look like it. ------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Tests of the SASL mechanisms, of tokens and of one-time passwords."""
