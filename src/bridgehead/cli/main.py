@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "sub": "bridgehead.cli.publish_subscribe",
     "bench": "bridgehead.cli.bench",
     "inspect": "bridgehead.cli.inspect",
+    "log": "bridgehead.cli.log",
 }
 
 USAGE: Final = 2

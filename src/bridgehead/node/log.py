@@ -162,13 +162,13 @@ class TextFormatter(logging.Formatter):
         name, fields = _event_of(record)
         because = fields.pop("because", "")
         trace = str(fields.pop("traceback", ""))
-        pairs = "".join(f" {key}={_word(value)}" for key, value in fields.items())
-        sentence = f": {_plain(str(because))}" if because else ""
+        pairs = "".join(f" {key}={word(value)}" for key, value in fields.items())
+        sentence = f": {plain(str(because))}" if because else ""
         level = record.levelname.lower()
         if self._colour:
             level = f"\x1b[{_COLOURS.get(record.levelno, '31')}m{level}\x1b[0m"
         lines = [f"{_timestamp(record)} {level} {name}{pairs}{sentence}"]
-        lines += [f"    {_plain(line)}" for line in trace.splitlines()]
+        lines += [f"    {plain(line)}" for line in trace.splitlines()]
         return "\n".join(lines)
 
 
@@ -192,12 +192,12 @@ def _event_of(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
     return DEFECT, fields
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Printable as it is; else with escapes, so that no peer writes control characters or lines of its own."""
     return text if text.isprintable() else json.dumps(text)[1:-1].replace('\\"', '"')
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
     if not isinstance(value, str):
         return json.dumps(value)
     if value and value.isprintable() and not any(character in value for character in ' "='):
