@@ -26,7 +26,9 @@ def hub(data: Path, *hosts: str, now: float = NOW, names: Callable[[], MachineNa
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Without the ledger, in which each attempt to sign may leave a line."""
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+    return {name: path.read_bytes() for name, path in found.items() if path.is_file() and name != "issued.db"}
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
@@ -37,10 +39,18 @@ def test_the_first_start_makes_everything_for_its_owner_only(data: Path, mask: i
         "data": 0o700,
         "data/pki": 0o700,
         "data/pki/.lock": 0o600,
+        "data/pki/authorities": 0o700,
+        "data/pki/authorities.json": 0o600,
+        "data/pki/authorities/1": 0o700,
+        "data/pki/authorities/1/issuing.key": 0o600,
+        "data/pki/authorities/1/issuing.pem": 0o600,
+        "data/pki/authorities/1/root.key": 0o600,
+        "data/pki/authorities/1/root.pem": 0o600,
         "data/pki/ca.crl": 0o600,
-        "data/pki/ca.key": 0o600,
         "data/pki/ca.pem": 0o600,
+        "data/pki/issued.db": 0o600,
         "data/pki/server.pem": 0o600,
+        "data/pki/trusted.pem": 0o600,
     }
 
 
@@ -121,14 +131,81 @@ def test_the_authority_lives_on_when_the_hub_restarts(data: Path) -> None:
     assert hub(data).authority == first.authority == open_authority(data, NOW).authority
 
 
-def test_an_interrupted_first_start_is_taken_up(data: Path) -> None:
-    """The key is written before the certificate: a key alone is used, never thrown away."""
-    first = hub(data)
-    key = first.authority_key_file.read_bytes()
-    first.authority_file.unlink()
+@pytest.mark.parametrize("lost", ["authorities.json", "ca.pem", "trusted.pem", "ca.crl"])
+def test_an_interrupted_first_start_is_taken_up(data: Path, lost: str) -> None:
+    """What follows from another file is made anew; authorities that nobody has been given are too."""
+    folder = hub(data).folder
+    root = (folder / "authorities/1/root.pem").read_bytes()
+    (folder / lost).unlink()
+    if lost == "authorities.json":
+        (folder / "ca.pem").unlink()
     second = hub(data)
-    assert second.authority_key_file.read_bytes() == key
-    assert second.authority.public_key() == first.authority.public_key()
+    assert second.authority_file.read_bytes() == (folder / "authorities/1/root.pem").read_bytes()
+    assert (second.authority_file.read_bytes() == root) is (lost != "authorities.json")
+    server = second.server_certificate()
+    assert server is not None
+    server.verify_directly_issued_by(second.authority)
+
+
+def test_what_says_which_authorities_there_are_is_not_made_up(data: Path) -> None:
+    folder = hub(data).folder
+    (folder / "authorities.json").unlink()
+    with pytest.raises(SecurityError, match=r"authorities\.json, which says what authorities there are, is not there"):
+        hub(data)
+    (folder / "authorities.json").write_bytes(b"{")
+    with pytest.raises(SecurityError, match=r"authorities\.json cannot be read: restore it from a backup"):
+        hub(data)
+
+
+def test_clients_trust_the_root_alone_and_get_the_chain(data: Path) -> None:
+    found = hub(data)
+    roots = certificates.read_certificates(found.authority_file.read_bytes(), "")
+    leaf, issuing = certificates.read_certificates(found.server_file.read_bytes(), "")
+    assert len(roots) == 1
+    assert issuing == found.authority
+    leaf.verify_directly_issued_by(issuing)
+    issuing.verify_directly_issued_by(roots[0])
+
+
+# Folders of the first version. ----------------------------------------------------------------------
+
+
+def first_version(data: Path) -> Path:
+    """One authority, in ca.pem and ca.key."""
+    folder = data / "pki"
+    folder.mkdir(parents=True)
+    data.chmod(0o700)
+    folder.chmod(0o700)
+    key = certificates.new_key()
+    for name, pem in (
+        ("ca.key", certificates.key_pem(key)),
+        ("ca.pem", certificates.certificate_pem(certificates.make_root(key, NOW))),
+    ):
+        (folder / name).write_bytes(pem)
+        (folder / name).chmod(0o600)
+    return folder
+
+
+def test_a_folder_of_the_first_version_goes_on(data: Path) -> None:
+    folder = first_version(data)
+    before = contents(folder)
+    found = hub(data)
+    issued = found.issue_device("sensor-7", NOW)
+    issued.certificate.verify_directly_issued_by(found.authority)
+    assert issued.certificate_pem.count(b"BEGIN CERTIFICATE") == 1
+    server = found.server_certificate()
+    assert server is not None
+    server.verify_directly_issued_by(found.authority)
+    assert {name: data for name, data in contents(folder).items() if name in before} == before
+    assert not (folder / "authorities.json").exists()
+
+
+def test_a_first_start_of_the_first_version_that_was_interrupted_keeps_its_key(data: Path) -> None:
+    folder = first_version(data)
+    (folder / "ca.pem").unlink()
+    key = (folder / "ca.key").read_bytes()
+    assert certificates.read_key(key, "").public_key() == hub(data).authority.public_key()
+    assert (folder / "ca.key").read_bytes() == key
 
 
 # Devices. -------------------------------------------------------------------------------------------
@@ -141,7 +218,7 @@ def test_a_devices_certificate_matches_its_key(data: Path) -> None:
     der = certificate.public_bytes(serialization.Encoding.DER)
     assert issued.fingerprint == certificates.fingerprint(der)
     assert issued.serial == certificate.serial_number
-    assert (issued.not_before, issued.not_after) == (NOW - 3600, NOW - 3600 + 397 * DAY)
+    assert (issued.not_before, issued.not_after) == (NOW - 3600, NOW - 3600 + 90 * DAY)
 
 
 # Revocation. ----------------------------------------------------------------------------------------
@@ -187,7 +264,7 @@ def test_it_is_signed_anew_before_it_ends_with_all_that_is_on_it(data: Path) -> 
 # What is refused. -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["ca.key", "server.pem"])
+@pytest.mark.parametrize("name", ["authorities/1/issuing.key", "authorities/1/root.key", "server.pem", "issued.db"])
 @pytest.mark.parametrize("loose", [0o640, 0o604])
 def test_a_key_that_others_can_open_stops_the_start(data: Path, name: str, loose: int) -> None:
     path = hub(data).folder / name
@@ -209,7 +286,7 @@ def test_with_the_authoritys_key_kept_elsewhere_the_hub_goes_on_with_what_is_in_
     before = contents(found.folder)
     hub(data, "broker.example", now=NOW + 29 * DAY, names=lambda: machine("hub", "hub.example", "192.0.2.99"))
     assert contents(found.folder) == before
-    missing = r"ca\.key, the key of the hub's authority, is not there: put it back"
+    missing = r"issuing\.key, the key of the hub's authority, is not there: put it back"
     with pytest.raises(SecurityError, match=missing):
         found.issue_device("sensor-7", NOW)
     with pytest.raises(SecurityError, match=missing):  # a name that somebody asked for
@@ -222,30 +299,32 @@ def test_with_the_authoritys_key_kept_elsewhere_the_hub_goes_on_with_what_is_in_
 def test_the_key_of_another_authority_is_refused(data: Path, tmp_path: Path) -> None:
     found, other = hub(data), hub(tmp_path / "other")
     found.authority_key_file.write_bytes(other.authority_key_file.read_bytes())
-    with pytest.raises(SecurityError, match=r"ca\.key is not the key of .*ca\.pem: restore both from one backup"):
+    with pytest.raises(
+        SecurityError, match=r"issuing\.key is not the key of .*issuing\.pem: restore both from one backup"
+    ):
         found.issue_device("sensor-7", NOW)
 
 
-@pytest.mark.parametrize("name", ["ca.pem", "ca.crl", "server.pem"])
+@pytest.mark.parametrize("name", ["authorities/1/root.pem", "authorities/1/issuing.pem", "ca.crl", "server.pem"])
 def test_a_broken_file_is_named_and_left_alone(data: Path, name: str) -> None:
-    path = hub(data).folder / name
-    path.write_bytes(b"-----BEGIN CERTIFICATE-----\nbroken\n")
-    before = contents(path.parent)
-    with pytest.raises(SecurityError, match=rf"{path} holds no readable"):
+    folder = hub(data).folder
+    (folder / name).write_bytes(b"-----BEGIN CERTIFICATE-----\nbroken\n")
+    before = contents(folder)
+    with pytest.raises(SecurityError, match=rf"{folder / name} holds no readable"):
         hub(data)
-    assert contents(path.parent) == before
+    assert contents(folder) == before
 
 
 def test_a_broken_authority_key_is_named(data: Path) -> None:
     found = hub(data)
     found.authority_key_file.write_bytes(b"broken")
-    with pytest.raises(SecurityError, match=r"ca\.key holds no readable private key: restore it from a backup"):
+    with pytest.raises(SecurityError, match=r"issuing\.key holds no readable private key: restore it from a backup"):
         found.issue_device("sensor-7", NOW)
 
 
 def test_an_expired_authority_and_one_from_the_future_are_refused(data: Path) -> None:
     found = hub(data)
-    with pytest.raises(SecurityError, match=r"has expired on 2037-.* move the folder .*pki away"):
+    with pytest.raises(SecurityError, match=r"has expired on 2037-.* make another one with `bridgehead ca roll-over"):
         hub(data, now=NOW + 3654 * DAY)
     with pytest.raises(SecurityError, match=r"valid from 2027-.* this machine's clock says 2027-.*: set the clock"):
         hub(data, now=NOW - 2 * DAY)

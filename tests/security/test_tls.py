@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from bridgehead.security import certificates
 from bridgehead.security.certificates import Revoked
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.pki import IssuedCertificate, Pki, ensure, open_authority
+from bridgehead.security.pki import IssuedCertificate, Pki, ensure, open_authority, profiles
 from bridgehead.security.tls import SUITES, client_context, server_context
 from tests.security.support import DAY, Outcome, handshake, machine, save
 
@@ -334,7 +334,8 @@ def test_a_device_cannot_issue_certificates(pki: Pki, tmp_path: Path) -> None:
     issued = pki.issue_device("sensor-7", NOW)
     parent = certificates.read_certificate(issued.certificate_pem, "")
     key = certificates.new_key()
-    child = certificates.make_device(parent, certificates.read_key(issued.key_pem, ""), key.public_key(), "root", NOW)
+    parent_key = certificates.read_key(issued.key_pem, "")
+    child = profiles.make(profiles.DEVICE, parent, parent_key, key.public_key(), ["root"], NOW)
     certificate_file, key_file = tmp_path / "child.pem", tmp_path / "child.key"
     certificate_file.write_bytes(certificates.certificate_pem(child) + issued.certificate_pem)
     key_file.write_bytes(certificates.key_pem(key))
@@ -392,7 +393,7 @@ def test_with_revocation_lists_for_all_authorities_they_are_checked(pki: Pki, tm
     pki.publish_revocations(lambda: [Revoked(ours.serial, NOW)], NOW)
     other.publish_revocations(lambda: [Revoked(theirs.serial, NOW)], NOW)
     both = tmp_path / "both.pem"
-    both.write_bytes(other.authority_file.read_bytes() + other.revocation_file.read_bytes())
+    both.write_bytes(other.trust_file.read_bytes() + other.revocation_file.read_bytes())
     for issued in (ours, theirs):
         assert refused(handshake(server_context(pki, client_ca=both), client(pki, issued, tmp_path)), "revoked")
     assert handshake(server_context(pki, client_ca=both), client(pki, other.issue_device("d", NOW), tmp_path)).accepted

@@ -61,7 +61,7 @@ def server_context(
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     _load_own(context, pki.server_file if certificate is None else certificate, key)
     context.verify_mode = ssl.CERT_REQUIRED if client_certificate_required else ssl.CERT_OPTIONAL
-    _trust(context, pki.authority_file)
+    _trust(context, pki.trust_file)
     if client_ca is not None:
         _trust(context, client_ca)
     if client_ca is None or _brings_revocation_lists(client_ca):
@@ -138,11 +138,14 @@ def _of(fault: ssl.SSLError) -> str:
 
 
 def _brings_revocation_lists(client_ca: Path) -> bool:
-    """Whether the file has a revocation list of each authority in it."""
+    """Whether the file has a revocation list of each authority in it that issues leaves: of all but those that stand
+    above another one."""
     pem = files.read(client_ca)
     begin = b"-----BEGIN X509 CRL-----"
     try:
         issuers = {x509.load_pem_x509_crl(begin + part).issuer for part in pem.split(begin)[1:]}
-        return {authority.subject for authority in x509.load_pem_x509_certificates(pem)} <= issuers
+        authorities = x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise SecurityError(f"{client_ca} holds a certificate or revocation list that cannot be read") from None
+    above = {each.issuer for each in authorities if each.issuer != each.subject}
+    return {each.subject for each in authorities} - above <= issuers
