@@ -390,11 +390,11 @@ def test_an_unknown_device_is_one_sentence(device: Command) -> None:
 
 def test_a_key_that_others_can_open_stops_every_command(device: Command, data: Path) -> None:
     add(device, "sensor-7", "--publish", "a")
-    (data / "pki" / "ca.key").chmod(0o644)
+    (data / "pki/authorities/1/issuing.key").chmod(0o644)
     told = device("list")
     assert told.code == 1
     assert "other users of this machine can open" in told.err
-    assert f"chmod 0600 {data}/pki/ca.key" in told.err
+    assert f"chmod 0600 {data}/pki/authorities/1/issuing.key" in told.err
 
 
 # roles ----------------------------------------------------------------------------------------------

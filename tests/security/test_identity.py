@@ -24,7 +24,12 @@ def test_everything_in_a_new_data_folder_is_its_owners_only(data: Path, clock: T
         found = modes(data.parent)
         identity.close()
     assert {name: mode for name, mode in found.items() if mode not in (0o600, 0o700)} == {}
-    assert {name for name, mode in found.items() if mode == 0o700} == {"data", "data/pki"}
+    assert {name for name, mode in found.items() if mode == 0o700} == {
+        "data",
+        "data/pki",
+        "data/pki/authorities",
+        "data/pki/authorities/1",
+    }
 
 
 def test_a_device_is_enrolled_with_password_and_certificate(identity: Identity, clock: Time) -> None:
@@ -50,7 +55,7 @@ def test_a_device_is_enrolled_with_password_and_certificate(identity: Identity, 
     assert certificate.fingerprint == certificates.fingerprint(der(enrolled.certificate))
     assert enrolled.certificate is not None
     assert int(certificate.serial, 16) == enrolled.certificate.serial
-    assert certificate.not_after == clock.now - 3600 + 397 * DAY
+    assert certificate.not_after == clock.now - 3600 + 90 * DAY
     assert enrolled.permissions == [publish("Office/${device}/#"), subscribe("cmd/#")]
     assert enrolled.authority_pem == identity.pki.authority_file.read_bytes()
 
@@ -123,7 +128,7 @@ def test_maintaining_makes_the_hubs_certificate_and_keeps_the_list_whole(identit
 
 def test_a_failure_to_open_leaves_no_connection_open(data: Path, clock: Time) -> None:
     Identity(data, clock).close()
-    (data / "pki" / "ca.key").chmod(0o644)
+    (data / "pki/authorities/1/issuing.key").chmod(0o644)
     with pytest.raises(SecurityError, match="other users of this machine can open"):
         Identity(data, clock)
     assert not (data / "identity.db-wal").exists()
