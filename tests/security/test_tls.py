@@ -21,7 +21,8 @@ from bridgehead.security import certificates
 from bridgehead.security.certificates import Revoked
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.pki import IssuedCertificate, Pki, ensure, open_authority, profiles
-from bridgehead.security.tls import SUITES, client_context, server_context
+from bridgehead.security.tls import client_context, server_context
+from bridgehead.security.tls_profiles import SUITES
 from tests.security.support import DAY, Outcome, handshake, machine, save
 
 NOW = time.time()

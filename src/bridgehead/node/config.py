@@ -181,7 +181,7 @@ class _Reading:
             self._only(at, "mode", "is for Unix sockets only")
         files = {"certificate": listener.certificate, "key": listener.key, "client_ca": listener.client_ca}
         if listener.plaintext:
-            for key in (*files, "client_certificate"):
+            for key in (*files, "client_certificate", "tls_profile"):
                 self._only(at, key, "has no meaning with plaintext = true")
         for key, other in (("certificate", "key"), ("key", "certificate")):
             if files[key] and not files[other]:

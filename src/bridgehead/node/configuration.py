@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from bridgehead.node.audit_settings import Audit
+from bridgehead.security.tls_profiles import ProfileName
 
 MIB: Final = 1024 * 1024
 DAY: Final = 24 * 60 * 60
@@ -52,6 +54,9 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Literal["optional", "required"],
         Meta(description="whether the TLS handshake fails without a device's certificate"),
     ] = "optional"
+    tls_profile: Annotated[
+        Literal["", "modern", "intermediate"], Meta(description="as `tls.profile`, for this listener; empty: that one")
+    ] = ""
     mode: Annotated[str, Meta(pattern="^0?[0-7]{3}$", description="Unix socket: its file mode, in octal digits")] = (
         "0600"
     )
@@ -173,6 +178,10 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         list[str],
         Meta(description="host names and addresses in the hub's own certificate, beside this machine's own"),
     ] = field(default_factory=list)
+    profile: Annotated[
+        ProfileName,
+        Meta(description="`modern`: TLS 1.3 only; `intermediate`: 1.2 too; for each listener that names none itself"),
+    ] = "intermediate"
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -234,7 +243,11 @@ class Config:
     def __init__(self, data: Path, file: Path | None, settings: ConfigFile) -> None:
         self.data = data
         self.file = file
-        self.listeners = tuple(settings.listeners) or DEFAULT_LISTENERS
+        profile = settings.tls.profile
+        self.listeners = tuple(
+            replace(each, tls_profile=each.tls_profile or profile)
+            for each in tuple(settings.listeners) or DEFAULT_LISTENERS
+        )
         self.limits = settings.limits
         self.login = settings.login
         self.mqtt = settings.mqtt

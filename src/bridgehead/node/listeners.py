@@ -15,6 +15,7 @@ from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
 from bridgehead.security.pki import Pki
 from bridgehead.security.tls import server_context
+from bridgehead.security.tls_profiles import PROFILES
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.events import OnEvent
 from bridgehead.transport.listener import AcceptRules, Listener
@@ -39,7 +40,13 @@ class _Shape:
 
     def __init__(self, settings: Settings, limits: Limits) -> None:
         self.settings: Final = replace(
-            settings, certificate="", key="", client_ca="", client_certificate="optional", mode=settings.mode[-3:]
+            settings,
+            certificate="",
+            key="",
+            client_ca="",
+            client_certificate="optional",
+            tls_profile="",
+            mode=settings.mode[-3:],
         )
         self.connect_timeout: Final = limits.connect_timeout
         self.message_size: Final = limits.packet_size if settings.transport == "websocket" else 0
@@ -185,6 +192,7 @@ class Listeners:
             client_ca=Path(settings.client_ca) if settings.client_ca else None,
             client_certificate_required=settings.client_certificate == "required",
             alpn=("http/1.1",) if settings.transport == "websocket" else ("mqtt",),
+            profile=PROFILES[settings.tls_profile or "intermediate"],
         )
 
 

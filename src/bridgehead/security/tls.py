@@ -1,4 +1,4 @@
-"""TLS contexts: 1.2 and 1.3, forward secrecy and AEAD only (RFC 9325), for the hub and for its own clients.
+"""TLS contexts after a named profile (tls_profiles.py), for the hub and for its own clients.
 
 Session tickets (RFC 5077, RFC 8446 4.6.1) are on: a resumption costs a fifth of a handshake. Their keys live in the
 context's memory only, are never written, and end with the context; each listener has a context of its own, so a
@@ -19,23 +19,9 @@ from cryptography import x509
 from bridgehead.security import files
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.pki import Pki
+from bridgehead.security.tls_profiles import INTERMEDIATE, Profile, harden, harden_server
 
-# TLS 1.2. TLS 1.3's own suites all have both properties. AES-128 first; the client's order counts, since none is weak.
-SUITES: Final = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-)
-# The one group that every TLS 1.3 client must have (RFC 8446 9.1) and that small devices have in hardware. Without
-# a choice OpenSSL accepts ffdhe8192 as well: 107 ms of our processor for one ClientHello that costs its sender
-# nothing (CVE-2022-40735), against 0.6 ms. Python 3.11 can name one group only; a client that guessed another
-# one is asked once more (HelloRetryRequest), which was measured to cost no processor time.
-GROUP: Final = "prime256v1"
 CONTEXT_LIFE: Final = 86400.0  # seconds after which a context should be made anew, with new ticket keys
-_TICKETS: Final = 1  # per TLS 1.3 handshake; OpenSSL's default of 2 is for browsers with parallel connections
 
 
 def server_context(
@@ -46,6 +32,7 @@ def server_context(
     client_ca: Path | None = None,
     client_certificate_required: bool = False,
     alpn: Sequence[str] = ("mqtt",),
+    profile: Profile = INTERMEDIATE,
 ) -> ssl.SSLContext:
     """A listener's context. Without `certificate` (PEM chain) and `key` the hub's own are used.
 
@@ -55,10 +42,7 @@ def server_context(
     clients. Errors: SecurityError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _harden(context)
-    context.set_ecdh_curve(GROUP)
-    context.num_tickets = _TICKETS
-    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    harden_server(context, profile)
     _load_own(context, pki.server_file if certificate is None else certificate, key)
     context.verify_mode = ssl.CERT_REQUIRED if client_certificate_required else ssl.CERT_OPTIONAL
     _trust(context, pki.trust_file)
@@ -85,7 +69,7 @@ def client_context(
     `ca_file` (PEM) is what it trusts, None for the system's authorities. Errors: SecurityError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    _harden(context)
+    harden(context)
     if ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
@@ -95,14 +79,6 @@ def client_context(
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
-
-
-def _harden(context: ssl.SSLContext) -> None:
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # Python 3.11.2 sets it, later ones don't: a connection cut in two would look like one that ended in order.
-    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    context.set_ciphers(":".join(SUITES) + ":@SECLEVEL=2")
 
 
 def _load_own(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
