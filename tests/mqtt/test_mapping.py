@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridgehead.broker import records
 from bridgehead.core import errors
 from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, MessageProperties, Origin
+from bridgehead.core.policy import Context
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.encode import encode
@@ -218,7 +219,10 @@ def test_a_will_keeps_everything(
     will = will_from_packet(Will(topic, payload, qos, retain, held))
     assert (will.topic, will.payload, will.qos, will.retain, will.delay) == (topic, payload, qos, retain, delay or 0)
     assert will.expiry_interval == held.message_expiry_interval
-    restored, created, protocol, due = records.read_will(records.write_will(will, 3.5, "mqtt", 12.5))
+    origin, context = Origin("sensor", "mqtt", True), Context("mqtt", ("scram",))
+    record = records.write_will(will, 3.5, origin, 12.5, context)
+    restored, created, protocol, due, how, verified = records.read_will(record)
+    assert (how, verified) == (context, True)
     assert (created, protocol, due) == (3.5, "mqtt", 12.5)
     message = Message("a", b"", 0, False, ORIGIN, restored.properties)
     held.will_delay_interval = held.message_expiry_interval = None

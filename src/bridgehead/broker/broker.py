@@ -12,11 +12,13 @@ from bridgehead.broker.counters import Counters
 from bridgehead.broker.dispatch import Dispatcher
 from bridgehead.broker.door import Door
 from bridgehead.broker.events import EventSink
-from bridgehead.broker.journal import Journal
+from bridgehead.broker.journal import HIDDEN, Journal
 from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Store
 from bridgehead.broker.recovery import Parts, recover
 from bridgehead.broker.sessions import Sessions
+from bridgehead.broker.withdrawal import Withdrawal
+from bridgehead.broker.written import Written
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import NOT_AUTHORIZED
 from bridgehead.core.policy import Principal
@@ -51,6 +53,9 @@ class Broker:
         self.sessions: Final = Sessions(
             self.router, self.dispatcher, self.journal, clock, limits, self.counters, event, self.door.publish_will
         )
+        self.written: Final = Written(self.retained, self.journal, event)
+        self._withdrawal: Final = Withdrawal(self.door, self.dispatcher)
+        self.sessions.rejudge = self._withdrawal.resumed
         self._store: Final = store
         self._next_sweep = clock.now + RETAINED_SWEEP_INTERVAL
         self._to_sweep: list[str] = []
@@ -66,6 +71,8 @@ class Broker:
             self.door, self.sessions, self.router, self.retained, self.journal, self.clock, self.limits, self.event
         )
         recover(self._store, parts)
+        for name, _ in self._store.scan(HIDDEN):
+            self.written.restore(name)
         for session in self.sessions.all():
             self.dispatcher.hand_over(session, False)  # to nobody yet, but the groups learn what it holds
 
@@ -73,7 +80,8 @@ class Broker:
         self.door.admit(principal)
 
     def revoke(self, name: str, because: str) -> None:
-        """The identity is gone: its connections close, its sessions and what is queued for them end."""
+        """The identity is gone, or all its credentials are taken back: its connections close, its sessions, its Wills
+        and what is queued for it end."""
         self.door.expel(name)
         self.sessions.forget_wills(name)
         for session in self.sessions.of(name):
@@ -83,14 +91,44 @@ class Broker:
                 session.receiver.dismiss(NOT_AUTHORIZED, because)
             self.sessions.end(session, because)
 
-    def disconnect(self, name: str, because: str) -> None:
-        """The identity's credentials changed: its connections close, its sessions stay."""
+    def disconnect(self, name: str, because: str, mechanisms: frozenset[str] | None = None) -> int:
+        """The identity's credentials changed: its connections close, its sessions stay. `mechanisms`: only those that
+        were proven by one of them, or of which it is not known. Returns how many were closed."""
+        closed = 0
         for session in self.sessions.of(name):
-            if session.receiver is not None:
-                session.receiver.dismiss(NOT_AUTHORIZED, because)
+            receiver = session.receiver
+            context = session.principal.context
+            if receiver is None:
+                continue
+            if mechanisms is None or context is None or not mechanisms.isdisjoint(context.mechanisms):
+                closed += 1
+                receiver.dismiss(NOT_AUTHORIZED, because)
+        return closed
 
-    def permissions_changed(self) -> None:
+    def permissions_changed(self, names: list[str] | None = None) -> None:
+        """Principals of these names were amended, or any may have been (None): nothing is delivered any more that is
+        not permitted, and every open subscription of theirs is judged anew. Queues, replays and Wills are when they
+        have their turn."""
         self.door.permissions_changed()
+        if names is None:
+            self._withdrawal.begin(self.sessions.all())
+            return
+        for name in names:
+            self._withdrawal.begin(self.sessions.of(name))
+
+    # Retained messages of identities whose credentials were taken back. -----------------------------
+
+    def hide_retained(self, name: str) -> None:
+        """What the identity wrote is kept and not delivered, neither in a replay nor from a queue."""
+        self.written.hide(name)
+
+    def show_retained(self, name: str) -> None:
+        """It is delivered again."""
+        self.written.show(name)
+
+    def purge_retained(self, name: str) -> None:
+        """What the identity wrote is deleted, durably."""
+        self.written.purge(name)
 
     # Connections. -----------------------------------------------------------------------------------
 
@@ -107,7 +145,7 @@ class Broker:
     ) -> tuple[Session, bool]:
         """Begin or resume a session: see Sessions.attach. The Will is asked of the door first."""
         if will is not None:
-            self.door.check_will(principal, client_id, will)
+            self.door.check_will(principal, client_id, will, verified)
         return self.sessions.attach(
             principal, client_id, protocol, verified, clean_start, expiry_interval, will, receiver
         )
@@ -119,10 +157,15 @@ class Broker:
 
     def next_timeout(self) -> float:
         """When `handle_timeout` wants to be called next, in seconds since the epoch."""
+        if not self._withdrawal.is_over or not self.written.is_over:
+            return self.clock.now
         return min(self.sessions.next_timeout(), self.journal.retry_at, self._next_sweep)
 
     def handle_timeout(self) -> None:
         now = self.clock.now
+        self._withdrawal.go_on()
+        if not self.written.is_over:
+            self.written.go_on()
         self.sessions.expire()
         if self.journal.retry_at <= now:
             self.journal.flush()

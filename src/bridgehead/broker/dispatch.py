@@ -209,7 +209,7 @@ class Dispatcher:
                     moving.append(delivery)
         moved: set[int] = set()
         for delivery in moving:
-            group = self._router.group_route(delivery.share, delivery.message.topic)
+            group = self._router.group_route(delivery.share, delivery.message.topic, delivery.message.origin.verified)
             if group is None:
                 continue
             target = self._choose(group, session)
@@ -270,7 +270,7 @@ class Dispatcher:
             session.queued_octets -= message.weight
             if not delivery.again and message.expires_at <= self._clock.now:
                 self._counters.dropped_expired += 1  # [MQTT-3.3.2-5]
-            elif permitted_qos(session, message.topic) < 0:
+            elif permitted_qos(session, message) < 0 or (delivery.retain and self._retained.is_hidden(message)):
                 self._counters.dropped_not_permitted += 1
                 if delivery.again and delivery.qos == 2:
                     # The receiver may have it and wait for its release: else it would take the next message with
@@ -358,7 +358,7 @@ class Dispatcher:
                     continue
                 if subscription.no_local and message.origin.is_from(session.origin):
                     continue  # [MQTT-3.8.3-3]
-                permitted = permitted_qos(session, message.topic)
+                permitted = permitted_qos(session, message)
                 if permitted < 0:
                     self._counters.dropped_not_permitted += 1
                     continue

@@ -14,6 +14,7 @@ from bridgehead.broker.events import (
     PUBLISH_DENIED,
     PUBLISH_REFUSED,
     SUBSCRIBE_DENIED,
+    SUBSCRIPTION_WITHDRAWN,
     WILL_DENIED,
     WILL_PUBLISHED,
     EventSink,
@@ -31,11 +32,12 @@ from bridgehead.core.errors import (
     Refusal,
 )
 from bridgehead.core.message import NEVER, Message
-from bridgehead.core.policy import Principal
+from bridgehead.core.permission import MAYBE
+from bridgehead.core.policy import Decision, Principal
 from bridgehead.core.retained import Retained
 from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Replay, Session, Subscription, Will
-from bridgehead.core.topic import check_topic_filter, check_topic_name, has_more_levels
+from bridgehead.core.topic import check_topic_filter, check_topic_name, has_more_levels, shown
 
 # Retained messages below it speak of the running hub: they are not kept for the next one.
 OF_THIS_RUN: Final = "$SYS/"
@@ -128,8 +130,9 @@ class Door:
         """
         topic = message.topic
         bit = message.qos + 3 if message.retain else message.qos
-        if not (principal.publish_mask(topic) >> bit) & 1:
-            self._denied(principal, message)
+        mask = principal.publish_mask(topic)
+        if not (mask >> bit) & 1:
+            self._look_closer(principal, message, mask >> MAYBE >> bit & 1 == 1)
         self._counters.messages_received += 1
         route = self._router.known_route(topic)
         if route is None:
@@ -138,6 +141,8 @@ class Door:
             except Refusal as refusal:
                 self._refuse(principal, message, refusal.meaning, refusal.because)
             route = self._router.route(topic)
+        if route.unverified is not None and not message.origin.verified:
+            route = route.unverified
         if message.properties.is_text:
             self._check_text(principal, message)
         journal = self._journal
@@ -195,8 +200,25 @@ class Door:
         """The ticket to wait for until everything that was done for the session up to now lasts."""
         return self._journal.wait(receiver) if session.log else 0
 
-    def _denied(self, principal: Principal, message: Message) -> None:
-        decision = principal.explain_publish(message.topic, message.qos, message.retain)
+    def _look_closer(self, principal: Principal, message: Message, perhaps: bool) -> None:
+        """The topic alone does not permit it. `perhaps`: its payload, its origin, a rate or a quota decide."""
+        decision: Decision | None
+        if perhaps:
+            decision = principal.take(
+                message.topic,
+                message.qos,
+                message.retain,
+                message.payload_length,
+                message.weight,
+                message.origin.verified,
+                self._clock.now,
+            )
+            if decision is None:
+                return
+            if decision.meaning != NOT_AUTHORIZED:
+                self._refuse(principal, message, decision.meaning, decision.because)
+        else:
+            decision = principal.explain_publish(message.topic, message.qos, message.retain)
         self._counters.messages_refused += 1
         self._event(
             PUBLISH_DENIED,
@@ -298,6 +320,10 @@ class Door:
                 raise Refusal(QUOTA_EXCEEDED, f"the session has {limits.subscriptions_per_session} subscriptions")
             if self._router.subscriptions >= limits.subscriptions:
                 raise Refusal(QUOTA_EXCEEDED, "the hub holds as many subscriptions as it may")
+            if session.subscription_octets + subscription.weight > limits.subscription_octets_per_session:
+                raise Refusal(QUOTA_EXCEEDED, "the session's Topic Filters take as much memory as they may")
+            if self._router.octets + subscription.weight > limits.subscription_octets:
+                raise Refusal(QUOTA_EXCEEDED, "the hub's Topic Filters take as much memory as they may")
         granted = min(subscription.qos, permitted)
         if granted < subscription.qos:
             # [MQTT-3.8.4-8]: what is delivered keeps to what was granted, also where a topic would permit more.
@@ -323,21 +349,22 @@ class Door:
 
     # Wills. -----------------------------------------------------------------------------------------
 
-    def check_will(self, principal: Principal, client_id: str, will: Will) -> None:
-        """Raise Refusal when the principal may not publish this Will. It is asked again when it is due."""
+    def check_will(self, principal: Principal, client_id: str, will: Will, verified: bool) -> None:
+        """Raise Refusal when the principal may not publish this Will over such a connection. It is asked again when
+        it is due, and counted then."""
         self._check_name(will.topic)
         if will.properties.is_text:
             try:
                 will.payload.decode("utf-8", "strict")
             except UnicodeDecodeError:
                 raise Refusal(PAYLOAD_FORMAT_INVALID, "the Will Payload is said to be UTF-8 and is not") from None
-        decision = principal.explain_publish(will.topic, will.qos, will.retain)
+        decision = principal.explain_publish(will.topic, will.qos, will.retain, len(will.payload), verified)
         if not decision.permit:
             self._event(
                 WILL_DENIED,
                 {"principal": principal.name, "client_id": client_id, "topic": will.topic, "because": decision.because},
             )
-            raise Refusal(NOT_AUTHORIZED, decision.because)
+            raise Refusal(decision.meaning, decision.because)
 
     def publish_will(self, waiting: DueWill) -> None:
         """Publish a Will that is due, as its principal, with the permissions of today."""
@@ -350,6 +377,8 @@ class Door:
         if principal is None:
             self._event(WILL_DENIED, {**fields, "because": "the identity does not exist any more"})
             return
+        if waiting.context is not None:
+            principal = principal.under(waiting.context)
         will = waiting.will
         expires_at = NEVER if will.expiry_interval is None else self._clock.now + will.expiry_interval
         message = Message(will.topic, will.payload, will.qos, will.retain, waiting.origin, will.properties, expires_at)
@@ -366,8 +395,8 @@ class Door:
     # Identities. ------------------------------------------------------------------------------------
 
     def admit(self, principal: Principal) -> None:
-        """The principal exists; the same object serves as long as it does."""
-        self._principals[principal.name] = principal
+        """The principal exists; the same root serves as long as it does."""
+        self._principals[principal.name] = principal.root
 
     def principal(self, name: str) -> Principal | None:
         return self._principals.get(name)
@@ -380,3 +409,19 @@ class Door:
     def permissions_changed(self) -> None:
         """Some principal was amended: judge every route anew."""
         self._router.permissions_changed()
+
+    def rejudge(self, session: Session) -> list[str]:
+        """Remove the session's subscriptions that would not be granted today, and what is to be replayed of them;
+        returns a sentence for each. What is delivered for the others is judged as it always is."""
+        self._router.permissions_changed()
+        principal = session.principal
+        told: list[str] = []
+        for key, subscription in list(session.subscriptions.items()):
+            if principal.subscribable_qos(subscription.topic_filter) >= 0:
+                continue
+            because = principal.explain_subscribe(subscription.topic_filter).because
+            self.unsubscribe(session, key)
+            fields: dict[str, object] = {"principal": principal.name, "client_id": session.client_id, "filter": key}
+            self._event(SUBSCRIPTION_WITHDRAWN, {**fields, "because": because})
+            told.append(f"the subscription to {shown(key)} was withdrawn: {because}")
+        return told

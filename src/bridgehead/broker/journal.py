@@ -20,6 +20,7 @@ RECEIVED: Final = "received"
 RELEASED: Final = "released"
 RETAINED: Final = "retained"
 WILLS: Final = "will"
+HIDDEN: Final = "hidden"  # retained messages of these principals are not shown
 
 BEHIND: Final = 16 * 1024 * 1024  # octets of one batch; whoever waits for it is to send no more
 RETRY_INTERVAL: Final = 1.0  # seconds until what must last is tried again after a failed commit
@@ -186,15 +187,18 @@ class Journal:
 
     def put_session(self, session: Session, expires_at: float | None) -> int:
         unsent = 0 if expires_at is None else session.first_unsent()
-        record = records.write_session(
+        who, origin = session.principal, session.origin
+        made = records.SessionRecord(
             session.log,
-            session.principal.created,
-            session.origin.protocol,
+            who.created,
+            origin.protocol,
             session.expiry_interval,
             expires_at,
             unsent,
+            who.context,
+            origin.verified,
         )
-        ticket = self._put(SESSIONS, session.key, record)
+        ticket = self._put(SESSIONS, session.key, records.write_session(made))
         self._current.keep.add((SESSIONS, session.key))
         return ticket
 
@@ -234,8 +238,13 @@ class Journal:
     def delete_retained(self, topic: str) -> int:
         return self.delete(RETAINED, topic)
 
+    def put_hidden(self, name: str) -> None:
+        self._put(HIDDEN, name, b"")
+        self._current.keep.add((HIDDEN, name))
+
     def put_will(self, session: Session, will: Will, due: float | None) -> int:
-        record = records.write_will(will, session.principal.created, session.origin.protocol, due)
+        who = session.principal
+        record = records.write_will(will, who.created, session.origin, due, who.context)
         ticket = self._put(WILLS, session.key, record)
         if due is not None:
             self._current.keep.add((WILLS, session.key))

@@ -15,6 +15,9 @@ class Limits:
         self.sessions_per_principal = 1000
         self.subscriptions_per_session = 1000
         self.subscriptions = 1_000_000
+        # As Subscription.weight: 1,000 filters of 128 levels would be 50 MB of tree, a million of them 50 GB.
+        self.subscription_octets_per_session = 8 * 1024 * 1024
+        self.subscription_octets = 1024 * 1024 * 1024
         self.topic_levels = 128
         self.retained_messages = 1_000_000
         self.retained_octets = 1024 * 1024 * 1024

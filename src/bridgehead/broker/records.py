@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, MessageProperties, Origin
+from bridgehead.core.policy import Context
 from bridgehead.core.session import Subscription, Will
 
 
@@ -14,14 +15,28 @@ class CorruptRecord(Exception):
     """A record of the store does not read as what it should be."""
 
 
-def _read(record: bytes, what: str, length: int) -> list[Any]:
+def _read(record: bytes, what: str, length: int, earlier: int = 0) -> list[Any]:
+    """The record's fields. One that was written by a release before has `earlier` of them: the others are None."""
     try:
         fields = msgspec.msgpack.decode(record)
     except msgspec.DecodeError as error:
         raise CorruptRecord(f"a stored {what} cannot be read: {error}") from error
+    if earlier and isinstance(fields, list) and len(fields) == earlier:
+        return fields + [None] * (length - earlier)
     if not isinstance(fields, list) or len(fields) != length:
         raise CorruptRecord(f"a stored {what} does not have its {length} fields")
     return fields
+
+
+def _write_context(context: Context | None) -> tuple[object, ...] | None:
+    return None if context is None else (context.protocol, context.mechanisms)
+
+
+def _read_context(fields: Any) -> Context | None:
+    if fields is None:
+        return None
+    protocol, mechanisms = fields
+    return Context(str(protocol), tuple([str(mechanism) for mechanism in mechanisms]))
 
 
 def _write(fields: tuple[object, ...]) -> bytes:
@@ -112,21 +127,65 @@ def read_subscription(record: bytes) -> list[Any]:
     return _read(record, "subscription", 7)
 
 
-def write_session(
-    log: str, created: float, protocol: str, expiry_interval: float, expires_at: float | None, unsent: int
-) -> bytes:
+class SessionRecord:
     """`created` is the principal's. `expires_at` is None while the session is connected. `unsent` is the sequence
-    number from which on nothing was ever sent, 0 while that changes."""
-    return _write((log, created, protocol, None if expiry_interval == NEVER else expiry_interval, expires_at, unsent))
+    number from which on nothing was ever sent, 0 while that changes. `context` and `verified` are those of the
+    connection that it has or had last; None: not known."""
+
+    def __init__(
+        self,
+        log: str,
+        created: float,
+        protocol: str,
+        expiry_interval: float,
+        expires_at: float | None,
+        unsent: int,
+        context: Context | None,
+        verified: bool,
+    ) -> None:
+        self.log: Final = log
+        self.created: Final = created
+        self.protocol: Final = protocol
+        self.expiry_interval: Final = expiry_interval
+        self.expires_at: Final = expires_at
+        self.unsent: Final = unsent
+        self.context: Final = context
+        self.verified: Final = verified
 
 
-def read_session(record: bytes) -> tuple[str, float, str, float, float | None, int]:
-    log, created, protocol, expiry_interval, expires_at, unsent = _read(record, "session", 6)
-    return log, created, protocol, NEVER if expiry_interval is None else expiry_interval, expires_at, unsent
+def write_session(session: SessionRecord) -> bytes:
+    interval = None if session.expiry_interval == NEVER else session.expiry_interval
+    return _write(
+        (
+            session.log,
+            session.created,
+            session.protocol,
+            interval,
+            session.expires_at,
+            session.unsent,
+            _write_context(session.context),
+            session.verified,
+        )
+    )
 
 
-def write_will(will: Will, created: float, protocol: str, due: float | None) -> bytes:
-    """`created` is the principal's. `due` is None while the connection lives."""
+def read_session(record: bytes) -> SessionRecord:
+    log, created, protocol, expiry_interval, expires_at, unsent, context, verified = _read(record, "session", 8, 6)
+    return SessionRecord(
+        log,
+        created,
+        protocol,
+        NEVER if expiry_interval is None else expiry_interval,
+        expires_at,
+        unsent,
+        _read_context(context),
+        bool(verified),
+    )
+
+
+def write_will(will: Will, created: float, origin: Origin, due: float | None, context: Context | None) -> bytes:
+    """`created` is the principal's. `due` is None while the connection lives. `origin` and `context` are those of the
+    connection that left it."""
     return _write(
         (
             will.topic,
@@ -137,13 +196,29 @@ def write_will(will: Will, created: float, protocol: str, due: float | None) -> 
             will.expiry_interval,
             will.delay,
             created,
-            protocol,
+            origin.protocol,
             due,
+            _write_context(context),
+            origin.verified,
         )
     )
 
 
-def read_will(record: bytes) -> tuple[Will, float, str, float | None]:
-    topic, payload, qos, retain, properties, expiry_interval, delay, created, protocol, due = _read(record, "Will", 10)
+def read_will(record: bytes) -> tuple[Will, float, str, float | None, Context | None, bool]:
+    """The Will, `created`, the protocol, `due`, the context, whether the origin was verified."""
+    (
+        topic,
+        payload,
+        qos,
+        retain,
+        properties,
+        expiry_interval,
+        delay,
+        created,
+        protocol,
+        due,
+        context,
+        verified,
+    ) = _read(record, "Will", 12, 10)
     will = Will(topic, payload, qos, retain, _read_properties(properties), expiry_interval, delay)
-    return will, created, protocol, due
+    return will, created, protocol, due, _read_context(context), bool(verified)

@@ -61,21 +61,21 @@ def recover(store: Store, broker: Parts) -> None:
     dropped = 0
     highest = 0
     for key, record in store.scan(names.SESSIONS):
-        log, created, protocol, expiry_interval, expires_at, unsent = records.read_session(record)
+        held = records.read_session(record)
+        log, expires_at = held.log, held.expires_at
         highest = max(highest, int(log[1:]))
         name, _, client_id = key.partition("/")
-        principal = _same(broker, name, created)
-        session = Session(
-            principal if principal is not None else Principal.of(name, [], []),
-            client_id,
-            Origin(name, protocol, False, client_id),
-        )
+        principal = _same(broker, name, held.created)
+        view = principal if principal is not None else Principal.of(name, [], [])
+        if held.context is not None:
+            view = view.under(held.context)
+        session = Session(view, client_id, Origin(name, held.protocol, held.verified, client_id))
         session.log = log
-        session.next_sequence = max(unsent, 1)
-        unsent_from[log] = unsent or _ALL
-        session.expiry_interval = expiry_interval
+        session.next_sequence = max(held.unsent, 1)
+        unsent_from[log] = held.unsent or _ALL
+        session.expiry_interval = held.expiry_interval
         # A session that was connected counts from now.
-        session.expires_at = now + expiry_interval if expires_at is None else expires_at
+        session.expires_at = now + held.expiry_interval if expires_at is None else expires_at
         if principal is None or session.expires_at <= now:
             broker.journal.drop_session(session)
             dropped += 1
@@ -178,7 +178,7 @@ def _deliveries(store: Store, broker: Parts, by_log: dict[str, Session], unsent_
 def _wills(store: Store, broker: Parts, now: float) -> None:
     """A Will whose connection lived when the hub ended falls due as if it had been interrupted now."""
     for key, record in store.scan(names.WILLS):
-        will, created, protocol, due = records.read_will(record)
+        will, created, protocol, due, context, verified = records.read_will(record)
         name, _, client_id = key.partition("/")
         if _same(broker, name, created) is None:
             broker.journal.delete(names.WILLS, key)
@@ -188,5 +188,7 @@ def _wills(store: Store, broker: Parts, now: float) -> None:
             kept = 0.0 if session is None else session.expires_at - now
             due = now + min(float(will.delay), kept, float(broker.limits.will_delay_interval))
         # The same origin as its session's, for No Local.
-        origin = Origin(name, protocol, False, client_id) if session is None else session.origin
-        broker.sessions.restore_will(DueWill(key, name, origin, will, due))
+        origin = None if session is None else session.origin
+        if origin is None or origin.verified is not verified:
+            origin = Origin(name, protocol, verified, client_id)
+        broker.sessions.restore_will(DueWill(key, name, context, origin, will, due))

@@ -20,7 +20,7 @@ from bridgehead.broker.limits import Limits
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import BUSY, QUOTA_EXCEEDED, Refusal
 from bridgehead.core.message import NEVER, Origin
-from bridgehead.core.policy import Principal
+from bridgehead.core.policy import Context, Principal
 from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Session, Will
 
@@ -28,12 +28,20 @@ _SPARE: Final = 1000  # entries of the past that the heaps may hold beside those
 _AT_A_TIME: Final = 2000  # Wills and sessions whose time has come that one call looks after
 
 
-class DueWill:
-    """A Will whose connection is gone: published at `due` unless the session is resumed before."""
+def _nobody(session: Session) -> None:
+    """Until a door takes care."""
 
-    def __init__(self, key: str, principal: str, origin: Origin, will: Will, due: float) -> None:
+
+class DueWill:
+    """A Will whose connection is gone: published at `due` unless the session is resumed before. `context` is the
+    connection's that left it, None when that is not known."""
+
+    def __init__(
+        self, key: str, principal: str, context: Context | None, origin: Origin, will: Will, due: float
+    ) -> None:
         self.key: Final = key
         self.principal: Final = principal
+        self.context: Final = context
         self.origin: Final = origin
         self.will: Final = will
         self.due: Final = due
@@ -67,6 +75,7 @@ class Sessions:
         self._event: Final = event
         self._by_key: dict[str, Session] = {}
         self._by_principal: dict[str, dict[str, Session]] = {}
+        self.rejudge: Callable[[Session], None] = _nobody  # another view of its principal is in force for it
         self._expiring: list[tuple[float, int, Session]] = []
         self._wills: dict[str, DueWill] = {}
         self._will_times: list[tuple[float, int, DueWill]] = []
@@ -114,7 +123,7 @@ class Sessions:
             # [MQTT-3.1.4-3]: the older connection gets DISCONNECT with 0x8E; its Will follows section 3.1.2.5.
             session.receiver.dismiss(BUSY, "the same identity connected again with this client identifier")
             session = self._by_key.get(key)
-        if session is not None and session.principal is not principal:
+        if session is not None and session.principal.root is not principal.root:
             # Whoever removed the old identity has ended its sessions; none ever serves another of the same name.
             self.forget_wills(principal.name)
             self.end(session, "the identity is another one")
@@ -134,6 +143,9 @@ class Sessions:
         else:
             if session.origin.verified != verified or session.origin.protocol != protocol:
                 session.origin = Origin(principal.name, protocol, verified, client_id)
+            if session.principal is not principal:
+                session.principal = principal
+                self.rejudge(session)
             self._event(SESSION_RESUMED, {"principal": principal.name, "client_id": client_id})
         session.receiver = receiver
         session.expires_at = NEVER
@@ -178,7 +190,8 @@ class Sessions:
         if will is not None:
             if keep_will:
                 delay = min(float(will.delay), session.expiry_interval, float(self._limits.will_delay_interval))
-                waiting = DueWill(session.key, session.principal.name, session.origin, will, now + delay)
+                who = session.principal
+                waiting = DueWill(session.key, who.name, who.context, session.origin, will, now + delay)
                 if delay <= 0:
                     self._journal.delete_will(session.key)
                     self._publish_will(waiting)

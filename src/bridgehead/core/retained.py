@@ -16,9 +16,12 @@ class _Node:
 
 
 class Retained:
-    """At most one message for each topic. Each change raises `revision`."""
+    """At most one message for each topic. Each change raises `revision`. `written` has how many are whose, by the
+    principal's name; those of `hidden` ones are kept and not shown."""
 
     def __init__(self) -> None:
+        self.written: dict[str, int] = {}
+        self.hidden: set[str] = set()
         self._messages: dict[str, tuple[Message, int]] = {}
         self._root = _Node()
         self.revision = 0
@@ -35,9 +38,12 @@ class Retained:
         return None if held is None else held[0]
 
     def get_as_of(self, topic: str, revision: int) -> Message | None:
-        """The topic's message unless it was set after `revision`."""
+        """The topic's message, to be shown, unless it was set after `revision`."""
         held = self._messages.get(topic)
-        return None if held is None or held[1] > revision else held[0]
+        return None if held is None or held[1] > revision or self.is_hidden(held[0]) else held[0]
+
+    def is_hidden(self, message: Message) -> bool:
+        return bool(self.hidden) and message.origin.principal in self.hidden
 
     def revision_of(self, topic: str) -> int:
         """The revision that set the topic's message, 0 when it has none."""
@@ -63,9 +69,19 @@ class Retained:
             node.topic = topic
         else:
             self.octets -= held[0].weight
+            self._count(held[0], -1)
+        self._count(message, 1)
         self._messages[topic] = (message, as_of or self.revision)
         self.octets += message.weight
         return None if held is None else held[0]
+
+    def _count(self, message: Message, more: int) -> None:
+        name = message.origin.principal
+        count = self.written.get(name, 0) + more
+        if count:
+            self.written[name] = count
+        else:
+            self.written.pop(name, None)
 
     def discard(self, topic: str) -> Message | None:
         """Clear; returns the message that was there."""
@@ -74,6 +90,7 @@ class Retained:
             return None
         self.revision += 1
         self.octets -= held[0].weight
+        self._count(held[0], -1)
         levels = topic.split("/")
         path = [self._root]
         for level in levels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.core.filter_tree import FilterTree
+from bridgehead.core.message import Message
 from bridgehead.core.session import Session, Subscription, Target
 from bridgehead.core.topic import LONGEST_REMEMBERED
 
@@ -33,12 +34,14 @@ class GroupRoute:
 
 
 class Route:
-    """The receivers of one topic, as long as `generation` is the router's."""
+    """The receivers of one topic, as long as `generation` is the router's. `unverified`: those of messages whose
+    origin is not verified, None when they are the same."""
 
     def __init__(self, targets: list[Target], groups: list[GroupRoute], generation: int) -> None:
         self.targets: Final = targets
         self.groups: Final = groups
         self.generation: Final = generation
+        self.unverified: Route | None = None
 
 
 class Router:
@@ -51,6 +54,7 @@ class Router:
         self._routes: dict[str, Route] = {}
         self.generation = 0
         self.subscriptions = 0
+        self.octets = 0  # as Subscription.weight
 
     def add(self, subscription: Subscription) -> Subscription | None:
         """Add or replace; returns the subscription that was there."""
@@ -61,6 +65,8 @@ class Router:
         session.subscriptions[key] = subscription
         if old is None:
             self.subscriptions += 1
+            self.octets += subscription.weight
+            session.subscription_octets += subscription.weight
         if not subscription.share:
             self._tree.put(subscription.topic_filter, session, subscription)
             return old
@@ -81,6 +87,8 @@ class Router:
             session.replay.pop(key, None)
         self._forget()
         self.subscriptions -= 1
+        self.octets -= subscription.weight
+        session.subscription_octets -= subscription.weight
         if not subscription.share:
             self._tree.discard(subscription.topic_filter, session)
             return subscription
@@ -103,9 +111,12 @@ class Router:
     def group(self, key: str) -> SharedGroup | None:
         return self._groups.get(key)
 
-    def group_route(self, key: str, topic: str) -> GroupRoute | None:
-        """The members of the group `key` ("$share/name/filter") that may receive `topic`."""
-        for found in self.route(topic).groups:
+    def group_route(self, key: str, topic: str, verified: bool) -> GroupRoute | None:
+        """The members of the group `key` ("$share/name/filter") that may receive `topic` from such an origin."""
+        route = self.route(topic)
+        if route.unverified is not None and not verified:
+            route = route.unverified
+        for found in route.groups:
             if found.group.key == key:
                 return found
         return None
@@ -120,37 +131,51 @@ class Router:
         if known is not None:
             return known
         by_session: dict[Session, list[Subscription]] = {}
-        groups: list[GroupRoute] = []
+        shared: list[SharedGroup] = []
+        apart = False
         for value in self._tree.match(topic):
             if isinstance(value, Subscription):
                 held = by_session.get(value.session)
                 if held is None:
                     by_session[value.session] = [value]
+                    apart = apart or value.session.principal.tells_origins_apart(topic)
                 else:
                     held.append(value)
             elif isinstance(value, SharedGroup):
-                members = [member_target(member, topic) for member in value.members.values()]
-                groups.append(GroupRoute(value, [member for member in members if member is not None]))
-        targets: list[Target] = []
-        for subscriptions in by_session.values():
-            target = join(subscriptions, topic)
-            if target is not None:
-                targets.append(target)
-        route = Route(targets, groups, self.generation)
+                shared.append(value)
+                for member in value.members:
+                    apart = apart or member.principal.tells_origins_apart(topic)
+        route = self._made(topic, list(by_session.values()), shared, True)
+        if apart:
+            route.unverified = self._made(topic, list(by_session.values()), shared, False)
         if len(topic) <= LONGEST_REMEMBERED:
             if len(self._routes) >= _CACHED_ROUTES:
                 self._routes.clear()
             self._routes[topic] = route
         return route
 
+    def _made(
+        self, topic: str, subscriptions: list[list[Subscription]], shared: list[SharedGroup], verified: bool
+    ) -> Route:
+        targets: list[Target] = []
+        for held in subscriptions:
+            target = join(held, topic, verified)
+            if target is not None:
+                targets.append(target)
+        groups: list[GroupRoute] = []
+        for group in shared:
+            members = [member_target(member, topic, verified) for member in group.members.values()]
+            groups.append(GroupRoute(group, [member for member in members if member is not None]))
+        return Route(targets, groups, self.generation)
 
-def permitted_qos(session: Session, topic: str) -> int:
-    """The highest QoS at which the session may receive `topic`, -1 when it may not."""
-    return session.principal.receivable_qos(topic, True)
+
+def permitted_qos(session: Session, message: Message) -> int:
+    """The highest QoS at which the session may receive the message, -1 when it may not."""
+    return session.principal.receivable_qos(message.topic, message.origin.verified)
 
 
-def member_target(subscription: Subscription, topic: str) -> Target | None:
-    permitted = permitted_qos(subscription.session, topic)
+def member_target(subscription: Subscription, topic: str, verified: bool) -> Target | None:
+    permitted = subscription.session.principal.receivable_qos(topic, verified)
     if permitted < 0:
         return None
     identifiers = (subscription.identifier,) if subscription.identifier else ()
@@ -163,11 +188,11 @@ def member_target(subscription: Subscription, topic: str) -> Target | None:
     )
 
 
-def join(subscriptions: list[Subscription], topic: str) -> Target | None:
+def join(subscriptions: list[Subscription], topic: str, verified: bool) -> Target | None:
     """One target for a session's overlapping subscriptions: one copy, the highest QoS, all identifiers
     ([MQTT-3.3.4-2], [MQTT-3.3.4-4])."""
     session = subscriptions[0].session
-    permitted = permitted_qos(session, topic)
+    permitted = session.principal.receivable_qos(topic, verified)
     if permitted < 0:
         return None
     target = _joined(session, subscriptions, permitted)

@@ -11,6 +11,8 @@ from bridgehead.core.message import Message, MessageProperties, Origin
 from bridgehead.core.policy import Principal
 from bridgehead.core.retained import Walk
 
+_LEVEL: Final = 400  # octets
+
 
 class Subscription:
     """One subscription of one session. `share` is the name of the shared group, "" for none."""
@@ -47,6 +49,11 @@ class Subscription:
             self.identifier,
             self.share,
         )
+
+    @property
+    def weight(self) -> int:
+        """About what it takes in memory, in octets: the text, and a node of the tree for each of its levels."""
+        return 2 * len(self.topic_filter) + len(self.share) + _LEVEL * (self.topic_filter.count("/") + 1)
 
     @property
     def key(self) -> str:
@@ -167,7 +174,8 @@ class Session:
     """
 
     def __init__(self, principal: Principal, client_id: str, origin: Origin) -> None:
-        self.principal: Final = principal
+        # The view of the connection that it has or had last: the identity never changes, its context may.
+        self.principal: Principal = principal
         self.client_id: Final = client_id
         self.origin: Origin = origin
         self.receiver: Receiver | None = None
@@ -177,6 +185,8 @@ class Session:
         self.ended = False
         self.will: Will | None = None
         self.subscriptions: dict[str, Subscription] = {}
+        self.subscription_octets = 0  # as Subscription.weight
+        self.withdrawn = ""  # what its client has not been told yet of subscriptions that it has no more
         self.next_sequence = 1
         self.queue: deque[Delivery] | None = None
         self.queued_octets = 0

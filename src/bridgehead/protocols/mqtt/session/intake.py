@@ -174,6 +174,8 @@ class Intake:
                 raise ClosedByRefusal(refusal.because)
             return ack(packet_type, packet_id)  # [MQTT3-3.3.5-2]
         code = REASON_CODES[refusal.meaning]
+        if code == codes.PACKET_TOO_LARGE:
+            code = codes.QUOTA_EXCEEDED  # section 2.4: "an administrative imposed limit has been exceeded"
         if not codes.is_allowed(code, packet_type):
             code = codes.UNSPECIFIED_ERROR
         return self._answer(packet_type, packet_id, code, refusal.because)

@@ -233,7 +233,15 @@ class Login(Sender):
             self._accepted(session)
 
     def _accepted(self, session: Session) -> None:
-        """CONNACK is on its way: what waits for the client is sent, what came behind its CONNECT is done."""
+        """CONNACK is on its way: what waits for the client is sent, what came behind its CONNECT is done.
+
+        A client that still believes in a subscription which was withdrawn is told so once, and sent away: CONNACK has
+        no place for it, and Session Present says that all is as it was."""
+        if session.withdrawn:
+            because = session.withdrawn
+            session.withdrawn = ""
+            self._close(codes.NOT_AUTHORIZED, because, True)
+            return
         self.resume()
         if not self._began:
             self._dispatcher.reclaim(session)

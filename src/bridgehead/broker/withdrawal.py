@@ -1,0 +1,65 @@
+"""After a change of permissions: every open subscription is judged anew, and who loses one is told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from bridgehead.broker.dispatch import Dispatcher
+from bridgehead.broker.door import Door
+from bridgehead.core.errors import NOT_AUTHORIZED
+from bridgehead.core.session import Session
+
+_AT_A_TIME: Final = 5000  # subscriptions that one call judges: some tens of milliseconds
+_NAMED: Final = 4  # filters that one sentence names
+
+
+class Withdrawal:
+    """Deliveries are judged by the permissions in force from the change on; only the subscriptions themselves, which
+    may be a million, are gone through in portions."""
+
+    def __init__(self, door: Door, dispatcher: Dispatcher) -> None:
+        self._door: Final = door
+        self._dispatcher: Final = dispatcher
+        self._waiting: deque[Session] = deque()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._waiting
+
+    def begin(self, sessions: Iterable[Session]) -> None:
+        """Judge their subscriptions: some now, the others at the next calls of `go_on`."""
+        self._waiting.extend(sessions)
+        self.go_on()
+
+    def go_on(self) -> None:
+        left = _AT_A_TIME
+        while left > 0 and self._waiting:
+            session = self._waiting.popleft()
+            left -= 1 + len(session.subscriptions)
+            if not session.ended:
+                self.judge(session)
+
+    def judge(self, session: Session) -> None:
+        """A connected client is sent away with the reason; one that is not connected is told when it comes back, for
+        it goes on believing that it is subscribed (Session Present)."""
+        told = self._door.rejudge(session)
+        if not told:
+            return
+        because = "; ".join(told[:_NAMED])
+        if len(told) > _NAMED:
+            because += f"; and {len(told) - _NAMED} more"
+        receiver = session.receiver
+        if receiver is not None:
+            receiver.dismiss(NOT_AUTHORIZED, because)
+        else:
+            session.withdrawn = because
+            # What it holds as a member of a group that it is in no more.
+            self._dispatcher.hand_over(session, False)
+
+    def resumed(self, session: Session) -> None:
+        """The session goes to a connection that came another way: another view of its identity is in force."""
+        told = self._door.rejudge(session)
+        if told:
+            session.withdrawn = "; ".join(told[:_NAMED])
