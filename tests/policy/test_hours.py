@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.policy.hours import DAYS, Hours
+from bridgehead.security.hours import DAYS, Hours
 
 
 def at(text: str, zone: str = "Europe/Berlin", fold: int = 0) -> float:

@@ -26,8 +26,8 @@ from bridgehead.security.credentials import (
     TokenSubject,
 )
 from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.hours import Hours
 from bridgehead.security.mechanisms import KINDS, PROTOCOLS
-from bridgehead.security.policy.hours import Hours
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}?")
@@ -164,18 +164,24 @@ def check_permissions(permissions: Iterable[PermissionRecord]) -> None:
     Errors: NotAcceptable.
     """
     known = list(permissions)
+    allowed: dict[str, list[PermissionRecord]] = {}
     for each in known:
         _check_permission(each)
+        if each.allow:
+            allowed.setdefault(each.topic_filter, []).append(each)
     for denial in known:
         if denial.allow or denial.protocols or denial.mechanisms or denial.hours or denial.verified:
             continue
-        for each in known:
-            same = (each.publish and denial.publish) or (each.subscribe and denial.subscribe)
-            if each.allow and same and covers(denial.topic_filter, each.topic_filter):
-                raise NotAcceptable(
-                    f"the permission for {each.topic_filter!r} can never match: "
-                    f"the denial of {denial.topic_filter!r} covers all of it; leave one of them out"
-                )
+        name = denial.topic_filter
+        # Without wildcards it covers itself alone: a long list is not compared each with each.
+        near = [f for f in allowed if covers(name, f)] if "+" in name or "#" in name else [name]
+        for topic_filter in near:
+            for each in allowed.get(topic_filter, ()):
+                if (each.publish and denial.publish) or (each.subscribe and denial.subscribe):
+                    raise NotAcceptable(
+                        f"the permission for {topic_filter!r} can never match: "
+                        f"the denial of {name!r} covers all of it; leave one of them out"
+                    )
 
 
 def check_quota(quota: Quota | None) -> None:
@@ -201,8 +207,11 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
             )
 
 
-def check_device(device: Device) -> None:
-    """What can be said of a record without looking at others. Errors: NotAcceptable."""
+def check_device(device: Device, complete: bool = True) -> None:
+    """What can be said of a record without looking at others; `complete`: that it has what it requires is too.
+
+    Errors: NotAcceptable.
+    """
     check_name(device.name, "device")
     check_permissions(device.permissions)
     check_attributes(device.attributes)
@@ -210,7 +219,7 @@ def check_device(device: Device) -> None:
     for pattern in device.client_ids:
         check_client_id(pattern)
     certified = device.certificates or device.foreign_certificates
-    if device.require == "password+certificate" and (device.password is None or not certified):
+    if complete and device.require == "password+certificate" and (device.password is None or not certified):
         raise NotAcceptable(f"the device {device.name!r} shall need password and certificate, and lacks one of them")
     fingerprints = [each.fingerprint for each in device.certificates]
     fingerprints += [each.fingerprint for each in device.raw_public_keys]

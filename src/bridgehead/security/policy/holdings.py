@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bridgehead.core.rights import resolved
+from bridgehead.security.hours import Hours
 from bridgehead.security.policy.algebra import Index, Span, span
 from bridgehead.security.policy.document import Section
-from bridgehead.security.policy.hours import Hours
 from bridgehead.security.records import PermissionRecord
 
 Bindings = Mapping[str, tuple[str, ...]]

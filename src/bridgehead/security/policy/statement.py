@@ -10,8 +10,8 @@ from typing import Final
 from bridgehead.core.errors import Refusal
 from bridgehead.core.topic import check_topic_filter
 from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.hours import Hours
 from bridgehead.security.mechanisms import KINDS, PROTOCOLS
-from bridgehead.security.policy.hours import Hours
 from bridgehead.security.policy.units import rate, rate_text, size, size_text
 from bridgehead.security.records import PermissionRecord
 
@@ -21,7 +21,7 @@ VERBS: Final = {"publish": (True, False), "subscribe": (False, True), "both": (T
 OPTIONS: Final = ("qos", "retain", "no-retain", "payload", "rate", "verified", "when")
 CONDITIONS: Final = ("mechanism", "protocol", "hours")
 # `${group}` stands for a whole level or a part of one; what it is replaced by holds no separator and no wildcard.
-PLACEHOLDER: Final = re.compile(r"\$\{([A-Za-z][A-Za-z0-9_.-]{0,63})\}")
+PLACEHOLDER: Final = re.compile(r"\$\{(device|group|(?!(?i:device|group)\})[A-Za-z][A-Za-z0-9_-]{0,31})\}")
 _OPENING: Final = "${"
 
 _TOKEN: Final = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\.)*)"(?=[ \t,]|$)|([^ \t"][^ \t]*))')
