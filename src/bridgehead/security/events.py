@@ -18,3 +18,33 @@ PASSWORD_REHASHED: Final = "authentication.rehashed"  # noqa: S105 - the name of
 PASSWORD_NOT_REHASHED: Final = "authentication.not-rehashed"  # noqa: S105 - the name of an event
 # principal, because: its record cannot be read, so it may nothing
 RECORD_UNREADABLE: Final = "identity.unreadable"
+# claimed, address, failures, seconds: the identity is not looked at from there for so long
+LOCKED_OUT: Final = "authentication.locked-out"
+# because: it holds, and would not outlive a restart
+LOCKOUT_NOT_KEPT: Final = "authentication.lockout-not-kept"
+# listener, because: it lets in by something weak, as configured
+WEAK_LOGIN: Final = "authentication.weak"
+
+# Acts on identities, by whichever command or program. `principal` is the device.
+# credentials, roles, groups
+DEVICE_ADDED: Final = "device.added"
+# which, overlap: seconds for which the old ones still count
+DEVICE_ROTATED: Final = "device.rotated"
+# certificates: how many went onto the revocation list
+DEVICE_REVOKED: Final = "device.revoked"
+DEVICE_REMOVED: Final = "device.removed"
+# changed: the fields of the record that differ
+DEVICE_ENABLED: Final = "device.enabled"
+DEVICE_DISABLED: Final = "device.disabled"
+DEVICE_CHANGED: Final = "device.changed"
+# address: empty for all of them
+DEVICE_UNLOCKED: Final = "device.unlocked"
+# count, source: the file's name
+DEVICES_IMPORTED: Final = "devices.imported"
+# expires: seconds since the epoch
+DEVICE_INVITED: Final = "device.invited"
+INVITE_REDEEMED: Final = "invite.redeemed"
+# act, because: nothing was changed
+ACT_REFUSED: Final = "act.refused"
+# count: stored keys that were sealed anew
+MASTER_KEY_ROTATED: Final = "master-key.rotated"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.records import Device, PermissionRecord, check_device
 from bridgehead.security.registry_base import DEVICE, GROUP, POLICY, ROLE, Change
-from bridgehead.security.registry_credentials import RegistryCredentials
+from bridgehead.security.registry_credentials import RegistryCredentials, issued_to
 from bridgehead.security.registry_policy import RegistryPolicy
 from bridgehead.security.registry_tokens import RegistryTokens
 
@@ -40,31 +40,34 @@ class Registry(RegistryPolicy, RegistryCredentials, RegistryTokens):
             raise NotAcceptable(f"there is no device {name!r}{self.nearest(DEVICE, name)}")
         return found
 
+    def check_free(self, name: str) -> None:
+        """Errors: NotAcceptable when there is a device of that name."""
+        present = self.device(name)
+        if present is not None:
+            was = " and was revoked" if present.revoked_at is not None else ""
+            raise NotAcceptable(f"there is a device {name!r} already{was}: remove it first, or take another name")
+
     def add_device(self, device: Device) -> None:
         with self.transaction():
             self._check_device(device)
-            present = self.device(device.name)
-            if present is not None:
-                was = " and was revoked" if present.revoked_at is not None else ""
-                raise NotAcceptable(
-                    f"there is a device {device.name!r} already{was}: remove it first, or take another name"
-                )
+            self.check_free(device.name)
             self._database.write("INSERT INTO devices VALUES (?, ?)", device.name, msgspec.json.encode(device))
             self._index(device)
             self._changed(DEVICE, device.name)
 
-    def update_device(self, device: Device, now: float) -> None:
-        """Put the record in place of the one of that name. Certificates that it lost are revoked."""
+    def update_device(self, device: Device, now: float, complete: bool = True) -> None:
+        """Put the record in place of the one of that name. Certificates that it lost are revoked. `complete`: it has
+        all credentials that it requires; a record may lack one of them after a time ran out, and lets nobody in."""
         with self.transaction():
-            self._check_device(device)
+            self._check_device(device, complete)
             old = self.existing_device(device.name)
             self._unindex(device.name)
             self._database.write(
                 "UPDATE devices SET record = ? WHERE name = ?", msgspec.json.encode(device), device.name
             )
             self._index(device)
-            kept = {certificate.fingerprint for certificate in device.certificates}
-            self._revoke(device.name, [c for c in old.certificates if c.fingerprint not in kept], now)
+            kept = {certificate.fingerprint for certificate in issued_to(device)}
+            self._revoke(device.name, [each for each in issued_to(old) if each.fingerprint not in kept], now)
             self._changed(DEVICE, device.name)
 
     def remove_device(self, name: str, now: float) -> Device:
@@ -74,7 +77,7 @@ class Registry(RegistryPolicy, RegistryCredentials, RegistryTokens):
             self._unindex(name)
             self._database.write("DELETE FROM invites WHERE device = ?", name)
             self._database.write("DELETE FROM devices WHERE name = ?", name)
-            self._revoke(name, device.certificates, now)
+            self._revoke(name, issued_to(device), now)
             self._changed(DEVICE, name)
             return device
 
@@ -103,9 +106,9 @@ class Registry(RegistryPolicy, RegistryCredentials, RegistryTokens):
         found += self.policy().permissions
         return found
 
-    def _check_device(self, device: Device) -> None:
+    def _check_device(self, device: Device, complete: bool = True) -> None:
         """A role's denial may void what the device or another role permits: that is meant, and no error."""
-        check_device(device)
+        check_device(device, complete)
         for role in device.roles:
             self.existing_role(role)
         for group in device.groups:

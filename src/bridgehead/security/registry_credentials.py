@@ -143,6 +143,11 @@ class RegistryCredentials(RegistryBase):
             )
 
 
+def issued_to(device: Device) -> list[CertificateRecord]:
+    """All certificates that our authority issued to it."""
+    return [*device.certificates, *(() if device.dds_identity is None else (device.dds_identity,))]
+
+
 def endings(device: Device) -> list[float | None]:
     """The `until` of every credential that can have one."""
     found = [each.until for each in device.certificates]

@@ -44,6 +44,10 @@ class RegistryTokens(RegistryBase):
             device, made, expires = rows[0]
             return str(device) if number(made) <= now < number(expires) else None
 
+    def forget_invites(self, device: str) -> None:
+        with self.transaction():
+            self._database.write("DELETE FROM invites WHERE device = ?", device)
+
     def invite_of(self, device: str) -> float | None:
         """When the device's open invitation expires."""
         rows = self._database.rows("SELECT expires_at FROM invites WHERE device = ?", device)
