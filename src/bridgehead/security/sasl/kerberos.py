@@ -50,7 +50,7 @@ class KerberosAcceptor:
             )
         except GSSError as fault:
             raise SecurityError(
-                f"the keytab {keytab} cannot be used for Kerberos ({_said(fault)}): "
+                f"the keytab {keytab} cannot be used for Kerberos ({said(fault)}): "
                 "give the hub its keys with kadmin's ktadd"
             ) from None
 
@@ -74,7 +74,7 @@ class Gssapi(Mechanism):
         try:
             return self._next(response)
         except GSSError as fault:
-            return Failure(f"Kerberos refuses: {_said(fault)}", claimed=self._principal, guess=True)
+            return Failure(f"Kerberos refuses: {said(fault)}", claimed=self._principal, guess=True)
 
     def _establish(self, token: bytes) -> Step:
         self._rounds += 1
@@ -121,6 +121,6 @@ class Gssapi(Mechanism):
         return identity_of(self._principal, value, authzid, KERBEROS, "the Kerberos principal is no device's")
 
 
-def _said(fault: GSSError) -> str:
+def said(fault: GSSError) -> str:
     """The library's own sentence, in one line."""
     return " ".join(str(fault).split())
