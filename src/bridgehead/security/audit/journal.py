@@ -258,6 +258,7 @@ class Journal:
         """The next file; its first line names the line that it follows."""
         head = self._head
         path = self.folder / file_name(head.file + 1)
+        self._close_file()
         files.create_empty(path)
         files.sync_folder(self.folder)
         head.file, head.size, head.opened = head.file + 1, 0, now

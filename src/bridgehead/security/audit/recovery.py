@@ -56,7 +56,7 @@ def recover(folder: Path, head: Head | None, chain_expected: bool) -> Recovered:
         if not (folder / file_name(number)).stat().st_size:
             continue
         following = scan(folder / file_name(number), 0, last.number, last.digest)
-        if last.rest or not following.size:
+        if last.rest:
             entries.append(_broken(f"{file_name(number)} does not follow {file_name(ends.file)}"))
         ends.file = number
         last = following
@@ -67,6 +67,8 @@ def _ended(folder: Path, head: Head, last: Scan, entries: list[Entry]) -> Recove
     head.number, head.digest, head.size = last.number, last.digest, last.size
     if not last.rest:
         return Recovered(head, b"", entries)
+    if not _is_ours(last):
+        entries.append(_broken(f"what stands after line {last.number} in {file_name(head.file)} is not the hub's"))
     completion = b"" if last.rest.endswith(b"\n") else b"\n"
     torn = last.rest + completion
     head.size += len(torn)
@@ -76,6 +78,14 @@ def _ended(folder: Path, head: Head, last: Scan, entries: list[Entry]) -> Recove
         "because": "a line was cut off while it was written: the hub or a command was killed, or the machine went down",
     }
     return Recovered(head, completion, [(TORN, fields), *entries])
+
+
+def _is_ours(last: Scan) -> bool:
+    """Whether what follows the last line can be the beginning of the next one, or of blocks that a file system which
+    went down has promised and not written."""
+    beginning = b'{"n":%d,"time":"' % (last.number + 1)
+    length = min(len(beginning), len(last.rest))
+    return last.rest[:length] == beginning[:length] or not last.rest.strip(b"\0")
 
 
 def _broken(because: str) -> Entry:
