@@ -15,11 +15,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bridgehead.core.policy import Principal
 from bridgehead.security.directory import Directory
+from bridgehead.security.principals import Principals
 from bridgehead.security.registry import Registry
 
 ROWS = 8
+
+
+def _unheard(name: str, fields: dict[str, object]) -> None:
+    """The stage tells what it sees, not what the registry has to say."""
 
 
 class Stage:
@@ -38,7 +42,7 @@ class Stage:
         registry = Registry(data)
         try:
             device = registry.existing_device(cast[0])
-            sensor = Principal.of(device.name, Directory(registry).permissions(device), list(device.client_ids))
+            sensor = Principals(Directory(registry), _unheard).of(device)
         finally:
             registry.close()
         self._sender = sensor.name
