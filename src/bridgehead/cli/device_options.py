@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from bridgehead.cli.identity_at import open_identity, sentences
 from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
     from bridgehead.security.identity import Identity
     from bridgehead.security.records import PermissionRecord
+
+__all__ = ["identities", "sentences"]  # sentences: for the commands that import it from here
 
 LARGEST_PASSWORD: Final = 65_535  # octets: the field of an MQTT CONNECT (5.0 section 3.1.3.6)
 SHORT_PASSWORD: Final = 12
@@ -41,32 +44,10 @@ NoRetain = Annotated[bool, typer.Option("--no-retain", help="May not publish ret
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
-    """What the security room says, as the command's own error."""
-    from bridgehead.security.errors import NotAcceptable, SecurityError
-
-    try:
-        yield
-    except NotAcceptable as fault:
-        raise CommandError(str(fault), USAGE) from None
-    except SecurityError as fault:
-        raise CommandError(str(fault)) from None
-
-
-@contextmanager
 def identities(data: Path, make: bool) -> Iterator[Identity]:
     """The identities of the data folder; `make`: also when there are none yet."""
-    from bridgehead.security.database import FILE
-    from bridgehead.security.identity import Identity
-
-    if not make and not (data / FILE).exists():
-        raise CommandError(f"there are no identities in {data}: check --data, or begin with `device add`", USAGE)
-    with sentences():
-        identity = Identity(data)
-        try:
-            yield identity
-        finally:
-            identity.close()
+    with open_identity(data, make) as identity:
+        yield identity
 
 
 def permissions(
