@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,7 +17,7 @@ from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
     from bridgehead.security.identity import Identity
-    from bridgehead.security.identity_audit import Audit, Field
+    from bridgehead.security.identity_audit import Audit
 
 _LONGEST: Final = 4096  # octets of a pass phrase
 
@@ -48,30 +49,20 @@ def open_identity(
     data: Path, make: bool = False, passphrase_file: str | None = None, audit: Audit | None = None
 ) -> Iterator[Identity]:
     """`make`: also when there are none yet. `audit`: where acts are told instead of the folder's audit log."""
+    from bridgehead.security.audit.acts import Acts
     from bridgehead.security.database import FILE
     from bridgehead.security.identity import Identity
 
     if not make and not (data / FILE).exists():
         raise CommandError(f"there are no identities in {data}: check --data, or begin with `device add`", USAGE)
-    with sentences():
-        identity = Identity(
-            data, audit=audit_at(data) if audit is None else audit, passphrase=passphrase(passphrase_file)
-        )
+    acts = Acts(data)
+    with sentences(), contextlib.closing(acts):
+        told = acts if audit is None else audit
+        identity = Identity(data, audit=told, passphrase=passphrase(passphrase_file))
         try:
             yield identity
         finally:
             identity.close()
-
-
-def audit_at(data: Path) -> Audit:
-    """Into the audit log of the data folder."""
-
-    def told(event: str, fields: Mapping[str, Field]) -> None:
-        from bridgehead.security.audit.journal import append
-
-        append(data, event, fields)
-
-    return told
 
 
 def passphrase(source: str | None) -> Callable[[], bytes] | None:

@@ -13,20 +13,24 @@ from bridgehead.security.audit.journal import Journal
 
 
 class Acts:
-    """Made before the act, so that nothing is done where nothing can be recorded. Called with each event; close it
-    when the act is over. Errors of every method: SecurityError."""
+    """Called with each event before the act counts; close it when the act is over. Where nothing is told, nothing is
+    written. Errors of every method: SecurityError."""
 
     def __init__(self, data: Path, by: str = "", clock: Callable[[], float] = time.time) -> None:
         """`by` says who acts; without it, the user of this process."""
         self._clock: Final = clock
         self._by: Final = by or operator()
-        self._journal: Final = Journal(data, clock=clock)
+        self._data: Final = data
+        self._journal: Journal | None = None
 
     def __call__(self, event: str, fields: Mapping[str, object]) -> None:
+        if self._journal is None:
+            self._journal = Journal(self._data, clock=self._clock)
         self._journal.append([(self._clock(), event, {**fields, "by": self._by})])
 
     def close(self) -> None:
-        self._journal.close()
+        if self._journal is not None:
+            self._journal.close()
 
 
 def operator() -> str:

@@ -62,6 +62,7 @@ class Journal:
         self._open_number = 0
         self._buffer: list[bytes] = []
         self._retained = 0.0
+        files.private_folder(data)
         files.private_folder(self.folder)
         with self._turn():
             self._signer: Signer
