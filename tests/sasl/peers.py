@@ -8,10 +8,10 @@ import select
 import subprocess
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-
-from tests.sasl.rim import Town
+from typing import Self
 
 from bridgehead.security.sasl.contract import Challenge, Failure, Mechanism, Success
+from tests.sasl.rim import Town
 
 PATIENCE = 20.0
 
@@ -31,7 +31,7 @@ class Program:
         self.heard = b""
         self._rest = b""
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
