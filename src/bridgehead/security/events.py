@@ -26,7 +26,7 @@ LOCKOUT_NOT_KEPT: Final = "authentication.lockout-not-kept"
 WEAK_LOGIN: Final = "authentication.weak"
 
 # Acts on identities, by whichever command or program. `principal` is the device.
-# credentials, roles, groups
+# kinds (of credentials), roles, groups
 DEVICE_ADDED: Final = "device.added"
 # which, overlap: seconds for which the old ones still count
 DEVICE_ROTATED: Final = "device.rotated"

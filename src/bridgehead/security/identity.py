@@ -325,7 +325,7 @@ def _told(device: Device) -> dict[str, str | int | float | bool]:
     given = kinds_of(device)
     return {
         "principal": device.name,
-        "credentials": " ".join(given),
+        "kinds": " ".join(given),
         "roles": " ".join(device.roles),
         "groups": " ".join(device.groups),
     }
