@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from bench.machine import describe
 from bridgehead.core import rights as compiled_or_not
-from bridgehead.core.policy import Context, Permission, Principal, Rights
+from bridgehead.core.policy import Bindings, Context, Permission, Principal, Rights
 
 ROUNDS = 5
 TOPICS = 200  # that each device is asked about: fewer than it remembers
@@ -71,7 +71,7 @@ def devices(count: int, role: Rights, everyone: Rights) -> list[Principal]:
     for i in range(count):
         name = f"sensor-{i}"
         own = Rights(f"device {name}", [Permission("own/${device}/#", True, True)])
-        bindings = {"device": (name,), "group": ("lobby",), "room": (f"room-{i % 50}",)}
+        bindings: Bindings = {"device": (name,), "group": ("lobby",), "room": (f"room-{i % 50}",)}
         made.append(Principal(name, [own, role, group, everyone], bindings, [], float(i)).under(CONTEXT))
     return made
 
