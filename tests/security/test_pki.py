@@ -170,7 +170,7 @@ def test_clients_trust_the_root_alone_and_get_the_chain(data: Path) -> None:
 # Folders of the first version. ----------------------------------------------------------------------
 
 
-def first_version(data: Path) -> Path:
+def first_version(data: Path, now: float = NOW) -> Path:
     """One authority, in ca.pem and ca.key."""
     folder = data / "pki"
     folder.mkdir(parents=True)
@@ -179,7 +179,7 @@ def first_version(data: Path) -> Path:
     key = certificates.new_key()
     for name, pem in (
         ("ca.key", certificates.key_pem(key)),
-        ("ca.pem", certificates.certificate_pem(certificates.make_root(key, NOW))),
+        ("ca.pem", certificates.certificate_pem(certificates.make_root(key, now))),
     ):
         (folder / name).write_bytes(pem)
         (folder / name).chmod(0o600)
