@@ -245,7 +245,7 @@ def test_a_device_that_may_do_nothing_is_noted(device: Command) -> None:
         (["x", "--generate-password", "--publish", "a/#/b"], ["'a/#/b' is not a Topic Filter"]),
         (["x", "--generate-password", "--publish", "$share/g/a"], ["can never match"]),
         (["x", "--generate-password", "--publish", "a", "--deny-publish", "#"], ["can never match: the denial of '#'"]),
-        (["x", "--generate-password", "--publish", "${user}"], ["unknown placeholder ${user}"]),
+        (["x", "--generate-password", "--publish", "${us er}"], ["unknown placeholder ${us er}"]),
         (["x", "--generate-password", "--max-qos", "3"], ["--max-qos 3 is no QoS: it is 0, 1 or 2"]),
         (["x", "--generate-password", "--max-qos", "one"], ["--max-qos", "integer"]),
         (["x", "--generate-password", "--client-id", "a*b"], ["has a * inside"]),
@@ -406,7 +406,7 @@ def test_roles(device: Command) -> None:
     add(device, "sensor-7", "--role", "reader")
     assert device("list", group="role").out == "reader\t1\t1\n"
     assert device("list", "--json", group="role").value[0]["devices"] == ["sensor-7"]
-    assert "may          allow subscribe cmd/${device}/# up to QoS 1" in device("show", "reader", group="role").out
+    assert "may          allow subscribe cmd/${device}/# qos 1" in device("show", "reader", group="role").out
     assert device("show", "reader", "--json", group="role").value["devices"] == ["sensor-7"]
     one_sentence(device("remove", "reader", group="role"), "the role 'reader' is still held by sensor-7")
     device("remove", "sensor-7")

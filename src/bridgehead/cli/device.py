@@ -1,4 +1,4 @@
-"""`bridgehead device` and `bridgehead role`: who may connect, with which credentials, and do what."""
+"""`bridgehead device`: who may connect, with which credentials, and do what."""
 
 from __future__ import annotations
 
@@ -74,12 +74,6 @@ def register(app: typer.Typer) -> None:
     devices.command("show")(show)
     devices.command("remove")(remove)
     app.add_typer(devices, name="device")
-    roles = typer.Typer(help="Roles: permissions that several devices have.", no_args_is_help=True)
-    roles.command("add")(add_role)
-    roles.command("list")(list_roles)
-    roles.command("show")(show_role)
-    roles.command("remove")(remove_role)
-    app.add_typer(roles, name="role")
 
 
 def add(
@@ -245,72 +239,3 @@ def remove(name: Name, data: Data, as_json: Json = False) -> None:
             print_json({"removed": device.name, "revoked": revoked})
         else:
             print(f"removed {device.name}" + (f", revoked {len(revoked)} certificate(s)" if revoked else ""))
-
-
-def add_role(
-    name: Name,
-    data: Data,
-    publish: Publish = None,
-    subscribe: Subscribe = None,
-    deny_publish: DenyPublish = None,
-    deny_subscribe: DenySubscribe = None,
-    max_qos: MaxQos = 2,
-    no_retain: NoRetain = False,
-    as_json: Json = False,
-) -> None:
-    """Make a role. Devices get it by `device add --role`."""
-    granted = permissions(publish, subscribe, deny_publish, deny_subscribe, max_qos, no_retain)
-    if not granted:
-        raise CommandError("a role is its permissions: give --publish, --subscribe or a denial", USAGE)
-
-    from bridgehead.cli.device_show import print_json, role_lines, role_value
-    from bridgehead.security.records import check_name, check_permissions
-
-    with sentences():
-        check_name(name, "role")
-        check_permissions(granted)
-    with identities(data, make=True) as identity:
-        role = identity.add_role(name, granted)
-        if as_json:
-            print_json(role_value(role, []))
-        else:
-            print("\n".join(role_lines(role, [])))
-
-
-def list_roles(data: Data, as_json: Json = False) -> None:
-    """All roles, by name."""
-    from bridgehead.cli.device_show import print_json, print_table, role_value
-
-    with identities(data, make=False) as identity:
-        holders = {each.name: identity.registry.devices_with_role(each.name) for each in identity.registry.roles()}
-        roles = identity.registry.roles()
-        if as_json:
-            print_json([role_value(each, holders.get(each.name, [])) for each in roles])
-            return
-        rows = [(each.name, str(len(each.permissions)), str(len(holders.get(each.name, [])))) for each in roles]
-        print_table(f"{len(roles)} roles", ("name", "permissions", "devices"), rows)
-
-
-def show_role(name: Name, data: Data, as_json: Json = False) -> None:
-    """One role: its permissions, and who has it."""
-    from bridgehead.cli.device_show import print_json, role_lines, role_value
-
-    with identities(data, make=False) as identity:
-        role = identity.registry.existing_role(name)
-        holders = identity.registry.devices_with_role(name)
-        if as_json:
-            print_json(role_value(role, holders))
-        else:
-            print("\n".join(role_lines(role, holders)))
-
-
-def remove_role(name: Name, data: Data, as_json: Json = False) -> None:
-    """Remove a role that no device has any more."""
-    from bridgehead.cli.device_show import print_json
-
-    with identities(data, make=False) as identity:
-        role = identity.registry.remove_role(name)
-        if as_json:
-            print_json({"removed": role.name})
-        else:
-            print(f"removed {role.name}")

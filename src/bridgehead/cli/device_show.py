@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from bridgehead.security.records import Device, PermissionRecord, Role, permission_of
+from bridgehead.security.records import Device, PermissionRecord, permission_of
 
 Value = dict[str, object]
 
@@ -44,15 +44,6 @@ def device_value(device: Device, effective: Iterable[PermissionRecord]) -> Value
     }
 
 
-def role_value(role: Role, holders: Sequence[str]) -> Value:
-    return {
-        "name": role.name,
-        "created": _utc(role.created),
-        "permissions": permission_values(role.permissions),
-        "devices": list(holders),
-    }
-
-
 def permission_values(permissions: Iterable[PermissionRecord]) -> list[Value]:
     return [
         {
@@ -83,15 +74,6 @@ def device_lines(device: Device, effective: Sequence[PermissionRecord]) -> list[
     if not effective:
         lines.append("may          nothing")
     lines += [f"attribute    {key} = {value}" for key, value in sorted(device.attributes.items())]
-    return lines
-
-
-def role_lines(role: Role, holders: Sequence[str]) -> list[str]:
-    lines = [f"role         {role.name}", f"created      {_utc(role.created)}"]
-    lines += [f"may          {permission_of(each, '${device}')}" for each in role.permissions]
-    if not role.permissions:
-        lines.append("may          nothing")
-    lines.append(f"devices      {' '.join(holders) if holders else 'none'}")
     return lines
 
 

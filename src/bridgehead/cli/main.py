@@ -17,7 +17,9 @@ from bridgehead.core.errors import Refusal
 COMMANDS: Final = {
     "up": "bridgehead.cli.up",
     "device": "bridgehead.cli.device",
-    "role": "bridgehead.cli.device",
+    "role": "bridgehead.cli.role",
+    "group": "bridgehead.cli.group",
+    "policy": "bridgehead.cli.policy",
     "pub": "bridgehead.cli.publish_subscribe",
     "sub": "bridgehead.cli.publish_subscribe",
     "bench": "bridgehead.cli.bench",

@@ -7,8 +7,7 @@ groups is in the devices' records and stays as it is.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,15 +15,18 @@ from msgspec.structs import replace
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.policy.compare import Difference, compare
 from bridgehead.security.policy.document import (
+    GROUP,
     NOTHING,
+    ROLE,
     Document,
     Fault,
     PolicyFaults,
-    Section,
     document_of,
 )
 from bridgehead.security.records import Device, Group, Policy, Role
 from bridgehead.security.registry import Registry
+
+_SHOWN: Final = 5  # devices that a sentence names
 
 
 class Applied:
@@ -34,10 +36,6 @@ class Applied:
         self.before: Final = before
         self.revision: Final = revision
         self.difference: Final = difference
-
-
-class _TakenBack(Exception):
-    """Ends a transaction that was only tried."""
 
 
 def in_force(registry: Registry) -> Document:
@@ -78,7 +76,9 @@ def apply(
                 "another one; look at the difference, and apply again"
             )
         devices = {device.name: device for device in registry.devices()}
-        _check_devices(document, devices, name)
+        faults = misfits(document, devices.values())
+        if faults:
+            raise PolicyFaults(name, faults)
         current = document_of(before, registry.roles(), registry.groups(), list(devices.values()))
         wanted = completed(document, current, all_devices)
         difference = compare(current, wanted, now, devices.values())
@@ -100,25 +100,27 @@ def apply(
         return Applied(before.revision, applied.revision, difference)
 
 
-@contextlib.contextmanager
-def as_if(registry: Registry, document: Document, name: str, now: float, all_devices: bool = False) -> Iterator[None]:
-    """Within the block the registry reads as if the document were applied; nothing of it stays. Others who want to
-    write wait for the block's end. Errors: as `apply`."""
-    with contextlib.suppress(_TakenBack), registry.transaction():
-        apply(registry, document, name, now, all_devices=all_devices)
-        yield
-        raise _TakenBack
-
-
-def _check_devices(document: Document, devices: dict[str, Device], name: str) -> None:
+def misfits(document: Document, devices: Iterable[Device]) -> list[Fault]:
+    """What stands between the document and these devices: blocks of devices that do not exist, and roles and groups
+    that the document does not name while a device has them."""
+    names: set[str] = set()
+    without: dict[tuple[str, str], list[str]] = {}
+    for device in devices:
+        names.add(device.name)
+        for kind, held, named in ((ROLE, device.roles, document.roles), (GROUP, device.groups, document.groups)):
+            for name in held:
+                if name not in named:
+                    without.setdefault((kind, name), []).append(device.name)
     faults = [
-        Fault(_line(section), f"there is no device {device!r}: enrol it first, or leave its block out")
-        for device, section in document.devices.items()
-        if device not in devices
+        Fault(section.line, f"there is no device {name!r}: enrol it first, or leave its block out")
+        for name, section in document.devices.items()
+        if name not in names
     ]
-    if faults:
-        raise PolicyFaults(name, faults)
-
-
-def _line(section: Section) -> int:
-    return section.line
+    for (kind, name), holders in sorted(without.items()):
+        shown = ", ".join(holders[:_SHOWN]) + (f" and {len(holders) - _SHOWN} more" if len(holders) > _SHOWN else "")
+        faults.append(
+            Fault(
+                0, f"the {kind} {name!r} is not named, and {shown} still has it: name it, or take it from there first"
+            )
+        )
+    return faults

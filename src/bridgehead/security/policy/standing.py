@@ -1,0 +1,142 @@
+"""What one device may do under a policy, at a time and over a connection: decided by the core, told with its line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.core.policy import Context, Decision, Permission, Principal, Rights
+from bridgehead.core.rights import resolved
+from bridgehead.core.topic import covers
+from bridgehead.security.hours import Hours
+from bridgehead.security.mechanisms import CERTIFICATE, PASSWORD
+from bridgehead.security.policy.document import DEVICE, EVERYONE, GROUP, NOTHING, ROLE, Document, Section
+from bridgehead.security.policy.statement import text_of
+from bridgehead.security.records import Device, PermissionRecord
+
+PUBLISH: Final = "publish"
+SUBSCRIBE: Final = "subscribe"
+RECEIVE: Final = "receive"
+OPERATIONS: Final = (PUBLISH, SUBSCRIBE, RECEIVE)
+
+
+class Question:
+    """What is asked. `payload` in octets; `verified`: whether the message's origin proved itself over a protected
+    transport; `at`: seconds since the epoch."""
+
+    def __init__(
+        self,
+        operation: str,
+        topic: str,
+        context: Context,
+        at: float,
+        qos: int = 0,
+        retain: bool = False,
+        payload: int = -1,
+        verified: bool = True,
+    ) -> None:
+        self.operation: Final = operation
+        self.topic: Final = topic
+        self.context: Final = context
+        self.at: Final = at
+        self.qos: Final = qos
+        self.retain: Final = retain
+        self.payload: Final = payload
+        self.verified: Final = verified
+
+
+class Answer:
+    """`resting`: permissions that cover it and are outside their hours, each with when that changes."""
+
+    def __init__(self, decision: Decision, resting: list[tuple[str, PermissionRecord, float]]) -> None:
+        self.decision: Final = decision
+        self.resting: Final = resting
+
+
+def sections_of(document: Document, device: Device) -> list[tuple[str, Section, dict[str, tuple[str, ...]]]]:
+    """(holder, section, the placeholders that have a value of their own there) of all that the device has."""
+    found: list[tuple[str, Section, dict[str, tuple[str, ...]]]] = [(EVERYONE, document.everyone, {})]
+    for name in dict.fromkeys(device.roles):
+        found.append((f"{ROLE} {name}", document.roles.get(name, NOTHING), {}))
+    for name in dict.fromkeys(device.groups):
+        found.append((f"{GROUP} {name}", document.groups.get(name, NOTHING), {"group": (name,)}))
+    found.append((f"{DEVICE} {device.name}", document.devices.get(device.name, NOTHING), {}))
+    return found
+
+
+def bindings_of(device: Device) -> dict[str, tuple[str, ...]]:
+    attributes = {name: (value,) for name, value in device.attributes.items()}
+    return {**attributes, "group": tuple(dict.fromkeys(device.groups)), "device": (device.name,)}
+
+
+def usual_context(device: Device, protocol: str) -> Context:
+    """The connection that the record is made for: by certificate where it has one, else by password."""
+    certified = bool(device.certificates or device.foreign_certificates)
+    if device.require == "password+certificate":
+        return Context(protocol, (PASSWORD, CERTIFICATE))
+    return Context(protocol, (CERTIFICATE,) if certified else (PASSWORD,))
+
+
+def principal_of(document: Document, device: Device, at: float) -> Principal:
+    """As the hub makes it, with what holds at that time."""
+    rights = [
+        Rights(
+            holder,
+            [_permission(each) for each in section.permissions if holds_at(each, at)],
+            bindings,
+        )
+        for holder, section, bindings in sections_of(document, device)
+    ]
+    return Principal(device.name, rights, bindings_of(device), list(device.client_ids), device.created)
+
+
+def holds_at(permission: PermissionRecord, at: float) -> bool:
+    return not permission.hours or any(Hours.parse(text).holds(at) for text in permission.hours)
+
+
+def answer(document: Document, device: Device, question: Question) -> Answer:
+    """`question.topic` is a valid Topic Name, or a Topic Filter for SUBSCRIBE."""
+    view = principal_of(document, device, question.at).under(question.context)
+    if question.operation == PUBLISH:
+        decision = view.explain_publish(
+            question.topic, question.qos, question.retain, question.payload, question.verified, thorough=True
+        )
+    elif question.operation == SUBSCRIBE:
+        decision = view.explain_subscribe(question.topic, thorough=True)
+    else:
+        decision = view.explain_receive(question.topic, question.verified, thorough=True)
+    return Answer(decision, _resting(document, device, question))
+
+
+def _resting(document: Document, device: Device, question: Question) -> list[tuple[str, PermissionRecord, float]]:
+    values = bindings_of(device)
+    found: list[tuple[str, PermissionRecord, float]] = []
+    for holder, section, own in sections_of(document, device):
+        for each in section.permissions:
+            if holds_at(each, question.at) or not (each.publish if question.operation == PUBLISH else each.subscribe):
+                continue
+            if any(covers(topic_filter, question.topic) for topic_filter in resolved(each.topic_filter, values, own)):
+                changes = min(Hours.parse(text).next_change(question.at) for text in each.hours)
+                found.append((holder, each, changes))
+    return found
+
+
+def line_of(holder: str, permission: PermissionRecord) -> str:
+    return f"{text_of(permission)} ({holder}{', ' if permission.source else ''}{permission.source})"
+
+
+def _permission(record: PermissionRecord) -> Permission:
+    """Placeholders stay: the core binds them."""
+    return Permission(
+        record.topic_filter,
+        record.publish,
+        record.subscribe,
+        record.max_qos,
+        record.retain,
+        record.allow,
+        -1 if record.max_payload is None else record.max_payload,
+        0.0 if record.rate is None else record.rate,
+        record.verified,
+        record.protocols,
+        record.mechanisms,
+        record.source,
+    )
