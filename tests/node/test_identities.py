@@ -77,7 +77,7 @@ class House:
 
     async def connect(self, name: str, expiry: float = 0.0) -> tuple[Session, Connection, bool]:
         credentials = Credentials(name, b"secret", None, name, "127.0.0.1:1", "mqtt")
-        principal = await self.identities.authenticate(credentials)
+        principal = (await self.identities.authenticate(credentials)).principal
         self.broker.admit(principal)
         connection = Connection()
         session, present = self.broker.attach(principal, name, "mqtt", True, False, expiry, None, connection)
@@ -106,12 +106,23 @@ async def test_a_permission_taken_away_ends_delivery_at_once(house: House) -> No
     house.identities.follow()
     house.broker.door.publish(session.principal, Message("t", b"2", 0, False, session.origin), None)
     assert connection.got == ["t"]
-    assert connection.dismissed == []  # other permissions are no reason to end the connection
-    assert house.names()[-1] == "identity.permissions-changed"
+    assert connection.dismissed == [NOT_AUTHORIZED]  # it is to know that it has the subscription no more
+    assert house.names()[-2:] == ["subscription.withdrawn", "identity.permissions-changed"]
     house.amend("reader", TOPIC)
     house.identities.follow()
+    house.broker.door.subscribe(Subscription(session, "t", 0))
     house.broker.door.publish(session.principal, Message("t", b"3", 0, False, session.origin), None)
     assert connection.got == ["t", "t"]
+
+
+async def test_other_permissions_are_no_reason_to_end_the_connection(house: House) -> None:
+    house.enrol("reader", TOPIC)
+    session, connection, _ = await house.connect("reader")
+    house.broker.door.subscribe(Subscription(session, "t", 0))
+    house.amend("reader", PermissionRecord("t", publish=False, subscribe=True))
+    house.identities.follow()
+    assert connection.dismissed == []
+    assert list(session.subscriptions) == ["t"]
 
 
 async def test_nothing_is_done_when_nothing_has_changed(house: House) -> None:
@@ -132,7 +143,7 @@ async def test_a_removed_identity_loses_connection_and_sessions(house: House) ->
     assert session.ended
     assert len(house.broker.sessions) == 0
     assert house.broker.router.subscriptions == 0
-    assert ("identity.ended", {"principal": "reader"}) in house.events
+    assert ("identity.ended", {"principal": "reader", "because": "the identity was removed"}) in house.events
     with pytest.raises(Refusal):
         house.broker.door.publish(session.principal, Message("t", b"", 0, False, session.origin), None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bridgehead.broker import records
 from bridgehead.broker.counters import Counters
 from bridgehead.broker.dispatch import Dispatcher
 from bridgehead.broker.door import Door
@@ -71,8 +72,8 @@ class Broker:
             self.door, self.sessions, self.router, self.retained, self.journal, self.clock, self.limits, self.event
         )
         recover(self._store, parts)
-        for name, _ in self._store.scan(HIDDEN):
-            self.written.restore(name)
+        for name, record in self._store.scan(HIDDEN):
+            self.retained.hidden[name] = records.read_hidden(record)
         for session in self.sessions.all():
             self.dispatcher.hand_over(session, False)  # to nobody yet, but the groups learn what it holds
 
@@ -118,13 +119,14 @@ class Broker:
 
     # Retained messages of identities whose credentials were taken back. -----------------------------
 
-    def hide_retained(self, name: str) -> None:
-        """What the identity wrote is kept and not delivered, neither in a replay nor from a queue."""
-        self.written.hide(name)
+    def hide_retained(self, name: str, created: float) -> None:
+        """What the identity of that name, created then, wrote is kept and not delivered, neither in a replay nor from
+        a queue."""
+        self.written.hide(name, created)
 
-    def show_retained(self, name: str) -> None:
-        """It is delivered again."""
-        self.written.show(name)
+    def show_retained(self, name: str, created: float) -> None:
+        """It is delivered again. If another identity has the name now, the earlier one's is purged instead."""
+        self.written.show(name, created)
 
     def purge_retained(self, name: str) -> None:
         """What the identity wrote is deleted, durably."""

@@ -238,8 +238,8 @@ class Journal:
     def delete_retained(self, topic: str) -> int:
         return self.delete(RETAINED, topic)
 
-    def put_hidden(self, name: str) -> None:
-        self._put(HIDDEN, name, b"")
+    def put_hidden(self, name: str, created: float) -> None:
+        self._put(HIDDEN, name, records.write_hidden(created))
         self._current.keep.add((HIDDEN, name))
 
     def put_will(self, session: Session, will: Will, due: float | None) -> int:

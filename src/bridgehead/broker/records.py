@@ -183,6 +183,15 @@ def read_session(record: bytes) -> SessionRecord:
     )
 
 
+def write_hidden(created: float) -> bytes:
+    """`created` is the principal's whose retained messages are hidden."""
+    return _write((created,))
+
+
+def read_hidden(record: bytes) -> float:
+    return float(_read(record, "mark of hidden messages", 1)[0])
+
+
 def write_will(will: Will, created: float, origin: Origin, due: float | None, context: Context | None) -> bytes:
     """`created` is the principal's. `due` is None while the connection lives. `origin` and `context` are those of the
     connection that left it."""

@@ -38,7 +38,9 @@ class Withdrawal:
         while left > 0 and self._waiting:
             session = self._waiting.popleft()
             left -= 1 + len(session.subscriptions)
-            if not session.ended:
+            # Without any rights at all the identity is barred for a while, and its sessions wait as they are: nothing
+            # is delivered to them.
+            if not session.ended and session.principal.rights:
                 self.judge(session)
 
     def judge(self, session: Session) -> None:

@@ -17,11 +17,11 @@ class _Node:
 
 class Retained:
     """At most one message for each topic. Each change raises `revision`. `written` has how many are whose, by the
-    principal's name; those of `hidden` ones are kept and not shown."""
+    principal's name; those of `hidden` ones are kept and not shown: with when that principal was created."""
 
     def __init__(self) -> None:
         self.written: dict[str, int] = {}
-        self.hidden: set[str] = set()
+        self.hidden: dict[str, float] = {}
         self._messages: dict[str, tuple[Message, int]] = {}
         self._root = _Node()
         self.revision = 0

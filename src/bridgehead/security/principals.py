@@ -13,7 +13,7 @@ from bridgehead.security.enforced import NEVER, bindings_of, credentials_in_forc
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.events import RECORD_UNREADABLE
 from bridgehead.security.records import Device
-from bridgehead.security.registry_base import DEVICE, GROUP, POLICY, ROLE
+from bridgehead.security.registry_base import DEVICE, GROUP, POLICY, ROLE, Change
 from bridgehead.security.shared_rights import SharedRights, Standing
 
 
@@ -61,6 +61,7 @@ class Principals:
         self._touched: dict[str, None] | None = {}
         self._next = NEVER
         self.generation = 0
+        self.retained_of_revoked = directory.registry.policy().retained_of_revoked
 
     def get(self, name: str) -> Principal | None:
         """The principal of the device, without any proof. None: there is no such device. A disabled one may nothing."""
@@ -103,6 +104,7 @@ class Principals:
         changes = self._directory.sync()
         now = self._clock()
         if changes is None or changes:
+            self._follow_policy(changes)
             amended, broken = self._shared.follow(changes, now)
             self._forget(amended)
             devices = list(self._live) if changes is None else [c.name for c in changes if c.kind == DEVICE]
@@ -117,6 +119,17 @@ class Principals:
             self._next = min(self._next, self._shared.next_change())
         if now >= self._next:
             self._time_passed(now)
+
+    def _follow_policy(self, changes: list[Change] | None) -> None:
+        if changes is None or any(change.kind == POLICY for change in changes):
+            try:
+                self.retained_of_revoked = self._directory.registry.policy().retained_of_revoked
+            except SecurityError as fault:  # what was said last goes on
+                self._events(RECORD_UNREADABLE, {"principal": "everyone", "because": str(fault)})
+
+    def device(self, name: str) -> Device | None:
+        """Its record. Errors: SecurityError."""
+        return self._directory.device(name)
 
     def _having(self, some: set[Rights]) -> list[str]:
         if not some:
