@@ -72,6 +72,8 @@ class Otp(Mechanism):
             return self._fail("the first message of OTP is two names with a NUL between")
         self._authzid = prepared(authzid)
         self._claimed = prepared(claimed)
+        if not self._claimed:
+            return self._fail("the name in the first message of OTP is empty when it is prepared")
         return Ask(LookUpOtp(self._claimed))
 
     def _answer(self, value: Answer) -> Step:

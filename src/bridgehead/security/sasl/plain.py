@@ -47,6 +47,8 @@ class Plain(Mechanism):
             self._authzid = prepared(authzid)
         except NotPrepared as fault:
             return Failure(f"the name in a PLAIN message is not acceptable: {fault}")
+        if not self._claimed:
+            return Failure("the name in a PLAIN message is empty when it is prepared")
         return Ask(VerifyPassword(self._claimed, parts[2]))
 
     def _answer(self, value: Answer) -> Step:
