@@ -156,8 +156,8 @@ async def test_a_device_changed_while_its_hash_is_made_anew_gets_in_as_it_is_now
         with pytest.raises(Refusal):
             await task
     else:
-        principal = await task
-        assert principal.permissions == []
+        proven = await task
+        assert not proven.principal.may_publish("a", 0, False)
 
 
 async def test_what_is_void_by_the_time_the_session_begins_does_not_get_in(

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bridgehead.broker.limits import Limits as BrokerLimits
-from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Login, Mqtt
+from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Login, Mqtt, TokenIssuer
 from bridgehead.node.settings import apply_limits, apply_login, apply_mqtt
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.security.authenticate import Authenticator
@@ -29,7 +29,7 @@ def model() -> dict[str, str]:
     """Every key with its default as TOML writes it."""
     result: dict[str, str] = {}
     for table in msgspec.structs.fields(ConfigFile):
-        kind = Listener if table.encode_name == "listener" else table.type
+        kind = {"listener": Listener, "token_issuer": TokenIssuer}.get(table.encode_name, table.type)
         for key in msgspec.structs.fields(kind):
             default: Any = key.default
             if key.default_factory is not msgspec.NODEFAULT:
@@ -45,13 +45,25 @@ def test_every_key_is_documented_with_its_default() -> None:
 
 def test_every_key_says_what_it_is_for() -> None:
     schema = msgspec.json.schema(ConfigFile)
-    for name in ("Listener", "Limits", "Login", "Mqtt", "Tls", "Log", "Audit", "SystemTopics", "StoreSettings"):
+    for name in (
+        "Listener",
+        "Limits",
+        "Login",
+        "TokenIssuer",
+        "Kerberos",
+        "Mqtt",
+        "Tls",
+        "Log",
+        "Audit",
+        "SystemTopics",
+        "StoreSettings",
+    ):
         for key, entry in schema["$defs"][name]["properties"].items():
             assert entry.get("description"), f"{name}.{key}"
 
 
 # Obeyed by the node itself, where listeners and connections are accepted.
-NODES_OWN = {"connections", "connections_per_address"}
+NODES_OWN = {"connections", "connections_per_address", "connection_rate", "connection_burst"}
 
 
 @pytest.mark.parametrize("key", [field.name for field in msgspec.structs.fields(Limits) if field.name not in NODES_OWN])
@@ -87,11 +99,12 @@ async def test_every_limit_on_logging_in_reaches_who_obeys_it(tmp_path: Path, ke
 
     def rooms(login: Login) -> list[dict[str, object]]:
         apply_login(Config(tmp_path, None, ConfigFile(login=login)), authenticator)
-        brakes = authenticator._identity_brake, authenticator._address_brake
+        guard = authenticator.guard._limits
         numbers = {
             name: value for name, value in vars(authenticator._verifier).items() if isinstance(value, int | float)
         }
-        return [*(vars(brake.limits).copy() for brake in brakes), numbers]
+        bounds = {name: value for name, value in vars(guard).items() if isinstance(value, int | float)}
+        return [vars(guard.identity).copy(), vars(guard.address).copy(), bounds, numbers]
 
     usual = rooms(Login())
     assert rooms(Login(**{key: getattr(Login(), key) + 1})) != usual

@@ -13,6 +13,7 @@ from bridgehead.node.configuration import Limits
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.listeners import Listeners, name_of
 from bridgehead.security import pki
+from bridgehead.security.chain import Chain
 from bridgehead.security.errors import SecurityError
 from bridgehead.transport.address import BindError
 from bridgehead.transport.ceilings import Ceilings
@@ -34,7 +35,7 @@ class House:
             lambda name, fields: self.events.append((name, fields)),
         )
 
-    def _accept(self, stream: Stream) -> None:
+    def _accept(self, stream: Stream, chain: Chain) -> None:
         self.streams.append(stream)
         stream.start(lambda data: None, lambda reason: None)
 

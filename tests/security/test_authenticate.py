@@ -11,12 +11,14 @@ import pytest
 from msgspec.structs import replace
 
 from bridgehead.core.errors import BAD_CREDENTIALS, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNAVAILABLE, Refusal
+from bridgehead.core.policy import Context
 from bridgehead.security.authenticate import Authenticator, Credentials
 from bridgehead.security.brake import BrakeLimits
 from bridgehead.security.credentials import PasswordRecord
 from bridgehead.security.events import AUTHENTICATED, AUTHENTICATION_REFUSED, PASSWORD_REHASHED
 from bridgehead.security.identity import Enrolled, Identity, Wanted
 from bridgehead.security.passwords import PasswordHasher, PasswordVerifier
+from bridgehead.security.proof import NEVER
 from bridgehead.security.registry import Registry
 from tests.security.support import DAY, Time, der, enrol, publish
 
@@ -108,9 +110,11 @@ def with_both(house: House, name: str = "sensor-7") -> Enrolled:
 
 async def test_the_right_password(house: House) -> None:
     with_password(house)
-    principal = await house.authenticator.authenticate(credentials("sensor-7", PASSWORD, client_id="sensor-7-a"))
-    assert principal.name == "sensor-7"
-    assert [str(each) for each in principal.permissions] == ["allow publish Office/sensor-7/# up to QoS 2"]
+    proven = await house.authenticator.authenticate(credentials("sensor-7", PASSWORD, client_id="sensor-7-a"))
+    assert (proven.name, proven.kinds, proven.expires_at) == ("sensor-7", ("password",), NEVER)
+    assert proven.principal.context == Context("mqtt", ("password",))
+    assert proven.principal.may_publish("Office/sensor-7/a", 2, True)
+    assert not proven.principal.may_publish("Office/sensor-8/a", 0, False)
     assert house.events == [
         (
             AUTHENTICATED,
@@ -476,7 +480,8 @@ async def test_the_principal_is_one_object_per_name(house: House) -> None:
     with_password(house)
     first = await house.authenticator.authenticate(credentials("sensor-7", PASSWORD))
     second = await house.authenticator.authenticate(credentials("sensor-7", PASSWORD, address="192.0.2.9:1"))
-    assert first is second is house.authenticator.principal("sensor-7")
+    assert first.principal is second.principal
+    assert first.principal.root is house.authenticator.principal("sensor-7")
     assert house.authenticator.principal("nobody") is None
 
 

@@ -15,10 +15,12 @@ from msgspec.structs import replace
 
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.bind import BindError, parse_bind
-from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener
+from bridgehead.node.configuration import Config, ConfigFile, Kerberos, Limits, Listener, TokenIssuer
 from bridgehead.node.toml_lines import KeyPath, key_lines
 from bridgehead.security.audit.syslog import Target
-from bridgehead.security.errors import SecurityError
+from bridgehead.security.chain import BARE, GSSAPI, PLUS, TOKENS, parse
+from bridgehead.security.errors import NotAcceptable, SecurityError
+from bridgehead.security.tokens.settings import ALGORITHMS
 
 _LARGEST_FILE: Final = 256 * 1024
 _WHERE: Final = re.compile(r"(?P<problem>.*) - at `\$(?P<path>.*)`", re.DOTALL)
@@ -78,6 +80,7 @@ class _Reading:
         self.file = file
         self.text = text
         self.lines: dict[KeyPath, int] = {}
+        self.settings_read = ConfigFile()
 
     def settings(self) -> ConfigFile:
         raw = self._parse()
@@ -87,12 +90,22 @@ class _Reading:
         except msgspec.ValidationError as fault:
             raise self._explain(str(fault), raw) from None
         self._check_limits(settings.limits)
+        self.settings_read = settings
+        issuers = [self._token_issuer(index, issuer) for index, issuer in enumerate(settings.token_issuers)]
+        kerberos = self._kerberos(settings.kerberos)
         listeners = [self._listener(index, listener) for index, listener in enumerate(settings.listeners)]
         self._check_binds(listeners)
         log = settings.log
         if log.file:
             log = replace(log, file=str(self._absolute(log.file)))
-        return replace(settings, listeners=listeners, log=log, audit=self._audit(settings.audit))
+        return replace(
+            settings,
+            listeners=listeners,
+            token_issuers=issuers,
+            kerberos=kerberos,
+            log=log,
+            audit=self._audit(settings.audit),
+        )
 
     def _audit(self, audit: Audit) -> Audit:
         if audit.syslog:
@@ -137,8 +150,9 @@ class _Reading:
             return self._error(path, f'"{key}" is missing', f"add {key} = ... ({_purpose((*path, key))})")
         expected = f"expected {_expectation(path)}"
         value = _at(raw, path)
-        if isinstance(value, dict) and path == ("listener",):
-            return self._error(path, "each listener is a table of its own", "write [[listener]] with two brackets")
+        if isinstance(value, dict) and path in (("listener",), ("token_issuer",)):
+            name = path[0]
+            return self._error(path, f"each {name} is a table of its own", f"write [[{name}]] with two brackets")
         if isinstance(value, float):
             said = f"{value} is not accepted"
         elif isinstance(value, bool | int | str):
@@ -186,8 +200,66 @@ class _Reading:
         for key, other in (("certificate", "key"), ("key", "certificate")):
             if files[key] and not files[other]:
                 raise self._error((*at, key), f'"{other}" is missing', f"name the PEM file of the {other} too")
+        self._check_login(at, listener, bind.is_unix)
         absolute = {key: self._pem(at, key, name) if name else "" for key, name in files.items()}
         return replace(listener, **absolute)
+
+    def _check_login(self, at: KeyPath, listener: Listener, is_unix: bool) -> None:
+        for index, entry in enumerate(listener.login):
+            here: KeyPath = (*at, "login", index)
+            try:
+                words = parse(entry)
+            except NotAcceptable as fault:
+                problem, _, remedy = str(fault).partition(": ")
+                raise self._error(here, problem, remedy) from None
+            if listener.login.index(entry) != index:
+                raise self._error(here, f'"{entry}" stands there twice', "remove one of the two")
+            if "certificate" in words and listener.plaintext:
+                problem = f'"{entry}" needs a certificate, and there is none without TLS'
+                raise self._error(here, problem, "remove it, or plaintext = true")
+            if set(words) & BARE and listener.plaintext and not is_unix:
+                problem = f'"{entry}" shows its secret to whoever is on the way, with plaintext = true'
+                raise self._error(here, problem, "remove it, or plaintext = true")
+            if PLUS in entry and listener.plaintext:
+                raise self._error(
+                    here, f'"{entry}" binds to TLS, and there is none', f"write {entry.replace(PLUS, '')}"
+                )
+            if set(words) & set(TOKENS) and not self.settings_read.token_issuers:
+                raise self._error(here, f'"{entry}" needs to know whose tokens count', "add a [[token_issuer]]")
+            if GSSAPI in words and not self.settings_read.kerberos.keytab:
+                raise self._error(here, f'"{entry}" needs the hub\'s keytab', 'add [kerberos] with keytab = "..."')
+
+    def _token_issuer(self, index: int, issuer: TokenIssuer) -> TokenIssuer:
+        at: KeyPath = ("token_issuer", index)
+        for number, algorithm in enumerate(issuer.algorithms):
+            if algorithm not in ALGORITHMS:
+                remedy = f"accepted are {', '.join(sorted(ALGORITHMS))}"
+                raise self._error((*at, "algorithms", number), f'"{algorithm}" is no algorithm for tokens here', remedy)
+        for key, known in (("algorithms", issuer.algorithms), ("audience", issuer.audience)):
+            if not known:
+                raise self._error((*at, key), "nothing would be accepted", "name at least one")
+        if "://" in issuer.keys:
+            if not issuer.keys.startswith("https://"):
+                problem = f"{issuer.keys} is not fetched over TLS: whoever is on the way could sign tokens"
+                raise self._error((*at, "keys"), problem, "give an https:// URL, or a file")
+            return issuer
+        path = self._absolute(issuer.keys)
+        if not path.is_file():
+            raise self._error((*at, "keys"), f"{path} is no file", "check the path, or give an https:// URL")
+        return replace(issuer, keys=str(path))
+
+    def _kerberos(self, kerberos: Kerberos) -> Kerberos:
+        if not kerberos.keytab:
+            if kerberos.service:
+                raise self._error(("kerberos", "service"), "there is no keytab", 'add keytab = "..."')
+            return kerberos
+        path = self._absolute(kerberos.keytab)
+        if not path.is_file():
+            raise self._error(("kerberos", "keytab"), f"{path} is no file", "check the path and its permissions")
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            problem = f"others on this machine can read the keytab {path}"
+            raise self._error(("kerberos", "keytab"), problem, f"run: chmod 0600 {path}")
+        return replace(kerberos, keytab=str(path))
 
     def _only(self, at: KeyPath, key: str, problem: str) -> None:
         if (*at, key) in self.lines:
@@ -259,7 +331,8 @@ def _keys_of(table: KeyPath) -> list[str]:
 
 def _places_of(key: str) -> list[KeyPath]:
     """Tables in which `key` is known."""
-    tables: list[KeyPath] = [(name, 0) if name == "listener" else (name,) for name in _keys_of(())]
+    lists = ("listener", "token_issuer")
+    tables: list[KeyPath] = [(name, 0) if name in lists else (name,) for name in _keys_of(())]
     return [(*table, key) for table in tables if key in _keys_of(table)]
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from bridgehead.node.audit_settings import Audit
+from bridgehead.security.chain import default_chain
 from bridgehead.security.tls_profiles import ProfileName
 
 MIB: Final = 1024 * 1024
@@ -50,6 +51,14 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     client_ca: Annotated[
         str, Meta(description="PEM file of further CAs that sign devices' certificates, beside the hub's own")
     ] = ""
+    login: Annotated[
+        list[str],
+        Meta(
+            description="what it lets in by, in this order: `certificate`, `password`, a SASL mechanism, or two "
+            "together (`password+certificate`); empty: certificate, password, SCRAM, and tokens and Kerberos where "
+            "they are configured"
+        ),
+    ] = field(default_factory=list)
     client_certificate: Annotated[
         Literal["optional", "required"],
         Meta(description="whether the TLS handshake fails without a device's certificate"),
@@ -69,6 +78,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     connections_per_address: Annotated[
         Count, Meta(description="open connections from one IP address (IPv6: from one /64)")
     ] = 10_000
+    connection_rate: Annotated[
+        float,
+        Meta(ge=0, le=1e9, description="connections accepted per second from one address (IPv6: one /64); 0: any"),
+    ] = 2000.0
+    connection_burst: Annotated[
+        int, Meta(ge=1, le=1_000_000_000, description="connections from one address at once, above `connection_rate`")
+    ] = 20_000
     connect_timeout: Annotated[
         Seconds, Meta(description="seconds from the accepted connection to the whole CONNECT, TLS handshake included")
     ] = 10.0
@@ -147,12 +163,51 @@ class Login(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     remembered_failures: Annotated[
         Count, Meta(description="identities and addresses whose wrong tries are remembered, the latest of them")
     ] = 10_000
+    tries_rate: Annotated[
+        float,
+        Meta(ge=0, le=1e9, description="tries to log in per second from one address, right or wrong; 0: any"),
+    ] = 100.0
+    tries_burst: Annotated[
+        int, Meta(ge=1, le=1_000_000_000, description="tries to log in from one address at once, above `tries_rate`")
+    ] = 1000
+    lock_after: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="wrong tries of one identity from one address that lock it out there; 0: never",
+        ),
+    ] = 20
+    lock_seconds: Annotated[
+        Seconds, Meta(description="seconds of a lock-out, which outlasts a restart; `device unlock` lifts it")
+    ] = 3600.0
     waiting: Annotated[Count, Meta(description="passwords that wait to be verified")] = 1024
     waiting_per_address: Annotated[Count, Meta(description="passwords from one address that wait to be verified")] = 256
     remember: Annotated[
         float,
         Meta(ge=0, le=DAY, description="seconds for which a right password is not hashed again; 0: always hashed"),
     ] = 300.0
+
+
+class TokenIssuer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One `[[token_issuer]]`: who signs the tokens of OAUTHBEARER and XOAUTH2."""
+
+    issuer: Annotated[str, Meta(min_length=1, description="its tokens' `iss`, exactly")]
+    keys: Annotated[str, Meta(min_length=1, description="its keys (JWKS): a file, or an `https://` URL")]
+    audience: Annotated[list[str], Meta(description="one of these must be in a token's `aud`")]
+    algorithms: Annotated[
+        list[str], Meta(description="signature algorithms that are accepted, asymmetric ones only")
+    ] = field(default_factory=lambda: ["ES256", "RS256", "PS256", "EdDSA"])
+    leeway: Annotated[float, Meta(ge=0, le=300, description="seconds by which its clock may differ from the hub's")] = (
+        30.0
+    )
+
+
+class Kerberos(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[kerberos]`: GSSAPI, for devices with a Kerberos principal on their record."""
+
+    keytab: Annotated[str, Meta(description="the hub's keytab (mode 0600); empty: no Kerberos")] = ""
+    service: Annotated[str, Meta(description="the hub's service in it, as in `mqtt@hub.example.org`; empty: any")] = ""
 
 
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -222,6 +277,8 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     listeners: list[Listener] = field(name="listener", default_factory=list)
     limits: Limits = field(default_factory=Limits)
     login: Login = field(default_factory=Login)
+    token_issuers: list[TokenIssuer] = field(name="token_issuer", default_factory=list)
+    kerberos: Kerberos = field(default_factory=Kerberos)
     mqtt: Mqtt = field(default_factory=Mqtt)
     tls: Tls = field(default_factory=Tls)
     log: Log = field(default_factory=Log)
@@ -243,9 +300,11 @@ class Config:
     def __init__(self, data: Path, file: Path | None, settings: ConfigFile) -> None:
         self.data = data
         self.file = file
+        self.token_issuers = tuple(settings.token_issuers)
+        self.kerberos = settings.kerberos
         profile = settings.tls.profile
         self.listeners = tuple(
-            replace(each, tls_profile=each.tls_profile or profile)
+            replace(self._with_login(each), tls_profile=each.tls_profile or profile)
             for each in tuple(settings.listeners) or DEFAULT_LISTENERS
         )
         self.limits = settings.limits
@@ -256,3 +315,11 @@ class Config:
         self.audit = settings.audit
         self.system_topics = settings.system_topics
         self.store = settings.store
+
+    def _with_login(self, listener: Listener) -> Listener:
+        """What a listener without `login` lets in by. Tokens cross a network in clear only where they are named."""
+        if listener.login:
+            return listener
+        hidden = not listener.plaintext or listener.bind.startswith("unix:")
+        chain = default_chain(bool(self.token_issuers) and hidden, bool(self.kerberos.keytab))
+        return replace(listener, login=list(chain.entries))

@@ -9,10 +9,11 @@ from bridgehead.broker.broker import Broker
 from bridgehead.broker.journal import SESSIONS, WILLS
 from bridgehead.broker.ports import Store
 from bridgehead.core.errors import BUSY, UNAVAILABLE, Refusal
-from bridgehead.core.policy import Principal
-from bridgehead.node.vocabulary import IDENTITY_CHANGED, IDENTITY_ENDED, PERMISSIONS_CHANGED
-from bridgehead.security.authenticate import Authenticator, Credentials
+from bridgehead.node.following import Following
+from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.exchange import Exchange
+from bridgehead.security.proof import Credentials, Proven
 
 
 class Identities:
@@ -23,7 +24,7 @@ class Identities:
         self._admit: Final = admit
         self._authenticator: Final = authenticator
         self._broker: Final = broker
-        self._generation = authenticator.generation
+        self._following: Final = Following(authenticator.principals, broker)
 
     def recover(self, store: Store) -> None:
         """Give the broker back what an earlier run kept, for identities that still exist.
@@ -33,46 +34,55 @@ class Identities:
         names = {key.partition("/")[0] for bucket in (SESSIONS, WILLS) for key, _ in store.scan(bucket)}
         principals = [self._authenticator.principal(name) for name in sorted(names)]
         self._broker.recover([principal for principal in principals if principal is not None])
+        self._following.begin()
 
-    async def authenticate(self, credentials: Credentials) -> Principal:
+    async def authenticate(self, credentials: Credentials) -> Proven:
         """Errors: Refusal."""
         self._admit()
+        self._follow()
+        return self._checked(await self._authenticator.authenticate(credentials))
+
+    def exchange(self, mechanism: str, credentials: Credentials) -> FollowedExchange:
+        """Errors: Refusal, offer.NotOffered."""
+        self._admit()
+        self._follow()
+        return FollowedExchange(self._authenticator.exchange(mechanism, credentials), self._checked)
+
+    def _follow(self) -> list[str]:
         try:
-            self.follow()
-            principal = await self._authenticator.authenticate(credentials)
-            # A device that was removed and added again is another identity: the old one's sessions end before the
-            # new one can ask for them.
-            ended = self.follow()
+            return self.follow()
         except SecurityError:
             raise Refusal(UNAVAILABLE, "identities cannot be read just now") from None
-        if principal.name in ended:
+
+    def _checked(self, proven: Proven) -> Proven:
+        """A device that was removed and added again is another identity: the old one's sessions end before the new one
+        can ask for them."""
+        if proven.name in self._follow():
             # Perhaps it was proven by what is void since a moment ago. If not, the next try gets in.
             raise Refusal(BUSY, "the identity was changed just now: connect again")
-        return principal
+        return proven
 
     def follow(self) -> list[str]:
         """Apply what has changed since the last time; returns the names whose connections were closed. Costs
         microseconds when nothing has. Errors: SecurityError."""
-        broker = self._broker
-        ended = self._authenticator.refresh()
-        for name in ended:
-            # The new holder of a name has another principal object than the one whose sessions these are.
-            if self._is_another(name):
-                broker.revoke(name, "the identity was removed")
-                broker.event(IDENTITY_ENDED, {"principal": name})
-            else:
-                broker.disconnect(name, "the identity's credentials or rights were changed: connect again")
-                broker.event(IDENTITY_CHANGED, {"principal": name})
-        if self._authenticator.generation != self._generation:
-            self._generation = self._authenticator.generation
-            broker.permissions_changed()
-            broker.event(PERMISSIONS_CHANGED, {})
-        return ended
+        return self._following.follow()
 
-    def _is_another(self, name: str) -> bool:
-        """Whether the identity of the name is not the one any more whose sessions the broker has."""
-        known = self._broker.door.principal(name)
-        try:
-            return self._authenticator.principal(name) is not known
-        except SecurityError:
-            return False  # a record that cannot be read has no rights, but its sessions are not given up
+
+class FollowedExchange:
+    """A SASL exchange whose outcome is checked as that of every log-in is. Errors: Refusal."""
+
+    def __init__(self, exchange: Exchange, check: Callable[[Proven], Proven]) -> None:
+        self._exchange: Final = exchange
+        self._check: Final = check
+
+    async def begin(self, initial: bytes | None) -> bytes | Proven:
+        return self._checked(await self._exchange.begin(initial))
+
+    async def go_on(self, response: bytes) -> bytes | Proven:
+        return self._checked(await self._exchange.go_on(response))
+
+    def close(self) -> None:
+        self._exchange.close()
+
+    def _checked(self, outcome: bytes | Proven) -> bytes | Proven:
+        return outcome if isinstance(outcome, bytes) else self._check(outcome)

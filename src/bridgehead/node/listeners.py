@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from bridgehead.node.bind import parse_bind
 from bridgehead.node.configuration import Limits
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
+from bridgehead.security.chain import DEFAULT, Chain
 from bridgehead.security.pki import Pki
 from bridgehead.security.tls import server_context
 from bridgehead.security.tls_profiles import PROFILES
@@ -69,7 +71,7 @@ class Listeners:
 
     def __init__(
         self,
-        accept: Callable[[Stream], None],
+        accept: Callable[[Stream, Chain], None],
         pki: Pki,
         shared: Shared,
         ceilings: Ceilings,
@@ -171,7 +173,7 @@ class Listeners:
             )
         listener = Listener(
             settings.bind,
-            self._accept,
+            partial(self._accept_by, Chain(settings.login) if settings.login else DEFAULT),
             shared=self._shared,
             on_event=self._event,
             ceilings=self._ceilings,
@@ -181,6 +183,9 @@ class Listeners:
         )
         await listener.start()
         return _Open(settings, shape, listener)
+
+    def _accept_by(self, chain: Chain, stream: Stream) -> None:
+        self._accept(stream, chain)
 
     def _context(self, settings: Settings) -> ssl.SSLContext | None:
         if settings.plaintext:

@@ -11,6 +11,7 @@ from bridgehead.node.identities import Identities
 from bridgehead.node.settings import apply_mqtt
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.server import MqttServer
+from bridgehead.security.chain import DEFAULT, Chain
 from bridgehead.transport.stream import Stream
 
 
@@ -33,8 +34,9 @@ class MqttServers:
         """Open connections."""
         return sum(len(server) for server in self._all())
 
-    def accept(self, stream: Stream) -> None:
-        self._current.accept(stream)
+    def accept(self, stream: Stream, chain: Chain = DEFAULT) -> None:
+        """`chain` is what the stream's listener lets in by."""
+        self._current.accept(stream, chain)
 
     async def apply(self, config: Config) -> None:
         """Put a reloaded configuration in force."""

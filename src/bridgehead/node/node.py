@@ -21,6 +21,7 @@ from bridgehead.node.driver import Driver
 from bridgehead.node.identities import Identities
 from bridgehead.node.listeners import Listeners
 from bridgehead.node.log import EventLog
+from bridgehead.node.login import make_authenticator
 from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
 from bridgehead.node.settings import apply_limits, apply_login
@@ -111,9 +112,8 @@ class Node:
 
     async def _serve(self, identity: Identity, store: Store) -> None:
         broker = Broker(store, self._driver.clock, self._limits, self._log, self._driver.schedule_commit)
-        authenticator = Authenticator(identity.registry, self._log, clock=self._driver.time)
+        authenticator = make_authenticator(self.config, identity, self._log, self._driver.time)
         self._authenticator = authenticator
-        apply_login(self.config, authenticator)
         try:
             identities = Identities(authenticator, broker, lambda: admit_log_in(self._audit))
             identities.recover(store)
@@ -271,6 +271,7 @@ class Node:
         limits = self.config.limits
         self._ceilings.total = min(limits.connections, self._files)
         self._ceilings.per_network = limits.connections_per_address
+        self._ceilings.limit_rate(limits.connection_rate, float(limits.connection_burst))
         if limits.connections > self._files:
             because = (
                 f"the system permits {self._files} connections, limits.connections is {limits.connections}: "

@@ -7,6 +7,7 @@ from bridgehead.node.configuration import Config
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.brake import BrakeLimits
+from bridgehead.security.guard import GuardLimits
 
 
 def apply_limits(config: Config, limits: Limits) -> None:
@@ -32,8 +33,14 @@ def apply_login(config: Config, authenticator: Authenticator) -> None:
         return BrakeLimits(free, chosen.first_delay, chosen.longest_delay, chosen.forget, chosen.remembered_failures)
 
     authenticator.limit(
-        brake(chosen.tries_per_identity),
-        brake(chosen.tries_per_address),
+        GuardLimits(
+            brake(chosen.tries_per_identity),
+            brake(chosen.tries_per_address),
+            chosen.tries_rate,
+            float(chosen.tries_burst),
+            chosen.lock_after,
+            chosen.lock_seconds,
+        ),
         chosen.waiting,
         chosen.waiting_per_address,
         chosen.remember,

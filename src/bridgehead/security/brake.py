@@ -23,6 +23,10 @@ class BrakeLimits:
         self.forget: Final = forget
         self.entries: Final = entries
 
+    def times(self, factor: int) -> BrakeLimits:
+        """With so many times the failures that cost nothing."""
+        return BrakeLimits(self.free * factor, self.first, self.longest, self.forget, self.entries)
+
 
 class _Failures:
     def __init__(self) -> None:
@@ -51,7 +55,8 @@ class Brake:
             return 0.0
         return max(0.0, known.until - now)
 
-    def failed(self, key: str, now: float) -> None:
+    def failed(self, key: str, now: float) -> int:
+        """Returns how many that makes."""
         limits = self.limits
         known = self._failures.get(key)
         if known is None or now - known.last > limits.forget:
@@ -66,6 +71,7 @@ class Brake:
             known.until = now + min(limits.longest, limits.first * 2.0 ** min(beyond - 1, 60))
         while len(self._failures) > limits.entries:
             self._failures.popitem(last=False)
+        return known.count
 
     def succeeded(self, key: str) -> None:
         self._failures.pop(key, None)
@@ -78,14 +84,28 @@ def address_key(address: str) -> str:
     """
     if address.startswith("unix:"):
         return "unix"
+    found = _parsed(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+    return address if found is None else str(found)
+
+
+def site_key(address: str) -> str:
+    """The /48 of an IPv6 address, what one customer may be given (RFC 6177): 65,536 of what `address_key` tells apart.
+    "" for any other address."""
+    found = _parsed(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(found) >> 80 << 80, 48)))
+    return ""
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     for text in (address, address.rpartition(":")[0]):
         try:
             found = ipaddress.ip_address(text.removeprefix("[").removesuffix("]").partition("%")[0])
         except ValueError:
             continue
-        if isinstance(found, ipaddress.IPv6Address):
-            if found.ipv4_mapped is not None:
-                return str(found.ipv4_mapped)
-            return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
-        return str(found)
-    return address
+        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+            return found.ipv4_mapped
+        return found
+    return None

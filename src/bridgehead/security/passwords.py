@@ -17,7 +17,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 import argon2
 
@@ -26,6 +26,7 @@ from bridgehead.core.errors import BUSY, Refusal
 _ALPHABET: Final = string.ascii_letters + string.digits
 _GENERATED: Final = 26  # characters of 62: 154 bits
 _NICENESS: Final = 10
+_Result = TypeVar("_Result")
 
 
 def generate_password() -> str:
@@ -132,9 +133,9 @@ class PasswordVerifier:
             self._remember(encoded, password, now())
         return right
 
-    async def run(self, function: Callable[[], None]) -> None:
+    async def run(self, function: Callable[[], _Result]) -> _Result:
         """Something else that belongs to passwords and blocks, on the same threads."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
     async def _wait(self, address: str) -> None:
         mine = self._waiting_by_address.get(address, 0)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 
 from bridgehead.security import files
 from bridgehead.security.errors import SecurityError
@@ -22,6 +24,27 @@ from bridgehead.security.pki import Pki
 from bridgehead.security.tls_profiles import INTERMEDIATE, Profile, harden, harden_server
 
 CONTEXT_LIFE: Final = 86400.0  # seconds after which a context should be made anew, with new ticket keys
+
+
+class ServerContext(ssl.SSLContext):
+    """Knows the channel binding of its own certificate, None where RFC 5929 defines none for it."""
+
+    end_point: bytes | None = None
+
+
+def end_point(path: Path) -> bytes | None:
+    """The channel binding "tls-server-end-point" (RFC 5929 section 4.1) of the first certificate in the PEM file."""
+    algorithm: hashes.HashAlgorithm | None
+    try:
+        certificate = x509.load_pem_x509_certificates(files.read(path))[0]
+        algorithm = certificate.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if algorithm is None:  # Ed25519 signs without a hash of its own: undefined
+        return None
+    if algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    return certificate.fingerprint(algorithm)
 
 
 def server_context(
@@ -41,9 +64,11 @@ def server_context(
     revocation of the hub's own certificates rests on the authenticator, which checks every one. ALPN is optional for
     clients. Errors: SecurityError.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     harden_server(context, profile)
-    _load_own(context, pki.server_file if certificate is None else certificate, key)
+    own = pki.server_file if certificate is None else certificate
+    _load_own(context, own, key)
+    context.end_point = end_point(own)
     context.verify_mode = ssl.CERT_REQUIRED if client_certificate_required else ssl.CERT_OPTIONAL
     _trust(context, pki.trust_file)
     if client_ca is not None:

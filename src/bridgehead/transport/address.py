@@ -89,6 +89,14 @@ def network_of(peer: str) -> str:
     return ipaddress.IPv6Address(host).packed[:8].hex()
 
 
+def site_of(peer: str) -> str:
+    """The IPv6 /48 that a peer belongs to, what one customer may be given (RFC 6177); "" for any other peer."""
+    if not peer.startswith("["):
+        return ""
+    host = peer[1:].partition("]")[0].partition("%")[0]
+    return f"{ipaddress.IPv6Address(host).packed[:6].hex()}/48"
+
+
 async def open_listeners(address: Address, backlog: int, unix_mode: int) -> list[socket.socket]:
     """Non-blocking listening sockets: one, or one for each address of a host name. Raises BindError."""
     if address.path:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bridgehead.core.errors import LocalMisuse
-from bridgehead.transport.address import format_address, network_of, open_listeners, parse_address, peer_of
+from bridgehead.transport.address import format_address, network_of, open_listeners, parse_address, peer_of, site_of
 from bridgehead.transport.arrivals import Arrivals
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.events import ACCEPTING_PAUSED, CONNECTION_REFUSED, OnEvent
@@ -182,7 +182,7 @@ class Listener:
                     return
                 continue  # accept(2): the errors of a connection that is gone already come out here
             peer = peer_of(sock, sockaddr)
-            because = self._ceilings.admit(network_of(peer))
+            because = self._ceilings.admit(network_of(peer), site_of(peer), self._shared.loop.time())
             if because:
                 sock.close()
                 self._on_event(CONNECTION_REFUSED, {"listener": self.address, "peer": peer, "because": because})
@@ -193,7 +193,7 @@ class Listener:
 
     def _released(self, peer: str) -> None:
         self._open -= 1
-        self._ceilings.release(network_of(peer))
+        self._ceilings.release(network_of(peer), site_of(peer))
 
     def _exhausted(self, listening: socket.socket, error: OSError) -> None:
         """No descriptor is left. The spare one serves to end one waiting connection, then all wait a while: the

@@ -7,6 +7,7 @@ socket, one reader and this object; there is no buffer, task or timer.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Final
 
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.transport.address import format_address
+from bridgehead.transport.openssl import exporter
 from bridgehead.transport.reasons import explain
 from bridgehead.transport.shared import Shared
 
@@ -33,12 +35,24 @@ _RESET: Final = struct.pack("ii", 1, 0)
 class TlsInfo:
     """What the TLS handshake settled. `peer_certificate` is DER, verified against the context's CAs, or None."""
 
-    __slots__ = ("cipher", "peer_certificate", "version")
+    __slots__ = ("_sock", "cipher", "peer_certificate", "version")
 
-    def __init__(self, version: str, cipher: str, peer_certificate: bytes | None) -> None:
+    def __init__(
+        self, version: str, cipher: str, peer_certificate: bytes | None, sock: ssl.SSLSocket | None = None
+    ) -> None:
+        self._sock: Final = sock
         self.version: Final = version
         self.cipher: Final = cipher
         self.peer_certificate: Final = peer_certificate
+
+    def end_point(self) -> bytes | None:
+        """The channel binding "tls-server-end-point" (RFC 5929 section 4), where the context knows its certificate."""
+        found = None if self._sock is None else getattr(self._sock.context, "end_point", None)
+        return found if isinstance(found, bytes) else None
+
+    def exporter(self) -> bytes | None:
+        """The channel binding "tls-exporter" (RFC 9266), where OpenSSL can be asked for it."""
+        return None if self._sock is None else exporter(self._sock)
 
     def __repr__(self) -> str:
         certificate = "with" if self.peer_certificate else "without"

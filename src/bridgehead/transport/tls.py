@@ -219,6 +219,7 @@ def tls_info(sock: ssl.SSLSocket) -> TlsInfo:
         sys.intern(sock.version() or ""),
         sys.intern(cipher[0] if cipher else ""),
         (sock.getpeercert(binary_form=True) or None) if verified else None,
+        sock,
     )
 
 

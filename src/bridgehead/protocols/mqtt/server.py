@@ -11,12 +11,16 @@ from typing import Final, Protocol
 from bridgehead.broker.broker import Broker
 from bridgehead.core.errors import UNAVAILABLE, LocalMisuse, Refusal
 from bridgehead.core.message import NEVER
-from bridgehead.core.policy import Principal
+from bridgehead.protocols.mqtt.codec.reason_codes import BAD_AUTHENTICATION_METHOD
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.session.connection import Connection
+from bridgehead.protocols.mqtt.session.exchange import Exchange
 from bridgehead.protocols.mqtt.session.outbox import Outbox, Turn
 from bridgehead.protocols.mqtt.session.table import AUTHENTICATING, CLOSED
-from bridgehead.security.authenticate import Credentials
+from bridgehead.security.chain import DEFAULT, Chain
+from bridgehead.security.proof import Credentials, Proven
+from bridgehead.security.sasl.contract import Binding
+from bridgehead.security.sasl.offer import NotOffered
 from bridgehead.transport.stream import Stream
 
 _TICK: Final = 0.25  # seconds between two looks at the deadlines
@@ -24,19 +28,33 @@ _SPARE: Final = 1000  # deadlines of the past that may be held beside those of t
 _TOPICS: Final = 65536  # Topic Names whose check is remembered
 
 
-class Authenticates(Protocol):
-    """What the server needs of the security room."""
+class Exchanges(Protocol):
+    """A SASL exchange under way (security.exchange.Exchange). Errors of the first two: Refusal."""
 
-    async def authenticate(self, credentials: Credentials) -> Principal: ...
+    async def begin(self, initial: bytes | None) -> bytes | Proven: ...
+
+    async def go_on(self, response: bytes) -> bytes | Proven: ...
+
+    def close(self) -> None: ...
+
+
+class Authenticates(Protocol):
+    """What the server needs of the security room. Errors: Refusal; NotOffered of `exchange`."""
+
+    async def authenticate(self, credentials: Credentials) -> Proven: ...
+
+    def exchange(self, mechanism: str, credentials: Credentials) -> Exchanges: ...
 
 
 class _Link:
     """One client: its stream and its connection."""
 
-    __slots__ = ("_server", "connection", "deadline", "paused", "stream", "task")
+    __slots__ = ("_server", "chain", "connection", "deadline", "exchange", "paused", "stream", "task")
 
-    def __init__(self, server: MqttServer, stream: Stream, connection: Connection) -> None:
+    def __init__(self, server: MqttServer, stream: Stream, connection: Connection, chain: Chain) -> None:
         self._server = server
+        self.chain = chain
+        self.exchange: Exchanges | None = None
         self.stream = stream
         self.connection = connection
         self.deadline = NEVER
@@ -46,9 +64,11 @@ class _Link:
     def look(self) -> None:
         """The connection needs more than reading on."""
         connection = self.connection
+        if connection.is_asking() and self.task is None:
+            self._server.prove(self)
         if connection.state == AUTHENTICATING:
+            self.pause()
             if self.task is None:
-                self.pause()
                 self._server.prove(self)
         elif connection.state != CLOSED:
             if connection.is_congested():
@@ -109,15 +129,15 @@ class MqttServer:
     def __len__(self) -> int:
         return len(self._links)
 
-    def accept(self, stream: Stream) -> None:
-        """Serve a new client."""
+    def accept(self, stream: Stream, chain: Chain = DEFAULT) -> None:
+        """Serve a new client, who may log in by `chain`."""
         self.clock.now = self.time()
         if len(self._topics) > _TOPICS:
             self._topics.clear()
         outbox = Outbox(self._turn, self.config.outbox_octets)
-        connection = Connection(outbox, self._broker, self.config, stream.peer, self._topics)
+        connection = Connection(outbox, self._broker, self.config, stream.peer, self._topics, chain.methods)
         connection.accepted_at -= stream.spent  # the time to connect counts from accept()
-        link = _Link(self, stream, connection)
+        link = _Link(self, stream, connection, chain)
         outbox.owner = link
         self._links.add(link)
         self.watch(link)
@@ -129,6 +149,9 @@ class MqttServer:
         self._links.discard(link)
         if link.task is not None:
             link.task.cancel()
+        if link.exchange is not None:
+            link.exchange.close()
+            link.exchange = None
         if self._emptied is not None and not self._links:
             self._emptied.set()
 
@@ -140,30 +163,77 @@ class MqttServer:
 
     async def _prove(self, link: _Link) -> None:
         connection = link.connection
-        connect = connection.connect
-        if connect is None:
-            raise LocalMisuse("there is no CONNECT to prove")
-        tls = link.stream.tls
-        credentials = Credentials(
-            user_name=connect.user_name,
-            password=connect.password,
-            certificate=None if tls is None else tls.peer_certificate,
-            client_id=connect.client_id,
-            address=link.stream.peer,
-            protocol="mqtt",
-        )
+        exchange = connection.exchange
+        again = exchange is not None and exchange.again
         try:
-            principal = await self._authenticator.authenticate(credentials)
+            if exchange is None:
+                outcome: bytes | Proven = await self._authenticator.authenticate(self._credentials(link, False))
+            else:
+                outcome = await self._go_on(link, exchange)
+        except NotOffered as fault:  # not on this connection: without TLS there is no channel to bind to
+            self.clock.now = self.time()
+            connection.refuse_with(BAD_AUTHENTICATION_METHOD, str(fault))
         except Refusal as refusal:
             self.clock.now = self.time()
-            connection.refuse(refusal, reported=True)
+            if again:
+                connection.refuse_again(refusal.because)
+            else:
+                connection.refuse(refusal, reported=True)
         else:
             self.clock.now = self.time()
-            verified = tls is not None or link.stream.peer.startswith("unix:")
-            connection.authenticated(principal, verified, secrets.token_hex(8))
+            if isinstance(outcome, bytes):
+                connection.challenge(outcome)
+            elif again:
+                connection.authenticated_again(outcome.principal, outcome.expires_at, outcome.data)
+            else:
+                stream = link.stream
+                verified = stream.tls is not None or stream.peer.startswith("unix:")
+                connection.authenticated(
+                    outcome.principal, verified, secrets.token_hex(8), outcome.expires_at, outcome.data
+                )
         link.task = None
         self.watch(link)
         link.look()
+
+    async def _go_on(self, link: _Link, exchange: Exchange) -> bytes | Proven:
+        """One step of an enhanced authentication: begin it, or hand on what the client answered."""
+        data = exchange.data
+        running = link.exchange
+        if running is None:
+            running = link.exchange = self._authenticator.exchange(exchange.method, self._credentials(link, True))
+            outcome = await running.begin(data)
+        else:
+            outcome = await running.go_on(data or b"")
+        if not isinstance(outcome, bytes):
+            link.exchange = None
+        return outcome
+
+    def _credentials(self, link: _Link, sasl: bool) -> Credentials:
+        connect = link.connection.connect
+        if connect is None:
+            raise LocalMisuse("there is no CONNECT to prove")
+        stream = link.stream
+        tls = stream.tls
+        certificate = None if tls is None else tls.peer_certificate
+        binding = None
+        if sasl:
+            binding = Binding(
+                tls_server_end_point=None if tls is None else tls.end_point(),
+                tls_exporter=None if tls is None else tls.exporter(),
+                # A plaintext listener was asked for by name, and so was what is told over it in clear.
+                protected=True,
+                certificate=certificate is not None,
+            )
+        return Credentials(
+            user_name=connect.user_name,
+            password=connect.password,
+            certificate=certificate,
+            client_id=link.connection.client_id,
+            address=stream.peer,
+            protocol="mqtt",
+            chain=link.chain,
+            binding=binding,
+        )
 
     # Time. ------------------------------------------------------------------------------------------
 
