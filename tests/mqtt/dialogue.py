@@ -9,7 +9,7 @@ from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Batch, StoreError
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import Refusal
-from bridgehead.core.policy import Permission, Principal
+from bridgehead.core.policy import Context, Permission, Principal
 from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import (
@@ -203,9 +203,13 @@ class Hub:
         keep_alive: int = 0,
         will: Will | None = None,
         properties: Properties = NO_PROPERTIES,
+        mechanisms: tuple[str, ...] | None = None,
+        verified: bool = True,
     ) -> Peer:
         """A peer whose CONNECT was accepted."""
         peer = Peer(self, name, version)
+        peer.context = None if mechanisms is None else Context("mqtt", mechanisms)
+        peer.verified = verified
         answer = peer.connect(client_id, clean_start, keep_alive, will, properties, expiry)
         assert answer.reason_code == 0, answer
         return peer
@@ -231,6 +235,8 @@ class Peer:
         self.octets = b""
         self.backlog: bytes | None = None  # what the kernel cannot take while the peer does not read; None: it reads
         self.proves_itself = True
+        self.context: Context | None = None  # how it is proven, None: the hub does not know
+        self.verified = True
         self._arrived: list[Packet] = []
         hub.peers.append(self)
 
@@ -284,7 +290,10 @@ class Peer:
     def prove(self) -> None:
         """The authenticator has found out who the peer is."""
         self.hub.unique += 1
-        self.connection.authenticated(self.hub.principal(self.name), True, f"{self.hub.unique:016x}")
+        principal = self.hub.principal(self.name)
+        if self.context is not None:
+            principal = principal.under(self.context)
+        self.connection.authenticated(principal, self.verified, f"{self.hub.unique:016x}")
         self.hub.settle()
 
     def send(self, *packets: Packet) -> None:
