@@ -13,6 +13,8 @@ from typing import Final
 import hypothesis
 import pytest
 
+from tests.secrets.plugin import SecretWatch
+
 COMPILED: Final = "compiled"
 INTERPRETED: Final = "interpreted"
 # One module tells for all: the rooms are compiled as one group.
@@ -42,7 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("slow", deadline=None, max_examples=1000, print_blob=True)
     hypothesis.settings.load_profile("slow" if slow else "fast")
     # Debian keeps daemons such as mosquitto outside an ordinary user's PATH.
-    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin"
+    sslyze = Path(__file__).parent / "peers" / "sslyze" / "venv" / "bin"
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:{sslyze}"
+    config.pluginmanager.register(SecretWatch(), "secret-watch")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
