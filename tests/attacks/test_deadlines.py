@@ -9,8 +9,9 @@ from bridgehead.core.policy import Permission, Principal
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connect
 from bridgehead.protocols.mqtt.config import MqttConfig
-from bridgehead.protocols.mqtt.server import MqttServer
-from bridgehead.security.authenticate import Credentials
+from bridgehead.protocols.mqtt.server import Exchanges, MqttServer
+from bridgehead.security.authenticate import Credentials, Proven
+from bridgehead.security.sasl.offer import NotOffered
 from bridgehead.store.memory import MemoryStore
 from bridgehead.transport.stream import OnData, OnDrain, OnEnd, Stream
 
@@ -58,8 +59,11 @@ class Everybody:
     def __init__(self) -> None:
         self.principal = Principal.of("door", [Permission("#", True, True)], ["*"])
 
-    async def authenticate(self, credentials: Credentials) -> Principal:
-        return self.principal
+    async def authenticate(self, credentials: Credentials) -> Proven:
+        return Proven(self.principal, ("password",))
+
+    def exchange(self, mechanism: str, credentials: Credentials) -> Exchanges:
+        raise NotOffered(mechanism)
 
 
 async def test_deadlines_of_clients_that_are_gone_are_dropped() -> None:

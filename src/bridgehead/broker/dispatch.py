@@ -84,7 +84,9 @@ class Dispatcher:
         limits = self._limits
         # What is being committed does not count: it is bounded by what its publishers may have in flight.
         waiting = len(session.queue) - session.uncommitted
-        return waiting >= limits.queue_messages or session.queued_octets + message.weight > limits.queue_octets
+        if waiting >= limits.queue_messages or session.queued_octets + message.weight > limits.queue_octets:
+            return True
+        return session.principal.root.queued_octets + message.weight > limits.queue_octets_per_identity
 
     def may_fly(self, session: Session) -> bool:
         """Whether the session may be sent more before it acknowledges: of small messages as many as it takes, of
@@ -121,7 +123,7 @@ class Dispatcher:
             queue = deque()
             session.queue = queue
         queue.append(delivery)
-        session.queued_octets += message.weight
+        session.hold(message.weight)
         if share and session.receiver is None:
             self._holds(session, share)
         return True
@@ -267,7 +269,7 @@ class Dispatcher:
             queue.popleft()
             session.overflowing = False
             message = delivery.message
-            session.queued_octets -= message.weight
+            session.hold(-message.weight)
             if not delivery.again and message.expires_at <= self._clock.now:
                 self._counters.dropped_expired += 1  # [MQTT-3.3.2-5]
             elif permitted_qos(session, message) < 0 or (delivery.retain and self._retained.is_hidden(message)):
@@ -295,7 +297,7 @@ class Dispatcher:
         if session.queue is None:
             session.queue = deque()
         session.queue.appendleft(delivery)
-        session.queued_octets += delivery.message.weight
+        session.hold(delivery.message.weight)
 
     def acknowledged(self, session: Session, sequence: int) -> Delivery | None:
         """The receiver has the message (QoS 1), or the exchange is complete (QoS 2)."""
@@ -375,7 +377,7 @@ class Dispatcher:
                     if session.queue is None:
                         session.queue = deque()
                     session.queue.append(delivery)
-                    session.queued_octets += message.weight
+                    session.hold(message.weight)
                     continue
                 delivery.state = SENT
                 session.fly(delivery)

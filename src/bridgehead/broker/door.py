@@ -320,8 +320,11 @@ class Door:
                 raise Refusal(QUOTA_EXCEEDED, f"the session has {limits.subscriptions_per_session} subscriptions")
             if self._router.subscriptions >= limits.subscriptions:
                 raise Refusal(QUOTA_EXCEEDED, "the hub holds as many subscriptions as it may")
-            if session.subscription_octets + subscription.weight > limits.subscription_octets_per_session:
-                raise Refusal(QUOTA_EXCEEDED, "the session's Topic Filters take as much memory as they may")
+            held = principal.root.subscription_octets
+            if held + subscription.weight > limits.subscription_octets_per_identity:
+                raise Refusal(
+                    QUOTA_EXCEEDED, f"the Topic Filters of {principal.name!r} take as much memory as they may"
+                )
             if self._router.octets + subscription.weight > limits.subscription_octets:
                 raise Refusal(QUOTA_EXCEEDED, "the hub's Topic Filters take as much memory as they may")
         granted = min(subscription.qos, permitted)

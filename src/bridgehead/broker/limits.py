@@ -15,8 +15,10 @@ class Limits:
         self.sessions_per_principal = 1000
         self.subscriptions_per_session = 1000
         self.subscriptions = 1_000_000
-        # As Subscription.weight: 1,000 filters of 128 levels would be 50 MB of tree, a million of them 50 GB.
-        self.subscription_octets_per_session = 8 * 1024 * 1024
+        self.queue_octets_per_identity = 1024 * 1024 * 1024
+        # As Subscription.weight: 1,000 filters of 128 levels would be 50 MB of tree, a million of them 50 GB; and what
+        # a topic costs that was not asked for before grows with the filters of one tree that begin as it does.
+        self.subscription_octets_per_identity = 64 * 1024 * 1024
         self.subscription_octets = 1024 * 1024 * 1024
         self.topic_levels = 128
         self.retained_messages = 1_000_000

@@ -167,7 +167,7 @@ def _deliveries(store: Store, broker: Parts, by_log: dict[str, Session], unsent_
                     session.fly(delivery)
                 else:
                     queue.append(delivery)
-                    session.queued_octets += message.weight
+                    session.hold(message.weight)
             if len(page) < _PAGE:
                 break
         session.queue = queue

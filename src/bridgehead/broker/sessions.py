@@ -228,7 +228,7 @@ class Sessions:
         for key in list(session.subscriptions):
             self._router.remove(session, key)
         session.queue = None
-        session.queued_octets = 0
+        session.hold(-session.queued_octets)
         session.in_flight = {}
         session.octets_in_flight = 0
         session.received = None

@@ -53,7 +53,9 @@ class Principal:
         self._views: dict[tuple[str, tuple[str, ...]], Principal] | None = None
         self._remembered: dict[str, int] = {}
         self._candidates: dict[str, list[tuple[Rights, Permission]]] = {}
-        # Of the root alone: the device's, however many connections it has.
+        # Of the root alone: the device's, however many connections it has. What its sessions hold, in octets:
+        self.queued_octets = 0
+        self.subscription_octets = 0
         self._depth = 0
         self._bounded = False  # it has a quota
         self._messages: Bucket | None = None

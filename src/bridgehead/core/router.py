@@ -66,7 +66,7 @@ class Router:
         if old is None:
             self.subscriptions += 1
             self.octets += subscription.weight
-            session.subscription_octets += subscription.weight
+            session.principal.root.subscription_octets += subscription.weight
         if not subscription.share:
             self._tree.put(subscription.topic_filter, session, subscription)
             return old
@@ -88,7 +88,7 @@ class Router:
         self._forget()
         self.subscriptions -= 1
         self.octets -= subscription.weight
-        session.subscription_octets -= subscription.weight
+        session.principal.root.subscription_octets -= subscription.weight
         if not subscription.share:
             self._tree.discard(subscription.topic_filter, session)
             return subscription

@@ -12,6 +12,7 @@ from bridgehead.core.policy import Principal
 from bridgehead.core.retained import Walk
 
 _LEVEL: Final = 400  # octets
+_SHALLOW: Final = 8  # levels, so many nodes are shared or few
 
 
 class Subscription:
@@ -52,8 +53,9 @@ class Subscription:
 
     @property
     def weight(self) -> int:
-        """About what it takes in memory, in octets: the text, and a node of the tree for each of its levels."""
-        return 2 * len(self.topic_filter) + len(self.share) + _LEVEL * (self.topic_filter.count("/") + 1)
+        """About what it takes in memory, in octets: the text, and a node of the tree for each level of a deep one."""
+        deep = max(self.topic_filter.count("/") + 1 - _SHALLOW, 0)
+        return 200 + 2 * len(self.topic_filter) + len(self.share) + _LEVEL * deep
 
     @property
     def key(self) -> str:
@@ -185,7 +187,6 @@ class Session:
         self.ended = False
         self.will: Will | None = None
         self.subscriptions: dict[str, Subscription] = {}
-        self.subscription_octets = 0  # as Subscription.weight
         self.withdrawn = ""  # what its client has not been told yet of subscriptions that it has no more
         self.next_sequence = 1
         self.queue: deque[Delivery] | None = None
@@ -211,6 +212,11 @@ class Session:
     def waiting(self) -> int:
         """Deliveries not yet sent."""
         return 0 if self.queue is None else len(self.queue)
+
+    def hold(self, octets: int) -> None:
+        """So much more waits in the queue, or less."""
+        self.queued_octets += octets
+        self.principal.root.queued_octets += octets
 
     def fly(self, delivery: Delivery) -> None:
         """The delivery is sent: it is kept until it is acknowledged."""
@@ -239,7 +245,7 @@ class Session:
         left: deque[Delivery] = deque()
         for delivery in self.queue:
             if delivery.sequence in sequences:
-                self.queued_octets -= delivery.message.weight
+                self.hold(-delivery.message.weight)
             else:
                 left.append(delivery)
         self.queue = left

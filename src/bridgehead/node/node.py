@@ -37,7 +37,7 @@ from bridgehead.transport.address import BindError
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.shared import Shared
 
-FOLLOW_INTERVAL: Final = 0.2  # seconds between two looks at the registry
+FOLLOW_INTERVAL: Final = 0.02  # seconds between two looks at the registry
 FILES_INTERVAL: Final = 1.0  # ... at the certificates' files, and for the log to report what it left out
 MAINTAIN_INTERVAL: Final = 3600.0  # ... at how long certificates and revocation list will last
 FAREWELL_SECONDS: Final = 3.0  # for clients to take their DISCONNECT
