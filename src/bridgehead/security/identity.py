@@ -15,9 +15,11 @@ from typing import Final
 from msgspec.structs import fields, replace
 
 from bridgehead.security import events, files, invites
+from bridgehead.security.brake import address_key
 from bridgehead.security.errors import NotAcceptable, SecurityError
 from bridgehead.security.identity_audit import Audit, refusals, unheard
-from bridgehead.security.identity_credentials import certificate_record, make
+from bridgehead.security.identity_bulk import Progress, make_all
+from bridgehead.security.identity_credentials import Made, certificate_record, make
 from bridgehead.security.identity_rotation import (
     check_kinds,
     kinds_of,
@@ -27,6 +29,7 @@ from bridgehead.security.identity_rotation import (
 )
 from bridgehead.security.identity_wanted import Enrolled, Fresh, Wanted
 from bridgehead.security.invites import Invitation
+from bridgehead.security.lockouts import IDENTITY
 from bridgehead.security.machine import MachineNames, machine_names
 from bridgehead.security.mechanisms import CERTIFICATE, DDS, OSCORE, OTP, PASSWORD, PRE_SHARED_KEY, RAW_PUBLIC_KEY
 from bridgehead.security.passwords import PasswordHasher, generate_password
@@ -71,6 +74,10 @@ class Identity:
     def now(self) -> float:
         return self._clock()
 
+    def refused(self, act: str, because: Exception, principal: str = "") -> None:
+        """Tell the audit log of what was refused before it became an act here."""
+        self.audit(events.ACT_REFUSED, {"act": act, "principal": principal, "because": str(because)})
+
     # Enrolment. -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -85,32 +92,37 @@ class Identity:
             # Signing and hashing take a while: other writers need not wait for them. What can be told before, is.
             self.registry.check_free(wanted.name)
             made = make(wanted.fresh, wanted.name, now, self.pki, self.vault.seal, _hash)
-            device = Device(
-                name=wanted.name,
-                created=now,
-                roles=wanted.roles,
-                password=made.password,
-                certificates=() if made.certificate is None else (made.certificate,),
-                require=wanted.require,
-                client_ids=wanted.client_ids,
-                permissions=wanted.permissions,
-                attributes=wanted.attributes,
-                groups=wanted.groups,
-                quota=wanted.quota,
-                foreign_certificates=wanted.foreign_certificates,
-                pre_shared_keys=() if made.psk is None else (made.psk,),
-                raw_public_keys=() if made.raw_key is None else (made.raw_key,),
-                oscore=() if made.oscore is None else (made.oscore,),
-                token_subjects=wanted.token_subjects,
-                kerberos_principals=wanted.kerberos_principals,
-                otp=made.otp,
-                dds_identity=made.dds,
-            )
+            device = made.device(wanted, now)
             with self.registry.transaction():
                 self.registry.add_device(device)
                 permissions = self.registry.permissions_of(device)
                 yield made.enrolled(device, permissions, files.read(self.pki.authority_file))
                 self.audit(events.DEVICE_ADDED, _told(device))
+
+    @contextlib.contextmanager
+    def importing(
+        self, wanted: Sequence[Wanted], source: str = "", progress: Progress = lambda count: None
+    ) -> Iterator[list[Enrolled]]:
+        """Enrol all of them or none, as `enrolling` does one. `source`: the file's name, for the audit log. `progress`
+        is told how many have their credentials."""
+        with refusals(self.audit, "import", ""):
+            now = self._clock()
+
+            def make_one(each: Wanted) -> Made:
+                return make(each.fresh, each.name, now, self.pki, self.vault.seal, _hash)
+
+            if any(each.fresh.psk is not None or each.fresh.oscore or each.fresh.otp for each in wanted):
+                self.vault.prepare_to_seal()  # before threads would do it at the same time
+            made = make_all(wanted, make_one, progress)
+            authority_pem = files.read(self.pki.authority_file)
+            with self.registry.transaction():
+                enrolled: list[Enrolled] = []
+                for each, one in zip(wanted, made, strict=True):
+                    device = one.device(each, now)
+                    self.registry.add_device(device)
+                    enrolled.append(one.enrolled(device, list(device.permissions), authority_pem))
+                yield enrolled
+                self.audit(events.DEVICES_IMPORTED, {"count": len(enrolled), "source": source})
 
     def add_certificate(self, name: str, issued: IssuedCertificate, overlap: float = 0.0) -> Device:
         """Put a certificate on the device's record that it enrolled for itself; its others count for `overlap` seconds
@@ -230,6 +242,24 @@ class Identity:
         role = Role(name=name, created=self._clock(), permissions=tuple(permissions))
         self.registry.add_role(role)
         return role
+
+    def unlock(self, name: str | None, address: str | None) -> list[tuple[str, str]]:
+        """Lift the lock-outs of the device, at the address, or of the device at the address; returns which."""
+        with refusals(self.audit, "unlock", name or ""), self.registry.transaction():
+            if name is not None:
+                self.registry.existing_device(name)
+            wanted = None if address is None else address_key(address)
+            lifted: list[tuple[str, str]] = []
+            for each in self.registry.lockouts(IDENTITY):
+                device, _, at = each.key.partition(" ")
+                if name in (None, device) and wanted in (None, at):
+                    self.registry.remove_lockout(each.kind, each.key)
+                    lifted.append((device, at))
+            if lifted:
+                self.audit(
+                    events.DEVICE_UNLOCKED, {"principal": name or "", "address": address or "", "count": len(lifted)}
+                )
+        return lifted
 
     # Invitations. -----------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from bridgehead.security.credentials import (
     Sealed,
 )
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.identity_wanted import Enrolled, Fresh, NewOscore, NewOtp, NewPsk, NewRawKey
+from bridgehead.security.identity_wanted import Enrolled, Fresh, NewOscore, NewOtp, NewPsk, NewRawKey, Wanted
 from bridgehead.security.passwords import generate_password
 from bridgehead.security.pki import profiles
 from bridgehead.security.pki.hub import Pki
@@ -62,6 +62,30 @@ class Made:
 
     def __repr__(self) -> str:
         return "Made(...)"
+
+    def device(self, wanted: Wanted, now: float) -> Device:
+        """The record of a device that has just these."""
+        return Device(
+            name=wanted.name,
+            created=now,
+            roles=wanted.roles,
+            password=self.password,
+            certificates=() if self.certificate is None else (self.certificate,),
+            require=wanted.require,
+            client_ids=wanted.client_ids,
+            permissions=wanted.permissions,
+            attributes=wanted.attributes,
+            groups=wanted.groups,
+            quota=wanted.quota,
+            foreign_certificates=wanted.foreign_certificates,
+            pre_shared_keys=() if self.psk is None else (self.psk,),
+            raw_public_keys=() if self.raw_key is None else (self.raw_key,),
+            oscore=() if self.oscore is None else (self.oscore,),
+            token_subjects=wanted.token_subjects,
+            kerberos_principals=wanted.kerberos_principals,
+            otp=self.otp,
+            dds_identity=self.dds,
+        )
 
     def enrolled(self, device: Device, permissions: list[PermissionRecord], authority_pem: bytes) -> Enrolled:
         return Enrolled(

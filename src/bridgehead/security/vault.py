@@ -88,6 +88,10 @@ class Vault:
         """The master key is made when there is none yet."""
         return seal_with(self._current(make=True), plain, context)
 
+    def prepare_to_seal(self) -> None:
+        """Have the master key in memory, so that several threads may seal."""
+        self._current(make=True)
+
     def open_sealed(self, sealed: Sealed, context: str) -> bytes:
         key = self._current(make=False)
         if sealed.key != key_name(key) and self._file_changed():
