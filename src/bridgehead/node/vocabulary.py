@@ -12,6 +12,7 @@ from typing import Final
 from bridgehead.broker import events
 from bridgehead.security import events as identities
 from bridgehead.security.audit import events as audit
+from bridgehead.security.policy import events as policies
 from bridgehead.transport import events as arrivals
 
 STARTING: Final = "node.starting"
@@ -116,6 +117,14 @@ VOCABULARY: Final[dict[str, Entry]] = {
     identities.DEVICES_IMPORTED: Entry(logging.INFO, _BUSY),
     identities.DEVICE_INVITED: Entry(logging.INFO, _BUSY),
     identities.INVITE_REDEEMED: Entry(logging.INFO, _BUSY),
+    policies.POLICY_APPLIED: Entry(logging.INFO, _BUSY),
+    policies.POLICY_IMPORTED: Entry(logging.INFO, _BUSY),
+    policies.ROLE_ADDED: Entry(logging.INFO, _BUSY),
+    policies.ROLE_CHANGED: Entry(logging.INFO, _BUSY),
+    policies.ROLE_REMOVED: Entry(logging.INFO, _BUSY),
+    policies.GROUP_ADDED: Entry(logging.INFO, _BUSY),
+    policies.GROUP_CHANGED: Entry(logging.INFO, _BUSY),
+    policies.GROUP_REMOVED: Entry(logging.INFO, _BUSY),
     identities.ACT_REFUSED: Entry(logging.WARNING, _BUSY),
     identities.MASTER_KEY_ROTATED: Entry(logging.WARNING, _RARE),
     identities.RECORD_UNREADABLE: Entry(logging.ERROR, _RARE),
