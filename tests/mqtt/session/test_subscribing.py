@@ -47,7 +47,9 @@ def unsubscribe(peer: Peer, *topic_filters: str, packet_id: int = 9) -> list[int
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("packet_id", [1, 256, 65535])
 def test_one_suback_with_a_code_for_each_filter_in_their_order(version: int, packet_id: int) -> None:
-    hub = Hub(principals=[Principal.of("office", [Permission("a/#", False, True), Permission("b", False, True, 1)], [])])
+    hub = Hub(
+        principals=[Principal.of("office", [Permission("a/#", False, True), Permission("b", False, True, 1)], [])]
+    )
     office = hub.client("office", version)
     requests = [("a/1", 2), ("denied", 1), ("b", 2), ("a/#", 0), ("a/+/b", 1)]
     office.send(Subscribe(packet_id, [SubscriptionRequest(name, qos) for name, qos in requests]))
