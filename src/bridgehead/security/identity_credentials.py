@@ -114,7 +114,9 @@ def make(fresh: Fresh, name: str, now: float, pki: Pki, seal: Seal, password_has
         made.issued = pki.issue_device(name, now)
         made.certificate = certificate_record(made.issued)
     if fresh.psk is not None:
-        made.new_psk = NewPsk(fresh.psk or name, secrets.token_bytes(_PSK_OCTETS))
+        # As text, without commas: coap-client and others take no other keys. 192 random bits.
+        key_text = secrets.token_urlsafe(_PSK_OCTETS * 3 // 4)
+        made.new_psk = NewPsk(fresh.psk or name, key_text.encode())
         box = seal(made.new_psk.key, psk_context(name, made.new_psk.identity))
         made.psk = PreSharedKeyRecord(made.new_psk.identity, box, now)
     if fresh.raw_public_key is not None:
