@@ -13,6 +13,7 @@ objects with the same names, lists where there are several values.
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import re
@@ -213,7 +214,8 @@ def _wanted(values: Mapping[str, object], new_password: Callable[[], str]) -> Wa
     make = lists["credentials"]
     for each in make:
         if each not in _MADE:
-            raise NotAcceptable(f"{each[:40]!r} is no credential that can be made: {', '.join(_MADE)}")
+            # Not shown: somebody may have written a password there.
+            raise NotAcceptable(f"credentials names what is to be made, and knows only {', '.join(_MADE)}")
     require = texts["require"] or "any"
     if require not in ("any", "password+certificate"):
         raise NotAcceptable(f"require is {require[:40]!r}: it is any or password+certificate")
@@ -325,7 +327,7 @@ def _check_heading(heading: list[str], line: int, faults: _Faults) -> bool:
     right = True
     for name in heading:
         if name not in _COLUMNS:
-            faults.add(line, f"there is no column {name[:40]!r}: {', '.join(sorted(_COLUMNS))}")
+            faults.add(line, f"{_unknown(heading.index(name), name)}: {', '.join(sorted(_COLUMNS))}")
             right = False
         elif heading.count(name) > 1:
             faults.add(line, f"the column {name!r} is there twice")
@@ -334,6 +336,12 @@ def _check_heading(heading: list[str], line: int, faults: _Faults) -> bool:
         faults.add(line, "the first line names the columns, and there must be one called name")
         return False
     return right
+
+
+def _unknown(index: int, name: str) -> str:
+    """A file without a heading begins with a device, and perhaps its password: that is not shown."""
+    near = difflib.get_close_matches(name, _COLUMNS, n=1)
+    return f"there is no column {name!r}" if near else f"column {index + 1} has no heading that is known"
 
 
 def _json(text: str, faults: _Faults) -> Iterator[tuple[int, dict[str, object]]]:
