@@ -32,13 +32,14 @@ def test_without_a_file_only_tls_is_open(tmp_path: Path) -> None:
     assert [(one.bind, one.transport, one.plaintext) for one in config.listeners] == [
         ("*:8883", "tcp", False),
         ("*:8884", "websocket", False),
+        ("*:8443", "tcp", False),
     ]
     assert config.store.kind == "sqlite"
 
 
 def test_a_file_without_listeners_opens_the_default_ones(tmp_path: Path) -> None:
     config = loaded(tmp_path, "[limits]\nconnections = 5\n")
-    assert [one.bind for one in config.listeners] == ["*:8883", "*:8884"]
+    assert [one.bind for one in config.listeners] == ["*:8883", "*:8884", "*:8443"]
     assert config.limits.connections == 5
 
 
@@ -92,7 +93,7 @@ ERRORS = [
     ('[listener]\nbind = "127.0.0.1:0"\n', 1, "listener", "write [[listener]] with two brackets"),
     (LISTENER + '[[listener]]\nprotocol = "mqtt"\n', 3, "listener[1]", '"bind" is missing; add bind = ...'),
     (LISTENER + '\n[[listener]]\nbind = "*:2"\nprotcol = "mqtt"\n', 6, "listener[1].protcol", 'mean "protocol"?'),
-    ('[[listener]]\nbind = "*:1"\nprotocol = "amqp"\n', 3, "listener[0].protocol", 'expected "mqtt"'),
+    ('[[listener]]\nbind = "*:1"\nprotocol = "amqp"\n', 3, "listener[0].protocol", 'expected "est" or "mqtt"'),
     ('[[listener]]\nbind = "*:1"\ntransport = "udp"\n', 3, "listener[0].transport", 'expected "tcp" or "websocket"'),
     ('[[listener]]\nbind = "1883"\n', 2, "listener[0].bind", "has no port"),
     ('[[listener]]\nbind = ""\n', 2, "listener[0].bind", "a text in quotes that is not empty"),

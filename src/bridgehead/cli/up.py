@@ -22,7 +22,7 @@ def up(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", metavar="FILE", help="Configuration (TOML). Without it: TLS only, ports 8883 and 8884."
+            "--config", metavar="FILE", help="Configuration (TOML). Without it: TLS only, ports 8883, 8884 and 8443."
         ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
@@ -36,6 +36,8 @@ def up(
     try:
         settings = load(config, data)
     except ConfigError as fault:
+        if not check:
+            _record(data, str(fault))
         raise CommandError(str(fault), USAGE) from None
     if check:
         print(f"{config or 'the default configuration'}: correct")
@@ -47,3 +49,14 @@ def up(
     except HubError as fault:
         raise CommandError(str(fault)) from fault
     return 0
+
+
+def _record(data: Path, because: str) -> None:
+    """That the hub was to start and could not, in the audit log."""
+    from bridgehead.node.audit import record_failed_start
+    from bridgehead.security.errors import SecurityError
+
+    try:
+        record_failed_start(data, because)
+    except SecurityError as fault:
+        raise CommandError(f"{because}; besides, {fault}", USAGE) from None

@@ -186,6 +186,9 @@ class _Reading:
             bind = parse_bind(listener.bind)
         except BindError as fault:
             raise self._error((*at, "bind"), fault.problem, fault.remedy) from None
+        if listener.protocol == "est":
+            for key in ("transport", "login"):
+                self._only(at, key, 'is for protocol = "mqtt" only')
         if listener.transport != "websocket":
             for key in ("path", "origins"):
                 self._only(at, key, 'is for transport = "websocket" only')
@@ -202,7 +205,21 @@ class _Reading:
                 raise self._error((*at, key), f'"{other}" is missing', f"name the PEM file of the {other} too")
         self._check_login(at, listener, bind.is_unix)
         absolute = {key: self._pem(at, key, name) if name else "" for key, name in files.items()}
-        return replace(listener, **absolute)
+        return replace(listener, **absolute, client_crl=self._lists(at, listener))
+
+    def _lists(self, at: KeyPath, listener: Listener) -> list[str]:
+        """Addresses as they are, files with their whole path."""
+        if listener.client_crl and not listener.client_ca:
+            raise self._error((*at, "client_crl"), "there is no client_ca", "name the PEM file of the authorities too")
+        found: list[str] = []
+        for index, source in enumerate(listener.client_crl):
+            if "://" not in source:
+                source = str(self._absolute(source))
+            elif not source.startswith(("http://", "https://")):
+                remedy = "give an http:// or https:// address, or a file"
+                raise self._error((*at, "client_crl", index), f'"{source}" cannot be fetched', remedy)
+            found.append(source)
+        return found
 
     def _check_login(self, at: KeyPath, listener: Listener, is_unix: bool) -> None:
         for index, entry in enumerate(listener.login):

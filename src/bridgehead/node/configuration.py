@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from bridgehead.node.audit_settings import Audit
+from bridgehead.node.pki_settings import Pki
 from bridgehead.security.chain import default_chain
 from bridgehead.security.tls_profiles import ProfileName
 
@@ -28,7 +29,10 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One `[[listener]]`: an address on which the hub accepts connections. TLS, unless `plaintext = true` is said."""
 
     bind: Annotated[str, Meta(min_length=1, description="`host:port`, `*:port` (IPv4 and IPv6) or `unix:/path`")]
-    protocol: Annotated[Literal["mqtt"], Meta(description="the protocol spoken there")] = "mqtt"
+    protocol: Annotated[
+        Literal["mqtt", "est"],
+        Meta(description="the protocol spoken there; `est`: HTTPS for enrolment (EST), revocation lists and OCSP"),
+    ] = "mqtt"
     transport: Annotated[
         Literal["tcp", "websocket"], Meta(description="MQTT directly on the connection, or inside WebSocket frames")
     ] = "tcp"
@@ -51,6 +55,14 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     client_ca: Annotated[
         str, Meta(description="PEM file of further CAs that sign devices' certificates, beside the hub's own")
     ] = ""
+    client_crl: Annotated[
+        list[str],
+        Meta(description="revocation lists of `client_ca`'s authorities: files, or `http://` and `https://` addresses"),
+    ] = field(default_factory=list)
+    client_crl_stale: Annotated[
+        Literal["refuse", "accept"],
+        Meta(description="certificates of `client_ca` while a list of `client_crl` is missing or has ended"),
+    ] = "refuse"
     login: Annotated[
         list[str],
         Meta(
@@ -281,16 +293,18 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kerberos: Kerberos = field(default_factory=Kerberos)
     mqtt: Mqtt = field(default_factory=Mqtt)
     tls: Tls = field(default_factory=Tls)
+    pki: Pki = field(default_factory=Pki)
     log: Log = field(default_factory=Log)
     audit: Audit = field(default_factory=Audit)
     system_topics: SystemTopics = field(default_factory=SystemTopics)
     store: StoreSettings = field(default_factory=StoreSettings)
 
 
-# Without any [[listener]]: MQTT over TLS and MQTT over WebSocket over TLS, and nothing else.
+# Without any [[listener]]: MQTT over TLS, MQTT over WebSocket over TLS, and HTTPS for enrolment; nothing else.
 DEFAULT_LISTENERS: Final = (
     Listener(bind="*:8883"),
     Listener(bind="*:8884", transport="websocket"),
+    Listener(bind="*:8443", protocol="est"),
 )
 
 
@@ -311,6 +325,7 @@ class Config:
         self.login = settings.login
         self.mqtt = settings.mqtt
         self.tls = settings.tls
+        self.pki = settings.pki
         self.log = settings.log
         self.audit = settings.audit
         self.system_topics = settings.system_topics

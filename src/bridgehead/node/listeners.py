@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,17 +11,20 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from bridgehead.core.errors import LocalMisuse
 from bridgehead.node.bind import parse_bind
 from bridgehead.node.configuration import Limits
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
 from bridgehead.security.chain import DEFAULT, Chain
+from bridgehead.security.foreign_lists import ForeignLists
 from bridgehead.security.pki import Pki
 from bridgehead.security.tls import server_context
 from bridgehead.security.tls_profiles import PROFILES
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.events import OnEvent
 from bridgehead.transport.listener import AcceptRules, Listener
+from bridgehead.transport.openssl import staple
 from bridgehead.transport.shared import Shared
 from bridgehead.transport.stream import Stream
 from bridgehead.transport.upgrade import WebSocketRules
@@ -30,9 +34,11 @@ _SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
 
 
 def name_of(settings: Settings) -> str:
-    """What the listener is called in the `ready` line: mqtt, mqtts, ws, wss or unix."""
+    """What the listener is called in the `ready` line: mqtt, mqtts, ws, wss, http, https or unix."""
     if parse_bind(settings.bind).is_unix:
         return "unix"
+    if settings.protocol == "est":
+        return "http" if settings.plaintext else "https"
     name = "ws" if settings.transport == "websocket" else "mqtt"
     return name if settings.plaintext else name + "s"
 
@@ -47,6 +53,8 @@ class _Shape:
             key="",
             client_ca="",
             client_certificate="optional",
+            client_crl=[],
+            client_crl_stale="refuse",
             tls_profile="",
             mode=settings.mode[-3:],
         )
@@ -67,7 +75,8 @@ class _Open:
 
 
 class Listeners:
-    """All listeners of the hub. `accept` takes each new stream."""
+    """All listeners of the hub. `accept` takes each new stream of MQTT, `accept_https` of EST; `response` is what
+    handshakes with the hub's own certificate staple."""
 
     def __init__(
         self,
@@ -76,8 +85,15 @@ class Listeners:
         shared: Shared,
         ceilings: Ceilings,
         event: OnEvent,
+        accept_https: Callable[[Stream], None] | None = None,
+        response: Callable[[], bytes | None] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._accept: Final = accept
+        self._accept_https: Final = accept_https
+        self._response: Final = response
+        self._clock: Final = clock
+        self._lists: Final = ForeignLists(pki.folder)
         self._pki: Final = pki
         self._shared: Final = shared
         self._ceilings: Final = ceilings
@@ -154,7 +170,14 @@ class Listeners:
             for name in (each.settings.certificate, each.settings.key, each.settings.client_ca):
                 if name:
                     files[name] = None
-        return self._pki.stamp() + tuple(_stamp_of(Path(name)) for name in files)
+            for source in each.settings.client_crl:
+                files[str(self._lists.path_of(source))] = None
+        return (*self._pki.stamp(), *(_stamp_of(Path(name)) for name in files), *self._ended_lists())
+
+    def _ended_lists(self) -> list[tuple[int, int]]:
+        """Which lists of other authorities hold: a list that ends changes what is enforced."""
+        now = self._clock()
+        return [(int(self._lists.holds(source, now)), 0) for each in self._open for source in each.settings.client_crl]
 
     def close(self) -> None:
         """Stop accepting and end what has not become a stream yet; streams go on."""
@@ -173,7 +196,7 @@ class Listeners:
             )
         listener = Listener(
             settings.bind,
-            partial(self._accept_by, Chain(settings.login) if settings.login else DEFAULT),
+            self._taker(settings),
             shared=self._shared,
             on_event=self._event,
             ceilings=self._ceilings,
@@ -184,21 +207,37 @@ class Listeners:
         await listener.start()
         return _Open(settings, shape, listener)
 
+    def _taker(self, settings: Settings) -> Callable[[Stream], None]:
+        if settings.protocol == "est":
+            if self._accept_https is None:
+                raise LocalMisuse("nobody here serves EST")
+            return self._accept_https
+        return partial(self._accept_by, Chain(settings.login) if settings.login else DEFAULT)
+
     def _accept_by(self, chain: Chain, stream: Stream) -> None:
         self._accept(stream, chain)
 
     def _context(self, settings: Settings) -> ssl.SSLContext | None:
         if settings.plaintext:
             return None
-        return server_context(
+        lists = [self._lists.path_of(source) for source in settings.client_crl]
+        now = self._clock()
+        hold = bool(lists) and all(self._lists.holds(source, now) for source in settings.client_crl)
+        alpn = "http/1.1" if settings.protocol == "est" or settings.transport == "websocket" else "mqtt"
+        context = server_context(
             self._pki,
             certificate=Path(settings.certificate) if settings.certificate else None,
             key=Path(settings.key) if settings.key else None,
             client_ca=Path(settings.client_ca) if settings.client_ca else None,
             client_certificate_required=settings.client_certificate == "required",
-            alpn=("http/1.1",) if settings.transport == "websocket" else ("mqtt",),
+            client_lists=[path for path in lists if path.exists()],
+            lists_enforced=hold or (bool(lists) and settings.client_crl_stale == "refuse"),
+            alpn=(alpn,),
             profile=PROFILES[settings.tls_profile or "intermediate"],
         )
+        if self._response is not None and not settings.certificate:
+            staple(context, self._response)
+        return context
 
 
 def _warning(each: _Open) -> str:

@@ -18,19 +18,20 @@ from bridgehead.node.audit import admit_log_in, apply_audit
 from bridgehead.node.config import ConfigError, load
 from bridgehead.node.configuration import Config
 from bridgehead.node.driver import Driver
+from bridgehead.node.https import Https
 from bridgehead.node.identities import Identities
 from bridgehead.node.listeners import Listeners
 from bridgehead.node.log import EventLog
 from bridgehead.node.login import make_authenticator
 from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
+from bridgehead.node.renewal import Renewal, maintain
 from bridgehead.node.settings import apply_limits, apply_login
 from bridgehead.node.system_topics import SystemTopics
 from bridgehead.security.audit.log import AuditLog
 from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.identity import Identity
-from bridgehead.security.tls import CONTEXT_LIFE
 from bridgehead.store.memory import MemoryStore
 from bridgehead.store.sqlite import SqliteStore
 from bridgehead.transport.address import BindError
@@ -38,8 +39,6 @@ from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.shared import Shared
 
 FOLLOW_INTERVAL: Final = 0.02  # seconds between two looks at the registry
-FILES_INTERVAL: Final = 1.0  # ... at the certificates' files, and for the log to report what it left out
-MAINTAIN_INTERVAL: Final = 3600.0  # ... at how long certificates and revocation list will last
 FAREWELL_SECONDS: Final = 3.0  # for clients to take their DISCONNECT
 STOP_SECONDS: Final = 10.0  # for the whole stop
 
@@ -80,9 +79,9 @@ class Node:
             self._loop.add_signal_handler(number, self.stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         self._log(vocabulary.STARTING, {"version": __version__, "data": str(self.config.data)})
+        maintain(self.config, self._driver.time, fetch=False)
         identity = Identity(self.config.data)
         try:
-            identity.maintain(self.config.tls.names)
             store = self._open_store()
             try:
                 await self._serve(identity, store)
@@ -119,13 +118,25 @@ class Node:
             identities.recover(store)
             self._driver.start(broker)
             server = MqttServers(self.config, broker, identities, self._driver.offset)
-            listeners = Listeners(server.accept, identity.pki, Shared(), self._ceilings, self._log)
+            https = Https(self.config, identity.pki, self._log, self._driver.time)
+            listeners = Listeners(
+                server.accept,
+                identity.pki,
+                Shared(),
+                self._ceilings,
+                self._log,
+                https.accept,
+                https.staple.current,
+                self._driver.time,
+            )
+            renewal = Renewal(lambda: self.config, listeners, https, self._log, self._driver.time)
+            renewal.begin()
             try:
                 await listeners.change(self.config.listeners, self.config.limits)
                 self._tell_ready(identity, listeners)
-                await self._work(broker, identities, listeners, server)
+                await self._work(broker, identities, listeners, server, renewal)
             finally:
-                await self._end(server, listeners)
+                await self._end(server, listeners, https)
         finally:
             authenticator.close()
 
@@ -144,14 +155,16 @@ class Node:
         self._log(vocabulary.READY, {"listeners": addresses})
         self._say(f"ready {addresses}")
 
-    async def _work(self, broker: Broker, identities: Identities, listeners: Listeners, server: MqttServers) -> None:
+    async def _work(
+        self, broker: Broker, identities: Identities, listeners: Listeners, server: MqttServers, renewal: Renewal
+    ) -> None:
         """Until somebody asks to stop. A defect in any of these tasks ends the hub: one that no longer sees
         revocations must not go on."""
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._follow_identities(identities)),
-                group.create_task(self._watch_files(listeners)),
-                group.create_task(self._maintain()),
+                group.create_task(renewal.watch()),
+                group.create_task(renewal.maintain()),
                 group.create_task(self._publish_figures(SystemTopics(broker, self._driver.time()))),
                 group.create_task(self._reload_on_demand(listeners, server)),
             ]
@@ -159,10 +172,11 @@ class Node:
             for task in tasks:
                 task.cancel()
 
-    async def _end(self, server: MqttServers, listeners: Listeners) -> None:
+    async def _end(self, server: MqttServers, listeners: Listeners, https: Https) -> None:
         """Stop accepting, say farewell, flush, commit. Bounded, and cut short by a second signal."""
         self._log(vocabulary.STOPPING, {"connections": len(self._ceilings)})
         listeners.close()
+        await https.stop()
         hurried = self._loop.create_task(self._hurried.wait())
         farewell = self._loop.create_task(self._farewell(server))
         done, _ = await asyncio.wait({hurried, farewell}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -186,33 +200,6 @@ class Node:
             except SecurityError as fault:
                 self._log(vocabulary.IDENTITIES_UNREADABLE, {"because": str(fault)})
             await asyncio.sleep(FOLLOW_INTERVAL)
-
-    async def _watch_files(self, listeners: Listeners) -> None:
-        """Certificates, keys and the revocation list are taken over when somebody has replaced them, and ticket keys
-        made anew once a day."""
-        stamp = listeners.stamp()
-        renewed = self._loop.time()
-        while True:
-            await asyncio.sleep(FILES_INTERVAL)
-            self._log.tick()
-            now = listeners.stamp()
-            if now == stamp and self._loop.time() - renewed < CONTEXT_LIFE:
-                continue
-            try:
-                listeners.renew_certificates()
-            except SecurityError as fault:
-                self._log(vocabulary.CERTIFICATES_UNREADABLE, {"because": str(fault)})
-                continue
-            stamp, renewed = now, self._loop.time()
-            self._log(vocabulary.CERTIFICATES_LOADED, {})
-
-    async def _maintain(self) -> None:
-        while True:
-            await asyncio.sleep(MAINTAIN_INTERVAL)
-            try:
-                await asyncio.to_thread(_maintain, self.config)
-            except SecurityError as fault:
-                self._log(vocabulary.CERTIFICATES_UNREADABLE, {"because": str(fault)})
 
     async def _publish_figures(self, topics: SystemTopics) -> None:
         while True:
@@ -249,7 +236,7 @@ class Node:
         if new.store != old.store:
             because = f"{new.file}: [store] changes with a new start only; the rest is applied"
             self._log(vocabulary.RESTART_NEEDED, {"because": because})
-        await asyncio.to_thread(_maintain, new)
+        await asyncio.to_thread(maintain, new, self._driver.time)
         self._log.reconfigure(new.log)  # first what can fail alone
         try:
             apply_audit(new, self._audit)
@@ -278,12 +265,3 @@ class Node:
                 "raise the hard limit of open files (ulimit -Hn, LimitNOFILE=), or lower limits.connections"
             )
             self._log(vocabulary.CEILING_LOWERED, {"because": because})
-
-
-def _maintain(config: Config) -> None:
-    """In a thread of its own: it signs, and asks the resolver. A registry's connection belongs to its thread."""
-    identity = Identity(config.data)
-    try:
-        identity.maintain(config.tls.names)
-    finally:
-        identity.close()

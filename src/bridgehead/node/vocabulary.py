@@ -19,6 +19,7 @@ STARTING: Final = "node.starting"
 READY: Final = "node.ready"
 STOPPING: Final = "node.stopping"
 STOPPED: Final = "node.stopped"
+FAILED: Final = "node.failed"  # because: the hub could not start, or had to end
 RELOADED: Final = "node.reloaded"
 RELOAD_FAILED: Final = "node.reload-failed"
 RESTART_NEEDED: Final = "node.restart-needed"
@@ -29,6 +30,13 @@ LISTENER_CLOSED: Final = "listener.closed"
 LISTENER_PLAINTEXT: Final = "listener.plaintext"
 CERTIFICATES_LOADED: Final = "certificate.loaded"
 CERTIFICATES_UNREADABLE: Final = "certificate.unreadable"
+# what, name, days, ends (seconds since the epoch)
+CERTIFICATE_EXPIRING: Final = "certificate.expiring"
+# because: a revocation list of another authority
+LIST_UNREADABLE: Final = "certificate.list-unreadable"
+# authority, devices: how many lost certificates with it
+AUTHORITY_RETIRED: Final = "certificate.authority-retired"
+TLS_SHIM_MISSING: Final = "tls.shim-missing"
 IDENTITY_CHANGED: Final = "identity.changed"
 IDENTITY_ENDED: Final = "identity.ended"
 PERMISSIONS_CHANGED: Final = "identity.permissions-changed"
@@ -87,6 +95,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     READY: Entry(logging.INFO, _RARE),
     STOPPING: Entry(logging.INFO, _RARE),
     STOPPED: Entry(logging.INFO, _RARE),
+    FAILED: Entry(logging.ERROR, _RARE),
     RELOADED: Entry(logging.INFO, _RARE),
     RELOAD_FAILED: Entry(logging.ERROR, _RARE),
     RESTART_NEEDED: Entry(logging.WARNING, _RARE),
@@ -130,6 +139,12 @@ VOCABULARY: Final[dict[str, Entry]] = {
     identities.RECORD_UNREADABLE: Entry(logging.ERROR, _RARE),
     CERTIFICATES_LOADED: Entry(logging.INFO, _RARE),
     CERTIFICATES_UNREADABLE: Entry(logging.ERROR, _RARE),
+    CERTIFICATE_EXPIRING: Entry(logging.WARNING, _BUSY),
+    LIST_UNREADABLE: Entry(logging.ERROR, _RARE),
+    AUTHORITY_RETIRED: Entry(logging.WARNING, _RARE),
+    TLS_SHIM_MISSING: Entry(logging.WARNING, _RARE),
+    identities.DEVICE_ENROLLED: Entry(logging.INFO, _BUSY),
+    identities.ENROLMENT_REFUSED: Entry(logging.WARNING, 60),
     IDENTITY_CHANGED: Entry(logging.INFO, _BUSY),
     IDENTITY_ENDED: Entry(logging.INFO, _BUSY),
     PERMISSIONS_CHANGED: Entry(logging.INFO, _BUSY),

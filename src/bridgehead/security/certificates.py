@@ -27,6 +27,7 @@ BACKDATED: Final = 3600.0  # peers whose clock is late accept a new certificate 
 COMMON_NAME_LIMIT: Final = 64  # RFC 5280 appendix A.1, ub-common-name
 
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+VerifyingKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
 class Revoked:

@@ -48,3 +48,7 @@ INVITE_REDEEMED: Final = "invite.redeemed"
 ACT_REFUSED: Final = "act.refused"
 # count: stored keys that were sealed anew
 MASTER_KEY_ROTATED: Final = "master-key.rotated"
+# by ("token", "certificate"), serial: the device asked for its certificate itself (EST)
+DEVICE_ENROLLED: Final = "est.enrolled"
+# claimed, because, braked, address: a device that could not prove itself, or whose request was not acceptable
+ENROLMENT_REFUSED: Final = "est.refused"

@@ -53,6 +53,8 @@ def server_context(
     certificate: Path | None = None,
     key: Path | None = None,
     client_ca: Path | None = None,
+    client_lists: Sequence[Path] = (),
+    lists_enforced: bool = False,
     client_certificate_required: bool = False,
     alpn: Sequence[str] = ("mqtt",),
     profile: Profile = INTERMEDIATE,
@@ -61,8 +63,9 @@ def server_context(
 
     Client certificates of the hub's authority are verified against its revocation list. `client_ca` (PEM) adds
     foreign authorities; where it holds no revocation list for each of them OpenSSL cannot check lists at all, and
-    revocation of the hub's own certificates rests on the authenticator, which checks every one. ALPN is optional for
-    clients. Errors: SecurityError.
+    revocation of the hub's own certificates rests on the authenticator, which checks every one. `client_lists`: their
+    lists in files of their own; with `lists_enforced` a certificate without a list in force is refused. ALPN is
+    optional for clients. Errors: SecurityError.
     """
     context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     harden_server(context, profile)
@@ -73,7 +76,9 @@ def server_context(
     _trust(context, pki.trust_file)
     if client_ca is not None:
         _trust(context, client_ca)
-    if client_ca is None or _brings_revocation_lists(client_ca):
+    for path in client_lists:
+        _trust(context, path)
+    if client_ca is None or lists_enforced or _brings_revocation_lists(client_ca):
         _trust(context, pki.revocation_file)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     if client_ca is None:

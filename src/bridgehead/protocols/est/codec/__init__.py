@@ -1,0 +1,1 @@
+"""EST's bodies, targets and credentials as octets."""
