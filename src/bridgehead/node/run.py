@@ -14,6 +14,7 @@ from bridgehead.node.folder import DataFolder, FolderError
 from bridgehead.node.log import EventLog
 from bridgehead.node.node import Node
 from bridgehead.node.process import loop_factory, raise_open_files, restrict_files
+from bridgehead.node.vocabulary import FAILED
 from bridgehead.security.audit.log import AuditLog
 from bridgehead.security.errors import SecurityError
 from bridgehead.transport.address import BindError
@@ -46,6 +47,9 @@ def _run_logging(config: Config) -> None:
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(_run_node(config, log, audit))
+        except (SecurityError, StoreError, BindError, CorruptRecord, BaseExceptionGroup) as fault:
+            log(FAILED, {"because": str(fault)})
+            raise
         finally:
             audit.close()
             log.audit = None
