@@ -98,6 +98,7 @@ AUDITED: Final[dict[str, str]] = {
     "identity.unreadable": RUN,
     "certificate.loaded": CERTIFICATE,
     "certificate.unreadable": CERTIFICATE,
+    "tls.shim-missing": CONFIGURATION,
     "certificate.expiring": CERTIFICATE,
     "certificate.list-unreadable": CERTIFICATE,
     "certificate.authority-retired": REVOCATION,
