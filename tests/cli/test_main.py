@@ -106,6 +106,8 @@ def test_exit_is_obeyed(command: Callable[..., None]) -> None:
         (["up", "--data"], "bridgehead up: Option '--data' requires an argument"),
         (["up", "--data", "x", "surplus"], "bridgehead up: Got unexpected extra argument"),
         (["--verison", "up"], "No such option: --verison"),
+        (["device", "add", "x", "--typo"], "(see bridgehead device add --help)"),
+        (["device", "import"], "(see bridgehead device import --help)"),
     ],
 )
 def test_a_wrong_command_line(capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:

@@ -101,7 +101,9 @@ def _tell(fault: Exception, command: str | None) -> int:
     elif isinstance(fault, typer.Abort):
         sentence, code = "given up", 1
     elif hasattr(fault, "format_message"):  # what typer raises about the command line
-        sentence, code = f"{_sentence(fault.format_message())} (see {name} --help)", USAGE
+        context = getattr(fault, "ctx", None)  # of the command that was meant: `bridgehead device add`
+        where = name if context is None else context.command_path
+        sentence, code = f"{_sentence(fault.format_message())} (see {where} --help)", USAGE
     elif isinstance(fault, Refusal):
         sentence, code = fault.because, 1
     elif isinstance(fault, OSError) and fault.strerror:
