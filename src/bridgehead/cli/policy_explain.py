@@ -199,7 +199,7 @@ def _change(current: Document, wanted: Document, device: Device, as_json: bool) 
     from bridgehead.cli.policy_view import change_lines, change_value, print_lines
     from bridgehead.security.policy.compare import compare
 
-    difference = compare(current, wanted, time.time(), [device])
+    difference = compare(current, wanted, time.time(), [device], apart=True)
     changes = difference.devices or ()
     if as_json:
         print_json({"device": device.name, "changes": [change_value(each) for each in changes]})

@@ -92,11 +92,12 @@ def compare(
     now: float,
     devices: Iterable[Device] | None = None,
     also: Sequence[str] = (),
+    apart: bool = False,
 ) -> Difference:
     """`now`: from when on hours are compared. `devices` hold under both policies what their records say; the
     permissions of their own are those of the documents. `also`: filters whose names matter beside those of the
-    policies."""
-    comparison = _Comparison(old, new, now, also)
+    policies. `apart`: each device by itself, with its own name in the filters."""
+    comparison = _Comparison(old, new, now, also, apart)
     changes = None if devices is None else comparison.devices(devices)
     of_revoked = None
     if old.retained_of_revoked != new.retained_of_revoked:
@@ -105,9 +106,10 @@ def compare(
 
 
 class _Comparison:
-    def __init__(self, old: Document, new: Document, now: float, also: Sequence[str]) -> None:
+    def __init__(self, old: Document, new: Document, now: float, also: Sequence[str], apart: bool) -> None:
         self._old: Final = old
         self._new: Final = new
+        self._apart: Final = apart
         every = [
             each for document in (old, new) for _, _, section in document.sections() for each in section.permissions
         ]
@@ -210,7 +212,7 @@ class _Comparison:
 
     def _is_special(self, value: str, others: Sequence[str]) -> bool:
         """Whether a filter, or another value of the device, may make a level that is equal to one with this value."""
-        if value in self._literals or value in others:
+        if self._apart or value in self._literals or value in others:
             return True
         if not self._in_parts:
             return False

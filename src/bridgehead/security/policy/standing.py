@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridgehead.core.policy import Context, Decision, Permission, Principal, Rights
+from bridgehead.core.policy import Context, Decision, Principal, Rights
 from bridgehead.core.rights import resolved
 from bridgehead.core.topic import covers
+from bridgehead.security.enforced import bindings_of, in_force
 from bridgehead.security.hours import Hours
 from bridgehead.security.mechanisms import CERTIFICATE, PASSWORD
 from bridgehead.security.policy.document import DEVICE, EVERYONE, GROUP, NOTHING, ROLE, Document, Section
@@ -63,11 +64,6 @@ def sections_of(document: Document, device: Device) -> list[tuple[str, Section, 
     return found
 
 
-def bindings_of(device: Device) -> dict[str, tuple[str, ...]]:
-    attributes = {name: (value,) for name, value in device.attributes.items()}
-    return {**attributes, "group": tuple(dict.fromkeys(device.groups)), "device": (device.name,)}
-
-
 def usual_context(device: Device, protocol: str) -> Context:
     """The connection that the record is made for: by certificate where it has one, else by password."""
     certified = bool(device.certificates or device.foreign_certificates)
@@ -81,16 +77,12 @@ def principal_of(document: Document, device: Device, at: float) -> Principal:
     rights = [
         Rights(
             holder,
-            [_permission(each) for each in section.permissions if holds_at(each, at)],
+            in_force(section.permissions, at)[0],
             bindings,
         )
         for holder, section, bindings in sections_of(document, device)
     ]
     return Principal(device.name, rights, bindings_of(device), list(device.client_ids), device.created)
-
-
-def holds_at(permission: PermissionRecord, at: float) -> bool:
-    return not permission.hours or any(Hours.parse(text).holds(at) for text in permission.hours)
 
 
 def answer(document: Document, device: Device, question: Question) -> Answer:
@@ -112,7 +104,9 @@ def _resting(document: Document, device: Device, question: Question) -> list[tup
     found: list[tuple[str, PermissionRecord, float]] = []
     for holder, section, own in sections_of(document, device):
         for each in section.permissions:
-            if holds_at(each, question.at) or not (each.publish if question.operation == PUBLISH else each.subscribe):
+            if in_force([each], question.at)[0] or not (
+                each.publish if question.operation == PUBLISH else each.subscribe
+            ):
                 continue
             if any(covers(topic_filter, question.topic) for topic_filter in resolved(each.topic_filter, values, own)):
                 changes = min(Hours.parse(text).next_change(question.at) for text in each.hours)
@@ -122,21 +116,3 @@ def _resting(document: Document, device: Device, question: Question) -> list[tup
 
 def line_of(holder: str, permission: PermissionRecord) -> str:
     return f"{text_of(permission)} ({holder}{', ' if permission.source else ''}{permission.source})"
-
-
-def _permission(record: PermissionRecord) -> Permission:
-    """Placeholders stay: the core binds them."""
-    return Permission(
-        record.topic_filter,
-        record.publish,
-        record.subscribe,
-        record.max_qos,
-        record.retain,
-        record.allow,
-        -1 if record.max_payload is None else record.max_payload,
-        0.0 if record.rate is None else record.rate,
-        record.verified,
-        record.protocols,
-        record.mechanisms,
-        record.source,
-    )

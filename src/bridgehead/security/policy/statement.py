@@ -237,7 +237,7 @@ def _choice(values: list[str], known: Collection[str], what: str) -> tuple[str, 
     for value in values:
         if value not in known:
             raise NotAcceptable(f"`{value}` is no {what}: {nearest(value, sorted(known))}")
-    return tuple(sorted(set(values)))
+    return tuple(sorted({str(value) for value in values}))
 
 
 def check_filter(topic_filter: str) -> None:
