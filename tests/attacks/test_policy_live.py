@@ -112,6 +112,19 @@ def test_who_was_away_is_told_once_when_it_comes_back(version: int) -> None:
     assert not hub.durable("office", version).closed
 
 
+def test_what_was_withdrawn_one_after_the_other_is_told_together() -> None:
+    hub = house(PLANT, Permission("other", False, True))
+    office = hub.durable("office")
+    office.subscribe("plant/#", 1)
+    office.subscribe("other", 1)
+    office.drop()
+    withdraw(hub, Permission("other", False, True))
+    withdraw(hub)
+    told = str(farewell(hub.durable("office").get()).properties.reason_string)
+    assert "'plant/#' was withdrawn" in told
+    assert "'other' was withdrawn" in told
+
+
 def test_who_does_not_come_back_to_its_session_is_not_told() -> None:
     hub = house(PLANT)
     office = hub.durable("office")

@@ -114,8 +114,12 @@ class Broker:
         if names is None:
             self._withdrawal.begin(self.sessions.all())
             return
-        for name in names:
-            self._withdrawal.begin(self.sessions.of(name))
+        self._withdrawal.begin([session for name in names for session in self.sessions.of(name)])
+
+    def judge_on(self) -> None:
+        """Go on with what permissions_changed began, if anything is left: handle_timeout does it too, less often."""
+        if not self._withdrawal.is_over:
+            self._withdrawal.go_on()
 
     # Retained messages of identities whose credentials were taken back. -----------------------------
 
@@ -165,7 +169,7 @@ class Broker:
 
     def handle_timeout(self) -> None:
         now = self.clock.now
-        self._withdrawal.go_on()
+        self.judge_on()
         if not self.written.is_over:
             self.written.go_on()
         self.sessions.expire()

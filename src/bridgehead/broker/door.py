@@ -416,7 +416,6 @@ class Door:
     def rejudge(self, session: Session) -> list[str]:
         """Remove the session's subscriptions that would not be granted today, and what is to be replayed of them;
         returns a sentence for each. What is delivered for the others is judged as it always is."""
-        self._router.permissions_changed()
         principal = session.principal
         told: list[str] = []
         for key, subscription in list(session.subscriptions.items()):

@@ -39,6 +39,8 @@ class Following:
         if amended:
             self._broker.permissions_changed(amended)
             self._broker.event(PERMISSIONS_CHANGED, {"identities": len(amended)})
+        else:
+            self._broker.judge_on()
         touched = principals.take_touched()
         if touched is None or touched or self._treatment != principals.retained_of_revoked:
             self._judge_retained(touched)
@@ -67,11 +69,14 @@ class Following:
         """Keep, hide or purge what these devices wrote; None: all. Who wrote none is not looked at."""
         treatment = self._principals.retained_of_revoked
         written = self._broker.written
-        if names is None or treatment != self._treatment:
+        if treatment != self._treatment:
             self._treatment = treatment
-            concerned = written.names()
-        else:
-            known = set(written.names())
+            names = None
+        if treatment == "keep" and not self._broker.retained.hidden:
+            return
+        concerned = written.names()
+        if names is not None:
+            known = set(concerned)
             concerned = [name for name in names if name in known]
         for name in concerned:
             if not is_name(name):

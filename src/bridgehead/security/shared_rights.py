@@ -50,6 +50,7 @@ class SharedRights:
     def __init__(self, registry: Registry) -> None:
         self._registry: Final = registry
         self._standings: dict[tuple[str, str], Standing] = {}
+        self._next = NEVER
 
     def of(self, kind: str, name: str, now: float) -> Rights:
         """`kind` is ROLE, GROUP or POLICY. One that does not exist permits nothing, until it does.
@@ -61,6 +62,7 @@ class SharedRights:
             shown = "everyone" if kind == POLICY else f"{kind} {name}"
             known = Standing(shown, records, quota, name if kind == GROUP else "", now)
             self._standings[kind, name] = known
+            self._next = min(self._next, known.until)
         return known.rights
 
     def _read(self, kind: str, name: str) -> tuple[tuple[PermissionRecord, ...], Quota | None]:
@@ -92,12 +94,15 @@ class SharedRights:
                 continue
             if standing.put(records, quota, now):
                 amended.add(standing.rights)
+            self._next = min(self._next, standing.until)
         return amended, broken
 
     def renew(self, now: float) -> set[Rights]:
         """Those that another hour makes others."""
-        return {standing.rights for standing in self._standings.values() if standing.renew(now)}
+        amended = {standing.rights for standing in self._standings.values() if standing.renew(now)}
+        self._next = min((standing.until for standing in self._standings.values()), default=NEVER)
+        return amended
 
     def next_change(self) -> float:
         """When the hours of a permission begin or end next, in seconds since the epoch."""
-        return min((standing.until for standing in self._standings.values()), default=NEVER)
+        return self._next
