@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from msgspec.structs import replace
 
 from bridgehead.cli.device_options import note, permissions
 from bridgehead.cli.identity_at import open_identity, sentences
@@ -98,6 +97,8 @@ def add(kind: str, name: str, data: Path, wanted: Given, as_json: bool) -> None:
 
 
 def change(kind: str, name: str, data: Path, wanted: Given, keep: bool, as_json: bool) -> None:
+    from msgspec.structs import replace
+
     if wanted.is_nothing():
         raise CommandError(f"say what the {kind} shall be: --allow, --deny, --publish, --subscribe or --quota", USAGE)
     with open_identity(data) as identity, identity.registry.transaction():
