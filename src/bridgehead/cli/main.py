@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "role": "bridgehead.cli.role",
     "group": "bridgehead.cli.group",
     "policy": "bridgehead.cli.policy",
+    "ca": "bridgehead.cli.ca",
     "pub": "bridgehead.cli.publish_subscribe",
     "sub": "bridgehead.cli.publish_subscribe",
     "bench": "bridgehead.cli.bench",

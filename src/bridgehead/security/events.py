@@ -52,3 +52,9 @@ MASTER_KEY_ROTATED: Final = "master-key.rotated"
 DEVICE_ENROLLED: Final = "est.enrolled"
 # claimed, because, braked, address: a device that could not prove itself, or whose request was not acceptable
 ENROLMENT_REFUSED: Final = "est.refused"
+# act ("roll-over", "finish", "offline-root", "use-external", "install"), authority, overlap: seconds
+AUTHORITY_CHANGED: Final = "ca.changed"
+# profile, subject, serial
+CERTIFICATE_ISSUED: Final = "ca.issued"
+# serial, subject: one that stands on no device's record
+CERTIFICATE_REVOKED: Final = "ca.revoked"

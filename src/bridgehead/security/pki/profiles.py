@@ -45,7 +45,7 @@ class Profile:
 # Short lives limit what a stolen key is worth; the hub renews its own, devices renew theirs by EST.
 SERVER: Final = Profile("server", ExtendedKeyUsageOID.SERVER_AUTH, 90 * DAY)
 DEVICE: Final = Profile("device", ExtendedKeyUsageOID.CLIENT_AUTH, 90 * DAY, DEVICE_URN)
-ADMINISTRATOR: Final = Profile("administrator", ExtendedKeyUsageOID.CLIENT_AUTH, 30 * DAY, ADMINISTRATOR_URN)
+ADMINISTRATOR: Final = Profile("administrator", ExtendedKeyUsageOID.CLIENT_AUTH, 60 * DAY, ADMINISTRATOR_URN)
 DDS_IDENTITY: Final = Profile("dds-identity", ExtendedKeyUsageOID.CLIENT_AUTH, 90 * DAY, DEVICE_URN)
 # CVE-2023-24011: DDS implementations take permissions signed by anything below the permissions CA. So the signer is a
 # leaf that is given to them as that CA, and everything it could be mistaken for is not in it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -11,12 +12,23 @@ from cryptography.hazmat.primitives import serialization
 from bridgehead.security import certificates, files
 from bridgehead.security.certificates import Revoked
 from bridgehead.security.pki.authority import Authority
-
-if TYPE_CHECKING:
-    from bridgehead.security.pki.hub import Pki
+from bridgehead.security.pki.ledger import Ledger
 
 
-def read_lists(pki: Pki) -> list[x509.CertificateRevocationList]:
+class Keeper(Protocol):
+    """What has such a file."""
+
+    @property
+    def authorities(self) -> list[Authority]: ...
+
+    @property
+    def revocation_file(self) -> Path: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+
+def read_lists(pki: Keeper) -> list[x509.CertificateRevocationList]:
     """Errors: SecurityError."""
     return certificates.read_revocation_lists(files.read(pki.revocation_file), str(pki.revocation_file))
 
@@ -30,7 +42,7 @@ def issuer_key_identifier(listed: x509.CertificateRevocationList) -> bytes:
     return found or b""
 
 
-def publish(pki: Pki, revoked: Iterable[Revoked], now: float) -> bool:
+def publish(pki: Keeper, revoked: Iterable[Revoked], now: float) -> bool:
     """Write what has changed, or what has less than half of its life left. Errors: SecurityError."""
     by_serial = {each.serial: each for each in revoked}
     issuers = pki.ledger.issuers(set(by_serial))
@@ -52,7 +64,7 @@ def publish(pki: Pki, revoked: Iterable[Revoked], now: float) -> bool:
     return True
 
 
-def keep(pki: Pki, now: float) -> None:
+def keep(pki: Keeper, now: float) -> None:
     """A list of each authority there is always, and it is never about to expire: TLS would refuse every certificate
     then. With what stands on them already."""
     kept: dict[int, Revoked] = {}
