@@ -12,6 +12,8 @@ from bridgehead.cli.device_options import Data, Json
 from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
     from bridgehead.security.identity import Identity
     from bridgehead.security.pki import IssuedCertificate
     from bridgehead.security.pki.profiles import Profile
@@ -98,6 +100,7 @@ def _issue(identity: Identity, profile: Profile, subjects: list[str], csr: Path 
     from bridgehead.security.identity_credentials import certificate_record
     from bridgehead.security.pki import profiles
 
+    public_key: CertificatePublicKeyTypes
     if csr is None:
         key = certificates.new_key()
         public_key, pem = key.public_key(), certificates.key_pem(key)

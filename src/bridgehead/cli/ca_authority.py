@@ -65,8 +65,8 @@ def roll_over(
 
 def _change(identity: Identity, act: str, maker: Maker, overlap: str) -> None:
     from bridgehead.cli.ca_status import day
-    from bridgehead.cli.device_export import duration
     from bridgehead.security.events import AUTHORITY_CHANGED
+    from bridgehead.security.identity_texts import duration
     from bridgehead.security.pki import rollover
 
     seconds = duration(overlap)

@@ -17,7 +17,7 @@ class Pki(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         float, Meta(ge=0.01, le=3653, description="days of devices' certificates, which renew them by EST")
     ] = 90.0
     administrator_days: Annotated[float, Meta(ge=0.01, le=3653, description="days of administrators' certificates")] = (
-        30.0
+        60.0
     )
     dds_days: Annotated[float, Meta(ge=0.01, le=3653, description="days of DDS identities")] = 90.0
     url: Annotated[

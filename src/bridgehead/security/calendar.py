@@ -48,9 +48,12 @@ def calendar(pki: Pki, devices: Iterable[Device], listener_files: Sequence[Path]
     found = _of_authorities(pki, now)
     for device in devices:
         found += _of_device(device)
+    accepted = {each.fingerprint for each in pki.authorities}
     own = (profiles.DEVICE.name, profiles.SERVER.name, profiles.OCSP.name, profiles.DDS_IDENTITY.name)
     found += [
-        Ending(each.profile, each.subject, each.not_after) for each in pki.ledger.living(now) if each.profile not in own
+        Ending(each.profile, each.subject, each.not_after)
+        for each in pki.ledger.living(now)
+        if each.profile not in own and each.issuer in accepted
     ]
     for path in dict.fromkeys(listener_files):
         found += _of_file(path)
