@@ -130,14 +130,22 @@ def test_a_pass_phrase_protects_the_key(data: Path) -> None:
     assert Vault.open(data).open_sealed(sealed, "c") == SECRET
 
 
-def test_a_rotated_key_is_followed_by_other_processes(data: Path) -> None:
-    vault = Vault(data)
+@pytest.mark.parametrize("phrase", [None, b"correct horse"])
+def test_a_rotated_key_is_followed_by_other_processes(data: Path, phrase: bytes | None) -> None:
+    asked = None if phrase is None else says(phrase)
+    vault = Vault(data, asked)
     sealed = vault.seal(SECRET, "c")
-    running = Vault(data)
+    vault.protect(phrase)
+    running = Vault(data, asked)
     assert running.open_sealed(sealed, "c") == SECRET
-    old, new = vault.prepare()
-    renewed = seal_with(new, open_with(old, sealed, "c"), "c")
-    vault.adopt(new)
+    vault.rotate()
+    assert not vault.is_current(sealed)
+    # What the hub seals from now on is under the new key, and what it sealed before still opens.
+    renewed = running.seal(SECRET, "c")
+    assert vault.is_current(renewed)
+    assert [each.open_sealed(box, "c") for each in (vault, running) for box in (sealed, renewed)] == [SECRET] * 4
+    assert Vault(data, asked).open_sealed(sealed, "c") == SECRET
+    vault.rotate()
     assert running.open_sealed(renewed, "c") == SECRET
     with pytest.raises(SecurityError, match="under another master key"):
         running.open_sealed(sealed, "c")
@@ -154,7 +162,7 @@ def test_a_systemd_credential_comes_first(data: Path, tmp_path: Path, form: byte
     with pytest.raises(NotAcceptable, match="the master key is a systemd credential"):
         vault.protect(b"phrase")
     with pytest.raises(NotAcceptable, match="the master key is a systemd credential"):
-        vault.prepare()
+        vault.rotate()
 
 
 def test_a_credential_that_is_no_key_is_told(data: Path, tmp_path: Path) -> None:

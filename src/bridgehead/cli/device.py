@@ -6,7 +6,9 @@ import typer
 
 from bridgehead.cli.device_acts import disable, enable, invite, list_devices, remove, revoke, show, unlock
 from bridgehead.cli.device_add import add, rotate
+from bridgehead.cli.device_export import export
 from bridgehead.cli.device_import import import_devices
+from bridgehead.cli.device_master_key import protect, rekey
 from bridgehead.cli.device_set import change
 
 
@@ -21,7 +23,10 @@ def register(app: typer.Typer) -> None:
     devices.command("enable")(enable)
     devices.command("disable")(disable)
     devices.command("remove")(remove)
+    devices.command("export")(export)
     devices.command("invite")(invite)
     devices.command("unlock")(unlock)
     devices.command("import")(import_devices)
+    devices.command("protect")(protect)
+    devices.command("rekey")(rekey)
     app.add_typer(devices, name="device")

@@ -48,6 +48,8 @@ INVITE_REDEEMED: Final = "invite.redeemed"
 ACT_REFUSED: Final = "act.refused"
 # count: stored keys that were sealed anew
 MASTER_KEY_ROTATED: Final = "master-key.rotated"
+# passphrase: whether it is under one now
+MASTER_KEY_PROTECTED: Final = "master-key.protected"
 # by ("token", "certificate"), serial: the device asked for its certificate itself (EST)
 DEVICE_ENROLLED: Final = "est.enrolled"
 # claimed, because, braked, address: a device that could not prove itself, or whose request was not acceptable

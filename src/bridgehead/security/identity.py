@@ -27,6 +27,7 @@ from bridgehead.security.identity_rotation import (
     without_credentials,
     without_ended,
 )
+from bridgehead.security.identity_sealed import Resealer
 from bridgehead.security.identity_wanted import Enrolled, Fresh, Wanted
 from bridgehead.security.invites import Invitation
 from bridgehead.security.lockouts import IDENTITY
@@ -281,6 +282,34 @@ class Identity:
                 raise NotAcceptable("this invitation is unknown, used or expired: ask for a new one (`device invite`)")
             self.audit(events.INVITE_REDEEMED, {"principal": device.name})
         return device
+
+    # The master key. --------------------------------------------------------------------------------
+
+    def protect(self, passphrase: bytes | None) -> None:
+        """Put the master key under a pass phrase from now on, or under none."""
+        with refusals(self.audit, "protect", ""):
+            self.vault.protect(passphrase)
+            self.audit(events.MASTER_KEY_PROTECTED, {"passphrase": passphrase is not None})
+
+    def rekey(self) -> int:
+        """A new master key, and all that is sealed is sealed anew under it; returns how many secrets. Interrupted, it
+        can be done again: nothing is lost."""
+        with refusals(self.audit, "rekey", ""):
+            # What an interrupted one has left under the key before this one would not open after this rotation.
+            self._reseal()
+            self.vault.rotate()
+            count = self._reseal()
+            self.audit(events.MASTER_KEY_ROTATED, {"count": count})
+        return count
+
+    def _reseal(self) -> int:
+        sealing = Resealer(self.vault)
+        with self.registry.transaction():
+            for each in self.registry.devices():
+                sealed = sealing.device(each)
+                if sealed != each:
+                    self.registry.update_device(sealed, self._clock(), complete=False)
+        return sealing.count
 
     # Upkeep. ----------------------------------------------------------------------------------------
 

@@ -44,7 +44,8 @@ Passphrase = Callable[[], bytes]
 
 
 class _KeyFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """DATA/master.key: either `key`, or `box` with the parameters of scrypt."""
+    """DATA/master.key: either `key`, or `box` with the parameters of scrypt. Both hold the key in force, and behind it
+    the one before the last rotation, if there was one: what was sealed under it while it took place still opens."""
 
     key: bytes | None = None
     box: bytes | None = None
@@ -67,8 +68,10 @@ class Vault:
         self.path: Final = data / FILE
         self._lock: Final = data / _LOCK
         self._passphrase: Final = passphrase
+        self._phrase: bytes | None = None  # once it was told: a file descriptor tells it only once
         self._environment: Final = os.environ if environment is None else environment
         self._key: bytes | None = None
+        self._former: bytes | None = None
         self._stamp: tuple[int, int] = (0, 0)
 
     @classmethod
@@ -94,8 +97,8 @@ class Vault:
 
     def open_sealed(self, sealed: Sealed, context: str) -> bytes:
         key = self._current(make=False)
-        if sealed.key != key_name(key) and self._file_changed():
-            key = self._read()  # rotated by another process
+        if self._former is not None and sealed.key == key_name(self._former):
+            return open_with(self._former, sealed, context)
         return open_with(key, sealed, context)
 
     # The master key. --------------------------------------------------------------------------------
@@ -121,21 +124,25 @@ class Vault:
         key = self._current(make=True)
         with files.locked(self._lock):
             self._write(key, passphrase)
+            self._phrase = passphrase
 
-    def prepare(self) -> tuple[bytes, bytes]:
-        """(the key in force, a new one), for a rotation: seal everything under the new one, then `adopt` it."""
+    def rotate(self) -> None:
+        """Put a new key in force, under the same pass phrase if there is one. What is sealed under the present one
+        opens until the next rotation: seal it anew before that."""
         if self.is_external():
             raise NotAcceptable("the master key is a systemd credential: replace it where it is kept")
-        return self._current(make=True), secrets.token_bytes(KEY_OCTETS)
-
-    def adopt(self, key: bytes) -> None:
-        """Put another key in force, under the same pass phrase if there is one."""
+        old = self._current(make=True)
         phrase = self._ask() if self.is_protected() else None
         with files.locked(self._lock):
-            self._write(key, phrase)
+            self._former = old
+            self._write(secrets.token_bytes(KEY_OCTETS), phrase)
+
+    def is_current(self, sealed: Sealed) -> bool:
+        """Whether it was sealed under the key in force."""
+        return sealed.key == key_name(self._current(make=False))
 
     def _current(self, make: bool) -> bytes:
-        if self._key is not None:
+        if self._key is not None and not self._file_changed():
             return self._key
         if self._credential() is not None or self.path.exists():
             return self._read()
@@ -153,7 +160,11 @@ class Vault:
 
     def _read(self) -> bytes:
         credential = self._credential()
-        self._key = self._read_credential(credential) if credential is not None else self._read_file()
+        if credential is not None:
+            self._key = self._read_credential(credential)
+        else:
+            both = self._read_file()
+            self._key, self._former = both[:KEY_OCTETS], both[KEY_OCTETS:] or None
         return self._key
 
     def _credential(self) -> Path | None:
@@ -182,7 +193,7 @@ class Vault:
             found = msgspec.json.decode(files.read(self.path), type=_KeyFile)
         except (msgspec.MsgspecError, UnicodeDecodeError):  # whose text may hold values
             raise self._damaged() from None
-        if (found.key is None) == (found.box is None) or (found.key is not None and len(found.key) != KEY_OCTETS):
+        if (found.key is None) == (found.box is None) or (found.key is not None and not _is_key(found.key)):
             raise self._damaged()
         return found
 
@@ -202,8 +213,9 @@ class Vault:
         try:
             key = AESGCM(wrapping).decrypt(found.box[:_NONCE], found.box[_NONCE:], _PROTECTED.encode())
         except (InvalidTag, ValueError):
+            self._phrase = None
             raise SecurityError(f"the pass phrase does not open {self.path}: try again, nothing was changed") from None
-        if len(key) != KEY_OCTETS:
+        if not _is_key(key):
             raise self._damaged()
         self._stamp = stamp
         return key
@@ -223,19 +235,22 @@ class Vault:
             raise self._damaged() from None
 
     def _ask(self) -> bytes:
-        if self._passphrase is None:
-            raise SecurityError(
-                f"{self.path} is protected by a pass phrase: start on a terminal, or give --passphrase-file"
-            )
-        return self._passphrase()
+        if self._phrase is None:
+            if self._passphrase is None:
+                raise SecurityError(
+                    f"{self.path} is protected by a pass phrase: start on a terminal, or give --passphrase-file"
+                )
+            self._phrase = self._passphrase()
+        return self._phrase
 
     def _write(self, key: bytes, passphrase: bytes | None) -> None:
+        both = key + (self._former or b"")
         if passphrase is None:
-            content = _KeyFile(key=key)
+            content = _KeyFile(key=both)
         else:
             shape = _KeyFile(salt=secrets.token_bytes(16), n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P)
             nonce = secrets.token_bytes(_NONCE)
-            box = AESGCM(self._wrapping(passphrase, shape)).encrypt(nonce, key, _PROTECTED.encode())
+            box = AESGCM(self._wrapping(passphrase, shape)).encrypt(nonce, both, _PROTECTED.encode())
             content = _KeyFile(None, nonce + box, shape.salt, shape.n, shape.r, shape.p)
         files.write_whole(self.path, msgspec.json.encode(content))
         self._key = key
@@ -250,6 +265,10 @@ class Vault:
 
     def _file_changed(self) -> bool:
         return not self.is_external() and self.path.exists() and self._file_stamp() != self._stamp
+
+
+def _is_key(octets: bytes) -> bool:
+    return len(octets) in (KEY_OCTETS, 2 * KEY_OCTETS)
 
 
 def key_name(key: bytes) -> str:
