@@ -13,8 +13,8 @@ from xml.sax.saxutils import escape
 
 from bridgehead.security.dds.names import Expression
 
-# Domains 0 to 232: more do not fit into UDP ports (RTPS 2.3 section 9.6.1.1).
-LAST_DOMAIN: Final = 232
+# Of 232, the last whose UDP ports exist (RTPS 2.3 section 9.6.1.1), Cyclone DDS 0.10 reads documents up to 230 only.
+LAST_DOMAIN: Final = 230
 _SCHEMA: Final = "http://www.omg.org/spec/DDS-SECURITY/20170901/omg_shared_ca_"
 _HEAD: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -72,6 +72,8 @@ def permissions(name: str, rules: Sequence[Rule], not_before: float, not_after: 
     begin, end = _utc(not_before), _utc(not_after)
     lines.append(f"      <validity><not_before>{begin}</not_before><not_after>{end}</not_after></validity>")
     for rule in rules:
+        if not rule.publish and not rule.subscribe:
+            continue
         word = "allow_rule" if rule.allow else "deny_rule"
         lines += [f"      <{word}>", f"        {_DOMAINS}"]
         for verb, expressions in (("publish", rule.publish), ("subscribe", rule.subscribe)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from typing import Final
 
 from bridgehead.core.rights import Bindings, resolved
@@ -34,30 +35,55 @@ def grants(permissions: Sequence[PermissionRecord], bindings: Bindings, naming: 
     allowed: list[tuple[str, PermissionRecord]] = []
     for each in permissions:
         (allowed if each.allow else denied).extend((found, each) for found in resolved(each.topic_filter, bindings))
-    rules = [_denial(topic_filter, each, naming) for topic_filter, each in denied if not _elsewhere(each)]
+    denied = [(topic_filter, each) for topic_filter, each in denied if not _elsewhere(each)]
+    rules: list[Rule] = []
+    wide: list[Rule] = []
+    for topic_filter, each in denied:
+        found = _denied(topic_filter, naming)
+        # Cyclone DDS judges topics before their partitions: to deny every topic in one is to deny all topics.
+        named = [expression for expression in found if expression.topic != ANY]
+        rules.append(_rule(False, named, each))
+        wide.append(_rule(False, [expression for expression in found if expression.topic == ANY], each))
     left_out: list[tuple[str, str]] = []
     for topic_filter, each in allowed:
-        found = naming(topic_filter, False)
-        because = _reason(each) if found is not None else "DDS has no expression that matches exactly this"
-        if not because and found is not None and any(ANY in expression.partition for expression in found):
-            # A reader may itself ask for the partition "Office/*": no denial of one room would match that.
-            because = _denied_inside(topic_filter, each, denied)
-        if because or found is None:
+        expressions = naming(topic_filter, False)
+        because = _reason(each) if expressions else "DDS has no expression that matches exactly this"
+        if not expressions or because:
             left_out.append((topic_filter, because))
-        else:
-            rules.append(Rule(True, found if each.publish else [], found if each.subscribe else []))
+            continue
+        because = _denied_inside(topic_filter, each, denied)
+        if because:
+            # A reader may itself ask for the partition "Office/*": no denial of one room would match that.
+            safe = [expression for expression in expressions if not _is_open(expression, wide)]
+            if len(safe) < len(expressions):
+                left_out.append((topic_filter, because))
+            expressions = safe
+        if expressions:
+            rules.append(_rule(True, expressions, each))
     return Grants(rules, left_out)
 
 
-def _denial(topic_filter: str, record: PermissionRecord, naming: Naming) -> Rule:
+def _rule(allow: bool, expressions: Sequence[Expression], record: PermissionRecord) -> Rule:
+    return Rule(allow, expressions if record.publish else [], expressions if record.subscribe else [])
+
+
+def _denied(topic_filter: str, naming: Naming) -> list[Expression]:
     found = naming(topic_filter, True)
-    if found is None:
-        if topic_filter.startswith("$"):
-            return Rule(False, [], [])  # no name in DDS begins so, and no rule allows one
-        raise NotAcceptable(
-            f"the denial of {topic_filter!r} cannot be said in DDS: give its levels names of letters, digits and _"
-        )
-    return Rule(False, found if record.publish else [], found if record.subscribe else [])
+    if found is not None:
+        return found
+    if topic_filter.startswith("$"):
+        return []  # no name in DDS begins so, and no rule allows one
+    raise NotAcceptable(
+        f"the denial of {topic_filter!r} cannot be said in DDS: give its levels names of letters, digits and _"
+    )
+
+
+def _is_open(expression: Expression, wide: Sequence[Rule]) -> bool:
+    """Whether it reaches into partitions that are denied as a whole, or that a denial could not keep apart."""
+    if ANY in expression.partition:
+        return True
+    denied = [each for rule in wide for each in (*rule.publish, *rule.subscribe)]
+    return any(fnmatchcase(expression.partition, each.partition) for each in denied)
 
 
 def _elsewhere(denial: PermissionRecord) -> bool:
@@ -84,5 +110,5 @@ def _denied_inside(topic_filter: str, record: PermissionRecord, denied: Sequence
     for other, denial in denied:
         same = (record.publish and denial.publish) or (record.subscribe and denial.subscribe)
         if same and overlaps(mine, span(other)):
-            return f"the denial of {other} cannot be kept up inside of it"
+            return f"in part, because the denial of {other} could be got round there"
     return ""

@@ -45,9 +45,9 @@ def plain(topic_filter: str, widen: bool = False) -> list[Expression] | None:
         if parent is None:
             return None
         # "a/b/#" is a/b itself, what is directly below it, and what is further down.
-        itself = plain("/".join(levels), widen)
-        below = [Expression(ANY, parent), Expression(ANY, parent + "/" + ANY)]
-        return None if itself is None else itself + below
+        # No topic in DDS can be called sensor-7: then there is nothing to allow.
+        itself = plain("/".join(levels), widen) or []
+        return [Expression(ANY, parent), Expression(ANY, parent + "/" + ANY), *itself]
     topic = _topic(last, widen)
     partition = _path(levels, widen)
     return None if topic is None or partition is None else [Expression(topic, partition)]

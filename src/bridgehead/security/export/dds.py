@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Final
 
-from bridgehead.security.dds.names import Expression, plain
+from bridgehead.security.dds.documents import Rule
+from bridgehead.security.dds.grants import Grants
+from bridgehead.security.dds.names import ANY, Expression
 from bridgehead.security.export.participant import (
     GOVERNANCE,
     IDENTITY,
@@ -29,7 +33,7 @@ TOLD: Final = {
 }
 NEEDED: Final = (
     "Needs Cyclone DDS with its security plug-ins (Debian: cyclonedds-dev and cyclonedds-tools), which\n"
-    "PyPI's wheels do not have. The same permissions are right in the domains 0 to 232."
+    "PyPI's wheels do not have. The same permissions are right in the domains 0 to 230."
 )
 
 _CYCLONE: Final = """\
@@ -160,10 +164,10 @@ exec ./dds_client "$@"
 """
 
 
-def files(terms: Terms) -> dict[str, str]:
+def files(terms: Terms, granted: Grants) -> dict[str, str]:
     """All but what is signed."""
-    published = _place(terms.topic)
-    subscribed = _place(terms.topic_filter)
+    published = _example(granted, True)
+    subscribed = _example(granted, False)
     cyclone = _CYCLONE.format(
         identity_ca=IDENTITY_CA,
         identity=IDENTITY,
@@ -189,10 +193,20 @@ def files(terms: Terms) -> dict[str, str]:
     }
 
 
-def _place(topic: str | None) -> Expression:
-    """Topic and partition of an example. A reader's partition may be an expression, its topic not."""
-    if topic is None:
-        return Expression("Nothing")
-    levels = [level.replace("#", "test").replace("+", "test") for level in topic.split("/")]
-    found = plain("/".join(levels))
-    return Expression("Nothing") if not found else found[0]
+def _example(granted: Grants, publish: bool) -> Expression:
+    """A topic and a partition that the permissions allow; called Nothing where they allow none."""
+    denied = [each for rule in granted.rules if not rule.allow for each in _of(rule, publish)]
+    for rule in granted.rules:
+        for each in _of(rule, publish) if rule.allow else ():
+            found = Expression(each.topic.replace(ANY, "test"), each.partition.replace(ANY, "test"))
+            if not any(_covers(no, found) for no in denied):
+                return found
+    return Expression("Nothing", "Nothing")
+
+
+def _covers(denial: Expression, one: Expression) -> bool:
+    return fnmatchcase(one.topic, denial.topic) and fnmatchcase(one.partition, denial.partition)
+
+
+def _of(rule: Rule, publish: bool) -> Sequence[Expression]:
+    return rule.publish if publish else rule.subscribe

@@ -120,7 +120,7 @@ def _participant(order: Order, terms: Terms, naming: Naming, own: Sequence[Rule]
 def _dds(order: Order) -> dict[str, bytes]:
     terms = order.terms("dds")
     made, granted = _participant(order, terms, names.plain)
-    found = dds.files(terms)
+    found = dds.files(terms, granted)
     first = f"What the device {terms.name} needs as a secured DDS participant."
     listed = [*made.files, *found]
     found[README] = compose(terms, first, listed, dds.TOLD, [dds.NEEDED, *left_out(granted)])
