@@ -15,6 +15,7 @@ import pytest
 
 from bridgehead.cli.log_view import content_of, sentence_of, since_of
 from bridgehead.cli.main import CommandError, run
+from bridgehead.protocols.mqtt.codec.packets import Connack, Pingreq, Pingresp
 from bridgehead.security.audit.folder import FOLDER
 from bridgehead.security.audit.settings import COMMAND_RULES, Rules
 from bridgehead.security.audit.verify import verify
@@ -240,6 +241,37 @@ def test_killed_the_hub_leaves_a_chain_that_goes_on(tmp_path: Path) -> None:
         events = [content["event"] for content in contents(hub.data)]
         assert events.count("node.starting") == 2
         assert verify(hub.data / FOLDER).intact
+
+
+def test_with_refuse_nobody_new_gets_in_while_lines_cannot_be_written(tmp_path: Path) -> None:
+    """Who is in stays in; when the lines can be written again, all of them are."""
+    config = '[[listener]]\nbind = "127.0.0.1:0"\n[audit]\non_failure = "refuse"\n'
+    with Hub(tmp_path, config) as hub:
+        hub.enrol("sensor-8", "right-password-1")
+        first = Client(hub.dial(), "sensor-8", "right-password-1", "sensor-8-a")
+        assert code_of(first) == 0
+        folder, aside = hub.data / FOLDER, hub.data / "aside"
+        folder.rename(aside)
+        folder.write_text("in the way")
+        Client(hub.dial(), "sensor-8", "right-password-1", "sensor-8-b").receive()
+        hub.await_event("audit.failed")
+        assert code_of(Client(hub.dial(), "sensor-8", "right-password-1", "sensor-8-c")) == 0x88  # Server unavailable
+        first.send(Pingreq())
+        assert isinstance(first.receive(), Pingresp)
+        folder.unlink()
+        aside.rename(folder)
+        hub.await_event("audit.recovered")
+        assert code_of(Client(hub.dial(), "sensor-8", "right-password-1", "sensor-8-d")) == 0
+        assert hub.stop() == 0
+        clients = [each["client_id"] for each in contents(hub.data) if each["event"] == "authentication.accepted"]
+        assert clients == ["sensor-8-a", "sensor-8-b", "sensor-8-d"]
+        assert verify(hub.data / FOLDER).intact
+
+
+def code_of(client: Client) -> int:
+    packet = client.receive()
+    assert isinstance(packet, Connack)
+    return packet.reason_code
 
 
 # The documentation. ---------------------------------------------------------------------------------

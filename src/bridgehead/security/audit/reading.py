@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -49,11 +48,3 @@ class Follower:
                 return []
             self._number, self._offset = later, 0
 
-
-def last_lines(folder: Path, count: int) -> tuple[list[bytes], Follower]:
-    """The last `count` lines, and a follower that stands after them."""
-    follower = Follower(folder, at_end=False)
-    kept: deque[bytes] = deque(maxlen=count)
-    while lines := follower.lines():
-        kept.extend(lines)
-    return list(kept), follower
