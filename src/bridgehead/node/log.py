@@ -51,6 +51,11 @@ class EventLog:
             self.audit.record(name, fields)
         self.write(name, fields)
 
+    def is_audited(self, seconds: float) -> bool:
+        """Whether all events so far that belong into the audit log are on disk there; waits for so many seconds. Not
+        for the event loop's thread."""
+        return self.audit is None or self.audit.flush(seconds)
+
     def write(self, name: str, fields: Mapping[str, object]) -> None:
         """Into the log alone."""
         entry = VOCABULARY.get(name, UNKNOWN)
