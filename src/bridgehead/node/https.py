@@ -108,7 +108,8 @@ class Https:
             self._refused(claimed, address, str(fault))
             raise Refusal(PAYLOAD_FORMAT_INVALID, str(fault)) from None
         self._by_name.succeeded(pair)
-        return enrolment.certs_only(issued.certificate, *issued.chain)
+        # RFC 7030 4.2.3: it contains only the certificate that was issued. The hub knows what stands above it.
+        return enrolment.certs_only(issued.certificate)
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         try:
@@ -134,6 +135,8 @@ class Https:
             self._log(event, fields)
 
         asyncio.run_coroutine_threadsafe(tell(), self._loop).result(_TELL_SECONDS)
+        if not self._log.is_audited(_TELL_SECONDS):
+            raise SecurityError("the act cannot be recorded in the audit log, so it is not done")
 
     def _refused(self, claimed: str, address: str, because: str, braked: bool = False) -> None:
         fields = {"claimed": claimed, "because": because, "braked": braked, "address": address}
