@@ -75,14 +75,3 @@ def keep(registry: Registry, lockout: Lockout, now: float) -> None:
     with registry.transaction():
         registry.forget_lockouts(now)
         registry.put_lockout(lockout)
-
-
-def unlock(registry: Registry, name: str) -> list[str]:
-    """Lift every lock-out of the device; returns the addresses. A running hub follows. Errors: SecurityError."""
-    addresses = [
-        each.key.partition(" ")[2] for each in registry.lockouts(IDENTITY) if each.key.partition(" ")[0] == name
-    ]
-    with registry.transaction():
-        for address in addresses:
-            registry.remove_lockout(IDENTITY, f"{name} {address}")
-    return addresses
