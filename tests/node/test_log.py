@@ -19,6 +19,8 @@ from bridgehead.node import vocabulary
 from bridgehead.node.configuration import Log
 from bridgehead.node.log import EventLog, JsonFormatter, TextFormatter
 from bridgehead.security.audit.fields import clean
+from bridgehead.security.audit.log import AuditLog
+from bridgehead.security.audit.settings import Rules
 from bridgehead.security.audit.throttle import Throttle
 
 
@@ -246,3 +248,14 @@ def test_every_event_has_a_level_and_a_quota() -> None:
     assert "publish.denied" in names
     assert "node.ready" in names
     assert names == set(vocabulary.VOCABULARY)
+
+
+def test_what_is_audited_can_be_waited_for(written: Written, tmp_path: Path) -> None:
+    assert written.log.is_audited(0.0)  # nothing is kept, so nothing is missing
+    audit = AuditLog(tmp_path / "data", Rules(), written.log.write)
+    written.log.audit = audit
+    written.log("device.added", {"principal": "sensor-7"})
+    assert written.log.is_audited(20.0)
+    assert b"device.added" in (tmp_path / "data" / "audit" / "audit-000001.jsonl").read_bytes()
+    audit.close()
+    assert "device.added" in written.path.read_text()
