@@ -32,7 +32,7 @@ AllDevices = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    from bridgehead.cli import policy_explain
+    from bridgehead.cli import policy_explain, policy_import
 
     commands = typer.Typer(
         help="The policy: who may publish and receive what, and why. Ask and compare before it is in force.",
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     commands.command("diff")(diff)
     commands.command("apply")(apply)
     policy_explain.register(commands)
+    policy_import.register(commands)
     app.add_typer(commands, name="policy")
 
 

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 import argon2
 
 from bridgehead.core.errors import BUSY, Refusal
+from bridgehead.security import mosquitto_hash
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 _GENERATED: Final = 26  # characters of 62: 154 bits
@@ -48,14 +49,21 @@ class PasswordHasher:
 
     def verify(self, encoded: str, password: bytes) -> bool:
         """False also for a hash that cannot be read."""
+        if mosquitto_hash.is_mosquittos(encoded):
+            right = mosquitto_hash.verify(encoded, password)
+            self._is_right(self.nobody, password)  # it shall cost what every other name costs
+            return right
+        return self._is_right(encoded, password)
+
+    def _is_right(self, encoded: str, password: bytes) -> bool:
         try:
             return self._argon2.verify(encoded, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
 
     def is_outdated(self, encoded: str) -> bool:
-        """Whether it was made with other parameters than today's."""
-        return self._argon2.check_needs_rehash(encoded)
+        """Whether it was made with other parameters than today's, or by Mosquitto."""
+        return mosquitto_hash.is_mosquittos(encoded) or self._argon2.check_needs_rehash(encoded)
 
 
 class PasswordVerifier:
