@@ -140,3 +140,34 @@ def test_every_act_is_in_the_audit_log(hub: Hub) -> None:
         assert f'"event":"{event}","principal":"told"' in told
     done = subprocess.run(command("log", "verify", "--data", hub.data), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_hub_under_a_pass_phrase_starts_with_it_only(tmp_path: Path) -> None:
+    made = Hub(tmp_path, CONFIG)
+    phrase, wrong = tmp_path / "phrase", tmp_path / "wrong"
+    phrase.write_text("correct horse battery\n")
+    wrong.write_text("another one\n")
+    device(made, "add", "sensor", "--psk")
+    device(made, "protect", "--new-passphrase-file", phrase)
+
+    def start(*words: str | Path) -> str:
+        done = subprocess.run(
+            command("up", "--data", made.data, "--config", made.config, *words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 1
+        return done.stderr.splitlines()[-1]
+
+    assert "is protected by a pass phrase: start on a terminal, or give --passphrase-file" in start()
+    assert "the pass phrase does not open" in start("--passphrase-file", wrong)
+    up = command("up", "--data", made.data, "--config", made.config, "--passphrase-file", phrase)
+    with subprocess.Popen(up, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert any(line.startswith("ready ") for line in process.stdout)
+        finally:
+            process.terminate()

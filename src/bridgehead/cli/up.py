@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bridgehead.cli.identity_at import PassphraseFile, passphrase
 from bridgehead.cli.main import USAGE, CommandError
 
 
@@ -25,6 +26,7 @@ def up(
             "--config", metavar="FILE", help="Configuration (TOML). Without it: TLS only, ports 8883, 8884 and 8443."
         ),
     ] = None,
+    passphrase_file: PassphraseFile = None,
     check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
 ) -> int:
     """Start the hub; print a line beginning with "ready" once all listeners accept.
@@ -45,7 +47,7 @@ def up(
     from bridgehead.node.run import HubError, run
 
     try:
-        run(settings)
+        run(settings, passphrase(passphrase_file))
     except HubError as fault:
         raise CommandError(str(fault)) from fault
     return 0

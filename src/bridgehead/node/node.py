@@ -32,6 +32,7 @@ from bridgehead.security.audit.log import AuditLog
 from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.identity import Identity
+from bridgehead.security.vault import Passphrase
 from bridgehead.store.memory import MemoryStore
 from bridgehead.store.sqlite import SqliteStore
 from bridgehead.transport.address import BindError
@@ -45,7 +46,7 @@ STOP_SECONDS: Final = 10.0  # for the whole stop
 
 class Node:
     """One hub on one data folder. `say` takes lines for standard output, `warn` for standard error; `files` is how
-    many connections the process may have open."""
+    many connections the process may have open, `passphrase` is asked for the master key's."""
 
     def __init__(
         self,
@@ -55,8 +56,10 @@ class Node:
         say: Callable[[str], None],
         warn: Callable[[str], None],
         files: int,
+        passphrase: Passphrase | None = None,
     ) -> None:
         self.config = config
+        self._passphrase: Final = passphrase
         self._log: Final = log
         self._audit: Final = audit
         self._say: Final = say
@@ -80,8 +83,9 @@ class Node:
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         self._log(vocabulary.STARTING, {"version": __version__, "data": str(self.config.data)})
         maintain(self.config, self._driver.time, fetch=False)
-        identity = Identity(self.config.data)
+        identity = Identity(self.config.data, passphrase=self._passphrase)
         try:
+            identity.vault.unlock()
             store = self._open_store()
             try:
                 await self._serve(identity, store)

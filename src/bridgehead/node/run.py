@@ -17,6 +17,7 @@ from bridgehead.node.process import loop_factory, raise_open_files, restrict_fil
 from bridgehead.node.vocabulary import FAILED
 from bridgehead.security.audit.log import AuditLog
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.vault import Passphrase
 from bridgehead.transport.address import BindError
 
 
@@ -24,20 +25,20 @@ class HubError(Exception):
     """The hub cannot start, or had to end: one sentence that says what to do."""
 
 
-def run(config: Config) -> None:
-    """Be the hub until a signal ends it. Errors: HubError."""
+def run(config: Config, passphrase: Passphrase | None = None) -> None:
+    """Be the hub until a signal ends it. `passphrase` is asked for the master key's. Errors: HubError."""
     restrict_files()
     try:
         folder = DataFolder(config.data)
     except FolderError as fault:
         raise HubError(str(fault)) from fault
     try:
-        _run_logging(config)
+        _run_logging(config, passphrase)
     finally:
         folder.close()
 
 
-def _run_logging(config: Config) -> None:
+def _run_logging(config: Config, passphrase: Passphrase | None) -> None:
     try:
         log = EventLog(config.log)
     except OSError as fault:
@@ -46,7 +47,7 @@ def _run_logging(config: Config) -> None:
         audit = open_audit(config, log)
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                runner.run(_run_node(config, log, audit))
+                runner.run(_run_node(config, log, audit, passphrase))
         except (SecurityError, StoreError, BindError, CorruptRecord, BaseExceptionGroup) as fault:
             log(FAILED, {"because": str(fault)})
             raise
@@ -66,8 +67,8 @@ def _run_logging(config: Config) -> None:
         log.close()
 
 
-async def _run_node(config: Config, log: EventLog, audit: AuditLog) -> None:
-    await Node(config, log, audit, _say, _warn, raise_open_files()).run()
+async def _run_node(config: Config, log: EventLog, audit: AuditLog, passphrase: Passphrase | None) -> None:
+    await Node(config, log, audit, _say, _warn, raise_open_files(), passphrase).run()
 
 
 def _say(line: str) -> None:
