@@ -31,10 +31,12 @@ _ALWAYS_SIGN: Final = 0x8000
 _TARGET_TYPE_SERVER: Final = 0x20000
 _EXTENDED_SECURITY: Final = 0x80000
 _TARGET_INFO: Final = 0x800000
+_VERSION: Final = 0x2000000
 _KEY_EXCHANGE: Final = 0x40000000
 _WHAT_WE_DO: Final = (
     _UNICODE | _REQUEST_TARGET | _NTLM | _ALWAYS_SIGN | _TARGET_TYPE_SERVER | _EXTENDED_SECURITY | _TARGET_INFO
-)
+) | _VERSION  # with a version of ours the client sends one, and its code of integrity has a fixed place
+_OUR_VERSION: Final = bytes((10, 0, 0, 0, 0, 0, 0, 15))  # MS-NLMP 2.2.2.10: 15 is NTLMSSP's revision
 
 # MS-NLMP 2.2.2.1.
 _AV_END: Final = 0
@@ -100,7 +102,7 @@ class Ntlm(Mechanism):
             + self._nonce
             + bytes(8)
             + _field(len(info), 56 + len(target))
-            + bytes(8)  # version
+            + _OUR_VERSION
             + target
             + info
         )
