@@ -122,6 +122,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     topic_levels: Annotated[int, Meta(ge=1, le=1024, description="levels of a Topic Name or Topic Filter")] = 128
     subscriptions_per_session: Annotated[Count, Meta(description="subscriptions of one session")] = 1000
     subscriptions: Annotated[Count, Meta(description="subscriptions of all sessions together")] = 2_000_000
+    subscription_bytes_per_identity: Annotated[
+        Count, Meta(description="octets of the Topic Filters of one identity, 400 for each level above the eighth")
+    ] = 64 * MIB
+    subscription_bytes: Annotated[Count, Meta(description="octets of the Topic Filters of all identities")] = 1024 * MIB
     sessions_per_identity: Annotated[
         Count, Meta(description="sessions (client identifiers) of one identity, connected or not")
     ] = 1000
@@ -140,6 +144,9 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Count, Meta(description="QoS 1 and 2 messages that wait for one session; what comes above is dropped, counted")
     ] = 10_000
     queue_bytes: Annotated[Count, Meta(description="octets (topic and payload) that wait for one session")] = 16 * MIB
+    queue_bytes_per_identity: Annotated[
+        Count, Meta(description="octets that wait for all sessions of one identity together")
+    ] = 1024 * MIB
     outbox_bytes: Annotated[
         Count,
         Meta(description="octets not yet taken by a connected client; above it QoS 0 is dropped, QoS 1 and 2 queued"),

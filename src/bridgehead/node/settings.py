@@ -15,9 +15,12 @@ def apply_limits(config: Config, limits: Limits) -> None:
     chosen = config.limits
     limits.queue_messages = chosen.queue_messages
     limits.queue_octets = chosen.queue_bytes
+    limits.queue_octets_per_identity = chosen.queue_bytes_per_identity
     limits.sessions_per_principal = chosen.sessions_per_identity
     limits.subscriptions_per_session = chosen.subscriptions_per_session
     limits.subscriptions = chosen.subscriptions
+    limits.subscription_octets_per_identity = chosen.subscription_bytes_per_identity
+    limits.subscription_octets = chosen.subscription_bytes
     limits.topic_levels = chosen.topic_levels
     limits.retained_messages = chosen.retained_messages
     limits.retained_octets = chosen.retained_bytes
