@@ -50,7 +50,7 @@ def is_there(kind: str, what: str) -> bool:
     if kind == "header":
         return (Path(sysconfig.get_paths()["include"]) / what).exists()
     if kind == "file":
-        return Path(what).exists()
+        return any(Path("/").glob(what.removeprefix("/")))
     raise SetupError(f"tools/debian-packages.txt: `{kind}` is none of program, module, header, file")
 
 
