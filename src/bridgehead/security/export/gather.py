@@ -75,8 +75,9 @@ def check_usable(found: Enrolled, usable: Sequence[str], target: str) -> None:
         return
     present = [kind for kind in kinds_of(device) if kind in usable]
     if present:
+        words = ", and ".join(_WORDS[kind] for kind in present)
         raise NotAcceptable(
-            f"{device.name!r} has {_WORDS[present[0]]}: add --credential new, which makes another one "
+            f"{device.name!r} has {words}: add --credential new, which makes another one "
             "(the present one counts until the end of --overlap)"
         )
     raise NotAcceptable(
