@@ -74,6 +74,7 @@ AUDITED: Final[dict[str, str]] = {
     "group.changed": POLICY,
     "group.removed": POLICY,
     "master-key.rotated": ADMINISTRATION,
+    "master-key.protected": ADMINISTRATION,
     "connection.refused": REFUSAL,
     "listener.connection-refused": REFUSAL,
     "listener.handshake-failed": REFUSAL,
