@@ -137,6 +137,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     identities.ACT_REFUSED: Entry(logging.WARNING, _BUSY),
     identities.MASTER_KEY_ROTATED: Entry(logging.WARNING, _RARE),
     identities.MASTER_KEY_PROTECTED: Entry(logging.WARNING, _RARE),
+    identities.MASTER_KEY_PROTECTED: Entry(logging.WARNING, _RARE),
     identities.RECORD_UNREADABLE: Entry(logging.ERROR, _RARE),
     CERTIFICATES_LOADED: Entry(logging.INFO, _RARE),
     CERTIFICATES_UNREADABLE: Entry(logging.ERROR, _RARE),
