@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from bridgehead.security.audit import syslog as module
+from bridgehead.security.audit.log import AuditLog
+from bridgehead.security.audit.settings import Rules
 from bridgehead.security.audit.syslog import Syslog, Target, message
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.pki import ensure
@@ -215,3 +217,37 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
 def test_addresses(tmp_path: Path) -> None:
     assert vars(Target("udp:[2001:db8::1]:514"))["host"] == "2001:db8::1"
     assert vars(Target("unix:/dev/log"))["path"] == "/dev/log"
+
+
+def test_the_hubs_audit_log_sends_tells_and_changes_its_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RETRY", 0.02)
+    told: list[str] = []
+    audit = AuditLog(
+        tmp_path / "data",
+        Rules(),
+        lambda event, fields: told.append(event),
+        syslog=Target(f"unix:{tmp_path / 'gone'}"),
+    )
+
+    def told_of(event: str) -> bool:
+        audit.tick()
+        return event in told
+
+    audit.record("device.added", {"principal": "sensor-7"})
+    wait_until("the failure is told", lambda: told_of("audit.syslog-failed"))
+    sock, text = listening("udp", tmp_path)
+    collector = Collector(sock)
+    audit.reconfigure(Rules(), False, Target(text))
+    audit.record("device.added", {"principal": "sensor-8"})
+    wait_until("the new collector has it", lambda: "device.added" in collector.events())
+    audit.reconfigure(Rules(), False, Target(text))  # nothing has changed: nothing is sent twice
+    audit.close()
+    assert collector.events().count("device.added") == 1
+    events = [
+        json.loads(line)["event"] for line in (tmp_path / "data/audit/audit-000001.jsonl").read_bytes().splitlines()
+    ]
+    assert "audit.syslog-failed" in events
+    wait_until("the end of the log", lambda: "audit.checkpoint" in collector.events())
+    collector.close()

@@ -118,7 +118,8 @@ class AuditLog:
         self._ending = True
         self._wake.set()
         self._thread.join(_CLOSE_SECONDS)
-        self._send_to(None)
+        if self._syslog is not None:
+            self._syslog.close()
         self.tick()
 
     def _put(self, entry: Entry, lossless: bool) -> None:
@@ -141,7 +142,7 @@ class AuditLog:
         if target is not None and self._target is not None and vars(target) == vars(self._target):
             return
         if self._syslog is not None:
-            self._syslog.close()
+            self._syslog.close(wait=False)  # the event loop does not wait for a collector that has gone
         self._target = target
         self._syslog = None if target is None else Syslog(self._journal.folder, target, self._syslog_told)
 

@@ -112,11 +112,12 @@ class Syslog:
     def wake(self) -> None:
         self._wake.set()
 
-    def close(self) -> None:
-        """Sends what is there still, if the target takes it."""
+    def close(self, wait: bool = True) -> None:
+        """Sends what is there still, if the target takes it; `wait`: until that is done, for ten seconds at most."""
         self._ending = True
         self._wake.set()
-        self._thread.join(2 * _TIMEOUT)
+        if wait:
+            self._thread.join(2 * _TIMEOUT)
 
     def _run(self) -> None:
         while True:
