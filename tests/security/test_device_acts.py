@@ -107,6 +107,24 @@ def test_add_with_every_kind(device: Command, data: Path, tmp_path: Path) -> Non
     assert [secret for secret in secrets if secret in everything] == []
 
 
+def test_the_bundle_holds_all_that_was_made(device: Command, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = done(device("add", "sensor-7", "--psk", "--oscore", "--otp", "--raw-key", "--dds", "--out", out))
+    secret = json.loads((out / "secrets.json").read_text())
+    assert set(secret) == {"psk", "oscore", "otp"}
+    for value in (secret["psk"]["key"], secret["otp"]["pass_phrase"], secret["oscore"]["master_secret"]):
+        assert value not in told.out
+    kept = stored(data)
+    key = serialization.load_pem_private_key((out / "raw-key.pem").read_bytes(), None)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    assert key.public_key().public_bytes(serialization.Encoding.DER, form) == kept.raw_public_keys[0].spki
+    issued = x509.load_pem_x509_certificate((out / "dds-certificate.pem").read_bytes())
+    assert kept.dds_identity is not None
+    assert issued.fingerprint(hashes.SHA256()).hex() == kept.dds_identity.fingerprint
+    assert "key.pem" in told.out
+    assert set(modes(out).values()) <= {0o600, 0o700}
+
+
 def test_add_for_a_device_that_enrols_itself(device: Command, data: Path) -> None:
     told = done(device("add", "sensor-7", "--invite", "15m", "--publish", "a"))
     token = told.out.rpartition("invitation   ")[2].split()[0]

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from bridgehead.cli.device_credentials import secret_files
 from bridgehead.cli.device_snippets import snippets
 from bridgehead.security.export.files import DESCRIPTION
 from bridgehead.security.export.folder import BundleFolder
@@ -35,7 +36,7 @@ class Bundle:
 
     def _contents(self, enrolled: Enrolled) -> dict[str, bytes]:
         terms = Terms(enrolled, self.host, self.port)
-        contents = {DESCRIPTION: description(terms), **credential_contents(terms)}
+        contents = {DESCRIPTION: description(terms), **credential_contents(terms), **secret_files(enrolled)}
         contents.update({name: text.encode() for name, text in snippets(terms).items()})
         return contents
 

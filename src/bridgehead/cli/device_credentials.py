@@ -139,6 +139,22 @@ def secrets_told(enrolled: Enrolled, with_password: bool) -> dict[str, object]:
     return found
 
 
+def secret_files(enrolled: Enrolled) -> dict[str, bytes]:
+    """File name -> contents, of what was made beside certificate and password: a bundle holds all that there is."""
+    import msgspec
+
+    found: dict[str, bytes] = {}
+    told = secrets_told(enrolled, with_password=False)
+    if told:
+        found["secrets.json"] = msgspec.json.format(msgspec.json.encode(told)) + b"\n"
+    if enrolled.raw_key is not None:
+        found["raw-key.pem"] = enrolled.raw_key.key_pem
+    if enrolled.dds is not None:
+        found["dds-certificate.pem"] = enrolled.dds.certificate_pem
+        found["dds-key.pem"] = enrolled.dds.key_pem
+    return found
+
+
 def secret_lines(told: dict[str, object]) -> list[str]:
     """As text; each is shown only now."""
     lines: list[str] = []
