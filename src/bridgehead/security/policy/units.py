@@ -82,8 +82,8 @@ def quota_text(of: Quota) -> str:
 
 
 def _octet_rate_text(per_second: float) -> str:
-    for unit in ("GiB", "MiB", "KiB", "B"):
-        for period, seconds in _PERIODS.items():
+    for period, seconds in _PERIODS.items():
+        for unit in ("GiB", "MiB", "KiB", "B"):
             whole = round(per_second * seconds / _SIZES[unit])
             if 0 < whole < _MOST and whole * _SIZES[unit] / seconds == per_second:
                 return f"{whole} {unit}/{period}"
