@@ -131,12 +131,14 @@ def _der(path: Path) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    from bridgehead.security import certificates
+
     try:
         data = path.read_bytes()
         return x509.load_pem_x509_csr(data).public_bytes(Encoding.DER) if data.startswith(b"-----") else data
     except OSError as fault:
         raise CommandError(f"{path} cannot be read: {(fault.strerror or '').lower()}", USAGE) from None
-    except ValueError:
+    except certificates.UNREADABLE:
         raise CommandError(f"{path} holds no certification request: make one with `openssl req -new`", USAGE) from None
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bridgehead.cli.identity_at import PassphraseFile, passphrase
 from bridgehead.cli.main import USAGE, CommandError
+
+if TYPE_CHECKING:
+    from bridgehead.node.configuration import Config
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +45,7 @@ def up(
             _record(data, str(fault))
         raise CommandError(str(fault), USAGE) from None
     if check:
+        _check_files(settings)
         print(f"{config or 'the default configuration'}: correct")
         return 0
     from bridgehead.node.run import HubError, run
@@ -62,3 +66,18 @@ def _record(data: Path, because: str) -> None:
         record_failed_start(data, because)
     except SecurityError as fault:
         raise CommandError(f"{because}; besides, {fault}", USAGE) from None
+
+
+def _check_files(config: Config) -> None:
+    """Open what the listeners would: certificates, keys, client CAs."""
+    import time
+
+    from bridgehead.security.errors import SecurityError
+    from bridgehead.security.tls import check_files
+
+    for each in config.listeners:
+        files = [Path(name) if name else None for name in (each.certificate, each.key, each.client_ca)]
+        try:
+            check_files(files[0], files[1], files[2], time.time())
+        except SecurityError as fault:
+            raise CommandError(str(fault), USAGE) from None

@@ -15,7 +15,7 @@ from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.https import Https
 from bridgehead.node.listeners import Listeners
 from bridgehead.node.log import EventLog
-from bridgehead.security import files
+from bridgehead.security import certificates, files
 from bridgehead.security.authorities import retire
 from bridgehead.security.calendar import Ending, calendar
 from bridgehead.security.errors import SecurityError
@@ -90,7 +90,7 @@ def _refresh_lists(config: Config, now: float, fetch: bool, done: Upkeep) -> Non
             continue
         try:
             authorities = x509.load_pem_x509_certificates(files.read(Path(listener.client_ca)))
-        except (SecurityError, ValueError):
+        except (SecurityError, *certificates.UNREADABLE):
             done.faults.append((vocabulary.LIST_UNREADABLE, f"{listener.client_ca} holds no readable certificate"))
             continue
         for source in listener.client_crl:

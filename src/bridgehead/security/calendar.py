@@ -109,7 +109,7 @@ def _of_file(path: Path) -> list[Ending]:
     try:
         pem = files.read(path)
         named = [(_subject(each), certificates.not_after(each)) for each in x509.load_pem_x509_certificates(pem)]
-    except (SecurityError, ValueError):
+    except (SecurityError, *certificates.UNREADABLE):
         named = []
         pem = b""
     found = [Ending("file", f"{path}: {name}", ends) for name, ends in named]

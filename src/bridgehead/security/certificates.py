@@ -29,6 +29,17 @@ COMMON_NAME_LIMIT: Final = 64  # RFC 5280 appendix A.1, ub-common-name
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 VerifyingKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
+# What `cryptography` raises on octets that it cannot read, when they are loaded or when a part of them is asked for.
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    InvalidSignature,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
 
 class Revoked:
     """One entry of a revocation list. `serial` is the certificate's serial number."""
@@ -79,7 +90,7 @@ def read_key(pem: bytes, where: str, passphrase: bytes | None = None) -> Signing
 def read_certificate(pem: bytes, where: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except UNREADABLE:
         raise SecurityError(f"{where} holds no readable certificate: restore it from a backup") from None
 
 
@@ -87,7 +98,7 @@ def read_certificates(pem: bytes, where: str) -> list[x509.Certificate]:
     """At least one."""
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except UNREADABLE:
         raise SecurityError(f"{where} holds no readable certificate: restore it from a backup") from None
 
 
@@ -100,7 +111,7 @@ def read_revocation_lists(pem: bytes, where: str) -> list[x509.CertificateRevoca
     begin = b"-----BEGIN X509 CRL-----"
     try:
         found = [x509.load_pem_x509_crl(begin + part) for part in pem.split(begin)[1:]]
-    except ValueError:
+    except UNREADABLE:
         found = []
     if not found:
         raise SecurityError(f"{where} holds no readable revocation list: remove it, it is made anew")
@@ -123,7 +134,7 @@ def not_after(certificate: x509.Certificate) -> float:
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except UNREADABLE:
         return False
     return True
 

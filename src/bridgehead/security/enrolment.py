@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
 from msgspec.structs import replace
@@ -44,14 +43,14 @@ def read_request(der: bytes) -> x509.CertificateSigningRequest:
         request = x509.load_der_x509_csr(der)
         key = request.public_key()
         algorithm = request.signature_hash_algorithm
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except certificates.UNREADABLE:
         raise NotAcceptable("the certification request cannot be read: send DER of PKCS #10") from None
     profiles.check_key(key)
     if isinstance(algorithm, _WEAK):
         raise NotAcceptable("the certification request is signed with a hash that is broken: use SHA-256")
     try:
         proven = request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
+    except certificates.UNREADABLE:
         proven = False
     if not proven:
         raise NotAcceptable("the signature of the certification request is wrong: sign it with the key in it")
@@ -61,7 +60,9 @@ def read_request(der: bytes) -> x509.CertificateSigningRequest:
 def _check_subject(request: x509.CertificateSigningRequest, name: str) -> None:
     try:
         named = device_of(request.subject, request.extensions)
-    except ValueError:
+    except NotAcceptable:
+        raise
+    except certificates.UNREADABLE:
         raise NotAcceptable("the extensions of the certification request cannot be read") from None
     if named is not None and named != name:
         raise NotAcceptable("the certification request names another device: leave the subject empty, or give its name")
@@ -104,7 +105,7 @@ def simple_reenroll(identity: Identity, certificate_der: bytes, request_der: byt
             raise NotProven("this certificate is not in force")
         try:
             named = device_of_certificate(x509.load_der_x509_certificate(certificate_der))
-        except (ValueError, NotAcceptable):
+        except (*certificates.UNREADABLE, NotAcceptable):
             named = ""
         if named != device.name:
             raise NotProven("this certificate does not name its device")

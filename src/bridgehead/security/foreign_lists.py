@@ -17,7 +17,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from bridgehead.security import certificates, files
@@ -94,10 +93,10 @@ def _verified(data: bytes, source: str, authorities: Sequence[x509.Certificate])
         listed = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
         for each in authorities:
             key = each.public_key()
-            named = each.subject == listed.issuer and isinstance(key, certificates.VerifyingKey)
-            if named and listed.is_signature_valid(key):
+            named = each.subject == listed.issuer
+            if named and isinstance(key, certificates.VerifyingKey) and listed.is_signature_valid(key):
                 return listed
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except certificates.UNREADABLE:
         raise SecurityError(f"what {source} gave is no readable revocation list: check the address") from None
     raise SecurityError(f"the revocation list from {source} is not signed by an authority of client_ca: check both")
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -67,7 +66,7 @@ class Responder:
             name_hash, key_hash, serial = request.issuer_name_hash, request.issuer_key_hash, request.serial_number
             if serial < 0:  # RFC 5280 4.1.2.2
                 raise ValueError("serial numbers are positive")
-        except (ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm):
+        except (*certificates.UNREADABLE, NotImplementedError):
             return _failure(OCSPResponseStatus.MALFORMED_REQUEST)
         for each in self._pki.authorities:
             if _identifies(each.certificate, wanted, name_hash, key_hash):

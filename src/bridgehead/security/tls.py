@@ -19,6 +19,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
 from bridgehead.security import files
+from bridgehead.security.certificates import read_certificates
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.pki import Pki
 from bridgehead.security.tls_profiles import INTERMEDIATE, Profile, harden, harden_server
@@ -86,6 +87,28 @@ def server_context(
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def check_files(certificate: Path | None, key: Path | None, client_ca: Path | None, now: float) -> None:
+    """What can be said of a listener's files without opening it: they are PEM, belong together, and are in force.
+
+    Errors: SecurityError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if certificate is not None:
+        _load_own(context, certificate, key)
+    if client_ca is not None:
+        _trust(context, client_ca)
+    for path in (certificate, client_ca):
+        if path is None:
+            continue
+        for each in read_certificates(files.read(path), str(path)):
+            begin, end = each.not_valid_before_utc, each.not_valid_after_utc
+            if not begin.timestamp() <= now < end.timestamp():
+                raise SecurityError(
+                    f"{path}: {each.subject.rfc4514_string()} is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}: "
+                    "renew it, or set the clock"
+                )
 
 
 def client_context(

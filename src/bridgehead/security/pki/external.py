@@ -49,7 +49,7 @@ def read_chain(pem: bytes, where: str, now: float) -> list[x509.Certificate]:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *certificates.UNREADABLE):
         return False
 
 

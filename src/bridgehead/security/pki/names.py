@@ -15,6 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from bridgehead.security import certificates
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.records import is_name
 
@@ -45,7 +46,9 @@ def device_of_certificate(certificate: x509.Certificate) -> str:
     """Errors: NotAcceptable, also when it names nobody."""
     try:
         name = device_of(certificate.subject, certificate.extensions)
-    except ValueError:
+    except NotAcceptable:
+        raise
+    except certificates.UNREADABLE:
         raise NotAcceptable("the certificate's names cannot be read") from None
     if name is None:
         raise NotAcceptable("the certificate names no device: neither urn:bridgehead:device:NAME nor a Common Name")

@@ -78,7 +78,7 @@ def make(
         common = next((str(host) for host in hosts if len(str(host)) <= COMMON_NAME_LIMIT), "bridgehead")
     else:
         common = str(subjects[0])
-        check_name(common, profile.name)
+        check_name(common, "certificate")
         if profile.urn:
             names = [x509.UniformResourceIdentifier(profile.urn + common)]
     lasts = profile.life if life is None else life
