@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -414,3 +418,47 @@ def test_a_master_key_under_a_pass_phrase_is_opened_from_a_file_or_descriptor(
     assert done(device("protect", "--none", "--passphrase-file", phrase)).out == "the master key needs no pass phrase\n"
     done(device("add", "sensor-10", "--psk"))
     one_sentence(device("protect"), "say under which pass phrase: --new-passphrase-file FILE, or --none")
+
+
+def test_ten_thousand_devices_or_none(device: Command, data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "devices.csv"
+    lines = [f"sensor-{number},psk,Office/${{device}}/#" for number in range(10_000)]
+    file.write_text("\n".join(["name,credentials,publish", *lines, "sensor-5,psk,a"]))
+    one_sentence(
+        device("import", file, "--out", tmp_path / "out"), ":10002: the device 'sensor-5' is in line 7 already"
+    )
+    registry = Registry(data)
+    assert registry.device_names() == []
+    file.write_text("\n".join(["name,credentials,publish", *lines]))
+    done(device("import", file, "--out", tmp_path / "out"))
+    assert len(registry.device_names()) == 10_000
+    found = registry.device_by_psk_identity("sensor-9999")
+    assert found is not None
+    assert found.name == "sensor-9999"
+    registry.close()
+    assert len((tmp_path / "out" / "secrets.csv").read_text().splitlines()) == 10_001
+    assert len(done(device("list", "--json")).value) == 10_000
+
+
+def test_a_terminal_sees_a_progress_bar(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "devices.csv"
+    file.write_text("name,credentials\na,psk\nb,psk\n")
+    ours, theirs = pty.openpty()
+    words = ["device", "import", str(file), "--data", str(data), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "bridgehead", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    ) as process:
+        os.close(theirs)
+        shown = bytearray()
+        with contextlib.suppress(OSError):  # how a pseudo-terminal ends on Linux
+            while part := os.read(ours, 65536):
+                shown += part
+        os.close(ours)
+        assert process.stdout is not None
+        assert process.stdout.read().decode().startswith("imported 2 devices")
+    assert b"making credentials" in shown
+    assert b"2/2" in shown
