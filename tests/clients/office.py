@@ -67,11 +67,11 @@ def ways(versions: tuple[int, ...], doors: tuple[str, ...]) -> list[Way]:
 class Office:
     """`sensor` and `office` may publish and subscribe below Office/; each has a certificate and a password."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: str = _CONFIG) -> None:
         # A Unix socket's path has 107 octets at most, and a test's own folder can be deeper than that.
         self._short: Final = Path(tempfile.mkdtemp(prefix="bh"))
         self.socket: Final = self._short / "hub"
-        self.hub: Final = Hub(folder, _CONFIG.format(socket=self.socket))
+        self.hub: Final = Hub(folder, config.format(socket=self.socket))
         self.ca: Final = self.hub.data / "pki" / "ca.pem"
         self._folder: Final = folder
 

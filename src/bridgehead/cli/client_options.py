@@ -14,6 +14,7 @@ import typer
 
 from bridgehead.cli.main import USAGE, CommandError
 from bridgehead.protocols.mqtt.client.errors import Refused
+from bridgehead.protocols.mqtt.client.machine import Speaks
 from bridgehead.protocols.mqtt.client.target import FORMS, Bundle, Target, TargetError, parse_target, tls_context
 from bridgehead.protocols.mqtt.codec.packets import SubscriptionRequest
 
@@ -67,7 +68,7 @@ REMEDIES: Final = {
     0x85: "give a --client-id that the identity may use, such as its name, or its name, a hyphen and anything",
     0x86: "check --user and --password-file, or --bundle",
     0x87: "check the identity's permissions",
-    0x8C: "the server wants a way of authentication that this command does not have",
+    0x8C: "the server does not offer this --mechanism there: try another, or --user and --password-file alone",
 }
 REMEDIES_3: Final = {1: REMEDIES[0x84], 2: REMEDIES[0x85], 4: REMEDIES[0x86], 5: REMEDIES[0x86]}
 
@@ -87,7 +88,9 @@ class Identity:
         password: bytes | None,
         tls: ssl.SSLContext | None,
         name: str | None,
+        machine: Speaks | None = None,
     ) -> None:
+        self.machine = machine  # what proves the identity by AUTH
         self.target = target
         self.user_name = user_name
         self.password = password
@@ -99,6 +102,11 @@ class Identity:
         if asked is not None:
             return asked
         return f"{self.name}-{uuid.uuid4().hex[:8]}" if self.name else ""
+
+
+def identity_of_name(who: Identity, machine: Speaks) -> Identity:
+    """The same, proven by the mechanism and not by user name and password in CONNECT."""
+    return Identity(who.target, None, None, who.tls, who.name, machine)
 
 
 def identity(
@@ -123,6 +131,11 @@ def identity(
                 password_file = password_file or str(found.password)
         if not target.tls and (certificate or ca or key) and bundle is None:
             raise TargetError(f"--ca, --cert and --key need TLS: use mqtts:// or wss:// instead of {target.scheme}:")
+        if not target.tls and found is not None and found.certificate is not None and password_file is None:
+            raise TargetError(
+                f"the certificate in --bundle {bundle} proves who this is by TLS only: use mqtts:// or wss:// "
+                f"instead of {target.scheme}:"
+            )
         tls = tls_context(ca, certificate, key) if target.tls else None
     except TargetError as error:
         raise usage(str(error)) from None
@@ -140,14 +153,19 @@ def identity(
 
 def read_password(path: str) -> bytes:
     """The first line of the file, or of standard input for `-` (asked for without echo on a terminal)."""
+    return read_secret(path, "--password-file", "password")
+
+
+def read_secret(path: str, option: str, what: str) -> bytes:
+    """As `read_password`, for the `option` that holds `what`."""
     if path != "-":
         try:
             with Path(path).open("rb") as file:
                 line = file.readline(LONGEST_LINE)
         except OSError as error:
-            raise usage(f"--password-file {path} cannot be read: {error.strerror}") from None
+            raise usage(f"{option} {path} cannot be read: {error.strerror}") from None
     elif sys.stdin.isatty():
-        line = getpass.getpass().encode()
+        line = getpass.getpass(f"{what.capitalize()}: ").encode()
     else:
         line = b""
         while not line.endswith(b"\n") and len(line) < LONGEST_LINE:
@@ -157,7 +175,7 @@ def read_password(path: str) -> bytes:
             line += octet
     password = line.rstrip(b"\r\n")
     if not password:
-        raise usage(f"--password-file {path} holds no password in its first line")
+        raise usage(f"{option} {path} holds no {what} in its first line")
     return password
 
 

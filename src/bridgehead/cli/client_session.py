@@ -12,8 +12,10 @@ from bridgehead.cli.main import CommandError
 from bridgehead.core.errors import LocalMisuse, Refusal
 from bridgehead.core.topic import check_topic_name
 from bridgehead.protocols.mqtt.client.errors import ConnectionFailed, ConnectRefused, Refused
+from bridgehead.protocols.mqtt.client.machine import Speaks
 from bridgehead.protocols.mqtt.codec.packets import Connect
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
+from bridgehead.security.errors import SecurityError
 
 INTERRUPTED = 130
 
@@ -25,7 +27,13 @@ def session_packet(
     if session_expiry and not client_id:
         raise usage("--session-expiry keeps the session under its Client Identifier: give --client-id too")
     properties = NO_PROPERTIES
-    if version == 5 and session_expiry:
+    if who.machine is not None:
+        properties = Properties(
+            session_expiry_interval=session_expiry or None,
+            authentication_method=who.machine.name,
+            authentication_data=_first(who.machine),
+        )
+    elif version == 5 and session_expiry:
         properties = Properties(session_expiry_interval=session_expiry)
     return Connect(
         protocol_version=version,
@@ -37,6 +45,13 @@ def session_packet(
         password=who.password,
         properties=properties,
     )
+
+
+def _first(machine: Speaks) -> bytes:
+    try:
+        return machine.start()
+    except SecurityError as fault:
+        raise usage(str(fault)) from None
 
 
 def message_properties(

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bridgehead.cli.client_mechanism import Mechanism, TokenFile, with_mechanism
 from bridgehead.cli.client_options import (
     Authority,
     BundleFolder,
@@ -76,6 +77,8 @@ def publish(
     key: Key = None,
     ca: Authority = None,
     bundle: BundleFolder = None,
+    mechanism: Mechanism = None,
+    token_file: TokenFile = None,
     client_id: ClientId = None,
     mqtt_version: Version = 5,
     expiry: Annotated[
@@ -121,6 +124,7 @@ def publish(
     check_version(mqtt_version, {"a message property": bool(properties.present())})
     check_names(topic, response_topic)
     who = identity(url, user, password_file, cert, key, ca, bundle)
+    who = with_mechanism(who, mechanism, token_file, mqtt_version)
     connect = session_packet(who, client_id, mqtt_version, keep_alive, session_expiry)
     sending = Sending(topic, qos, retain, properties)
     source = None if lines else one_message(message, file)
@@ -145,6 +149,8 @@ def subscribe(
     key: Key = None,
     ca: Authority = None,
     bundle: BundleFolder = None,
+    mechanism: Mechanism = None,
+    token_file: TokenFile = None,
     client_id: ClientId = None,
     mqtt_version: Version = 5,
     no_local: Annotated[bool, typer.Option("--no-local", help="Not what this client itself publishes.")] = False,
@@ -185,6 +191,7 @@ def subscribe(
     ]
     properties = Properties(user_properties=pairs(user_property))
     who = identity(url, user, password_file, cert, key, ca, bundle)
+    who = with_mechanism(who, mechanism, token_file, mqtt_version)
     connect = session_packet(who, client_id, mqtt_version, keep_alive, session_expiry)
     receiving = Receiving(requests, properties, verbose, json_lines, count, timeout)
     return finished(subscribe_all(who, connect, receiving), who, mqtt_version, interrupted=0)

@@ -48,7 +48,7 @@ def one_message(text: str | None, file: str | None) -> bytes:
 async def publish_all(who: Identity, connect: Connect, sending: Sending, payload: bytes | None, patience: float) -> int:
     """Publish `payload`, or each line of standard input when it is None; `patience` in seconds is for the connection
     and for the last answers. The exit code; raises Refused and ConnectionFailed."""
-    client = Client(who.target, connect, who.tls, patience)
+    client = Client(who.target, connect, who.tls, patience, who.machine)
     await client.open()
     try:
         if payload is not None:

@@ -35,7 +35,7 @@ class Receiving:
 
 async def subscribe_all(who: Identity, connect: Connect, receiving: Receiving) -> int:
     """Print until the end; the exit code. Raises Refused and ConnectionFailed."""
-    client = Client(who.target, connect, who.tls)
+    client = Client(who.target, connect, who.tls, machine=who.machine)
     await client.open()
     printed = 0
     try:

@@ -10,8 +10,16 @@ from collections.abc import Iterable
 
 from bridgehead.protocols.mqtt.client.byte_stream import ByteStream, open_stream
 from bridgehead.protocols.mqtt.client.errors import ConnectionFailed, Refused, connect_refused
-from bridgehead.protocols.mqtt.client.machine import Arrived, ClientMachine, Connected, Disconnected, Event, FlowEnded
-from bridgehead.protocols.mqtt.client.target import Target, words
+from bridgehead.protocols.mqtt.client.machine import (
+    Arrived,
+    ClientMachine,
+    Connected,
+    Disconnected,
+    Event,
+    FlowEnded,
+    Speaks,
+)
+from bridgehead.protocols.mqtt.client.target import ALERTS, Target, words
 from bridgehead.protocols.mqtt.codec.packets import (
     Acknowledgement,
     Connack,
@@ -40,11 +48,17 @@ class Client:
     """
 
     def __init__(
-        self, target: Target, connect: Connect, tls: ssl.SSLContext | None = None, timeout: float = 10.0
+        self,
+        target: Target,
+        connect: Connect,
+        tls: ssl.SSLContext | None = None,
+        timeout: float = 10.0,
+        machine: Speaks | None = None,
     ) -> None:
-        """`timeout` in seconds is for making the connection, CONNACK included, and for a SUBACK or UNSUBACK."""
+        """`timeout` in seconds is for making the connection, CONNACK included, and for a SUBACK or UNSUBACK. `machine`
+        goes on with the enhanced authentication that `connect` begins."""
         self.target = target
-        self.machine = ClientMachine(connect)
+        self.machine = ClientMachine(connect, speaks=machine)
         self.timeout = timeout
         self._tls = tls
         self._stream: ByteStream | None = None
@@ -209,6 +223,9 @@ class Client:
         except OSError as error:
             if self.machine.connected:
                 self._fail(ConnectionFailed(f"the connection to {self.target} broke: {words(error)}"))
+            elif isinstance(error, ssl.SSLError) and error.reason in ALERTS:
+                # TLS 1.3: the server judges the client's certificate after the client has done its part.
+                self._fail(ConnectionFailed(f"{self.target} refused TLS: {words(error)}"))
             else:
                 self._fail(ConnectionFailed(self._closed_words()))
         except ConnectionFailed as error:

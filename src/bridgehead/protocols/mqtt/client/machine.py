@@ -7,7 +7,7 @@ beyond that (messages in flight across a reconnect) the server has, and sends ag
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.protocols.mqtt.client.errors import Refused, packet_name
@@ -15,6 +15,7 @@ from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.encode import ack, encode
 from bridgehead.protocols.mqtt.codec.packets import (
     Acknowledgement,
+    Auth,
     Connack,
     Connect,
     Disconnect,
@@ -30,6 +31,7 @@ from bridgehead.protocols.mqtt.codec.packets import (
 )
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.codec.reason_codes import (
+    CONTINUE_AUTHENTICATION,
     PACKET_TOO_LARGE,
     PROTOCOL_ERROR,
     PUBACK,
@@ -97,10 +99,24 @@ class Disconnected:
 Event = Connected | Arrived | FlowEnded | Disconnected
 
 
+class Speaks(Protocol):
+    """One exchange of enhanced authentication (security.sasl.client). Errors of the last two: PeerError."""
+
+    name: str
+
+    def start(self) -> bytes: ...
+
+    def respond(self, challenge: bytes) -> bytes: ...
+
+    def finish(self, data: bytes | None) -> None: ...
+
+
 class ClientMachine:
     """Drives one connection. Times are seconds of any clock that never goes back."""
 
-    def __init__(self, connect: Connect, largest_packet: int = PROTOCOL_LIMIT) -> None:
+    def __init__(self, connect: Connect, largest_packet: int = PROTOCOL_LIMIT, speaks: Speaks | None = None) -> None:
+        """`speaks` answers the server's AUTH; CONNECT has the Authentication Method and what it said first."""
+        self._speaks: Final = speaks
         self.connect = connect
         self.version = connect.protocol_version
         self.connected = False
@@ -135,6 +151,9 @@ class ClientMachine:
         if not self.connected:
             if isinstance(packet, Connack):
                 return self._accepted(packet)
+            if isinstance(packet, Auth):
+                self._answer(packet)
+                return None
             raise Violation(f"{packet_name(packet.packet_type)} came before CONNACK", PROTOCOL_ERROR)  # [MQTT-3.2.0-1]
         if isinstance(packet, Publish):
             return self._arrived(packet)
@@ -155,8 +174,24 @@ class ClientMachine:
             return Disconnected(packet)
         raise Violation(f"{packet_name(packet.packet_type)} has no place here", PROTOCOL_ERROR)
 
+    def _answer(self, packet: Auth) -> None:
+        """A challenge of the server, before CONNACK [MQTT-4.12.0-3]."""
+        speaks = self._speaks
+        if speaks is None:
+            raise Violation("AUTH came and no Authentication Method was asked for", PROTOCOL_ERROR)  # [MQTT-4.12.0-6]
+        properties = packet.properties
+        if packet.reason_code != CONTINUE_AUTHENTICATION or properties.authentication_method != speaks.name:
+            raise Violation("AUTH is not of the authentication under way", PROTOCOL_ERROR)  # [MQTT-4.12.0-5]
+        data = speaks.respond(properties.authentication_data or b"")
+        answer = Properties(authentication_method=speaks.name, authentication_data=data)
+        self._output.append(encode(Auth(CONTINUE_AUTHENTICATION, answer), self.version))
+
     def _accepted(self, connack: Connack) -> Connected:
         properties = connack.properties
+        if connack.reason_code == 0 and self._speaks is not None:
+            if properties.authentication_method != self._speaks.name:
+                raise Violation("CONNACK is not of the authentication under way", PROTOCOL_ERROR)  # [MQTT-4.12.0-5]
+            self._speaks.finish(properties.authentication_data)
         self.connected = connack.reason_code == 0
         self.ended = not self.connected
         self.quota = LARGEST_PACKET_IDENTIFIER if properties.receive_maximum is None else properties.receive_maximum
