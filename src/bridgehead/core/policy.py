@@ -52,6 +52,8 @@ class Principal:
         self.client_ids: list[str] = client_ids
         self._views: dict[tuple[str, tuple[str, ...]], Principal] | None = None
         self._remembered: dict[str, int] = {}
+        self._last = ""  # the topic that was asked about last, by identity: a publisher often stays with one
+        self._last_mask: i64 = 0
         self._candidates: dict[str, list[tuple[Rights, Permission]]] = {}
         # Of the root alone: the device's, however many connections it has. What its sessions hold, in octets:
         self.queued_octets = 0
@@ -114,6 +116,7 @@ class Principal:
             kept = {permission: held for permission, held in root._rates.items() if held[0] in root.rights}
             root._rates = {permission: held for permission, held in kept.items() if permission in held[0].permissions}
         root._remembered.clear()
+        root._last = ""
         root._candidates.clear()
         if root._views is not None:
             for view in root._views.values():
@@ -123,6 +126,7 @@ class Principal:
                 view._depth = root._depth
                 view._bounded = root._bounded
                 view._remembered.clear()
+                view._last = ""
                 view._candidates.clear()
 
     def may_use_client_id(self, client_id: str) -> bool:
@@ -161,10 +165,13 @@ class Principal:
             self._remembered[topic] = found
         return found
 
-    def publish_mask(self, topic: str) -> int:
+    def publish_mask(self, topic: str) -> i64:
         """Bit `qos + 3 * retain`: may publish to `topic` with this QoS and RETAIN. Eight bits higher: may as far as
         `take` permits the message."""
-        return self._mask(topic) & 0xFFFF
+        if topic is not self._last:
+            self._last_mask = self._mask(topic)
+            self._last = topic
+        return self._last_mask & 0xFFFF
 
     def may_publish(self, topic: str, qos: int, retain: bool) -> bool:
         """Whether some message may be published so."""
