@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgehead.core.errors import LocalMisuse
+from bridgehead.security.identity import Identity
+from bridgehead.security.identity_wanted import Fresh, Wanted
 from bridgehead.security.otp import NotOneTime, compute, from_hex, from_words, to_hex, to_words
 from bridgehead.security.otp_words import WORDS
 from bridgehead.security.sasl.contract import AdvanceOtp, Ask, OtpState, Step
 from bridgehead.security.sasl.offer import Settings, make
 from bridgehead.security.sasl.otp import Otp
-from tests.sasl.rim import FAKE_KEY, NAME, OPEN, Town, challenge, failure, mechanism, settings, success
+from tests.sasl.rim import FAKE_KEY, NAME, NOW, OPEN, Town, challenge, failure, mechanism, settings, success
 
 PHRASE = "This is a test."
 SEED = "ke1234"
@@ -178,11 +183,30 @@ def test_an_unknown_name_gets_the_same_challenge_each_time() -> None:
     here = town()
     asked = [challenge(here.start(mechanism("OTP", OPEN), b"\0" + name)) for name in (b"nobody", b"nobody", b"no-2")]
     assert asked[0] == asked[1] != asked[2]
-    algorithm, number, seed, extended = asked[0].split()
-    assert (algorithm, extended, len(seed)) == (b"otp-sha1", b"ext", 7)
-    assert 99 <= int(number) < 500
+    algorithm, number, _, extended = asked[0].split()
+    assert (algorithm, extended) == (b"otp-sha1", b"ext")
+    assert 9 < int(number) < 500
     foreign = make("OTP", ["OTP"], OPEN, bytes(32), Settings(bytes(32), settings().clock))
     assert challenge(here.start(foreign, b"\0nobody")) != asked[0]
+
+
+def test_an_unknown_name_looks_like_one_that_was_enrolled(tmp_path: Path) -> None:
+    """In algorithm, form of the seed and range of the number."""
+    identity = Identity(tmp_path / "data", clock=lambda: NOW)
+    try:
+        with identity.enrolling(Wanted(NAME, fresh=Fresh(otp=True))) as enrolled:
+            made = enrolled.otp
+    finally:
+        identity.close()
+    assert made is not None
+    real = OtpState(made.algorithm, made.sequence, made.seed, bytes(8))
+    asked = [
+        challenge(Town(otp={NAME: real}).start(mechanism("OTP", OPEN), b"\0" + name)).decode()
+        for name in (NAME.encode(), b"nobody", b"no-2")
+    ]
+    forms = {re.sub(r"[0-9a-f]{10}", "SEED", re.sub(r" [0-9]{2,3} ", " NUMBER ", each)) for each in asked}
+    assert forms == {"otp-sha1 NUMBER SEED ext"}
+    assert all(int(each.split()[1]) <= made.sequence - 1 for each in asked)
 
 
 def test_no_password_is_right_for_an_unknown_name() -> None:

@@ -39,6 +39,7 @@ from bridgehead.security.sasl.prepare import NotPrepared, prepared
 
 # A client that begins anew does it for a while.
 SEQUENCE_MIN: Final = 10
+SEQUENCE_FIRST: Final = 500
 _NO: Final = "the one-time password is not the next one"
 
 
@@ -94,11 +95,10 @@ class Otp(Mechanism):
         return Challenge(f"{state.algorithm} {state.sequence - 1} {state.seed} ext".encode())
 
     def _nobody(self) -> OtpState:
+        # As security.identity_credentials makes them: ten hexadecimal digits, and at most the first sequence number.
         drawn = hmac.digest(self._fake_key, b"otp\0" + self._claimed.encode(), "sha256")
-        sequence = 100 + int.from_bytes(drawn[:2], "big") % 400
-        seed = "".join("abcdefghijklmnopqrstuvwxyz"[octet % 26] for octet in drawn[2:4])
-        number = int.from_bytes(drawn[4:8], "big") % 100_000
-        return OtpState(SHA1, sequence, f"{seed}{number:05}", drawn[8 : 8 + OCTETS])
+        sequence = SEQUENCE_FIRST - int.from_bytes(drawn[:2], "big") % (SEQUENCE_FIRST - SEQUENCE_MIN)
+        return OtpState(SHA1, sequence, drawn[2:7].hex(), drawn[8 : 8 + OCTETS])
 
     def _password(self, state: OtpState, text: str) -> Step:
         # RFC 2243 section 4: the type of the response, a colon, and the password in that form.
