@@ -106,7 +106,7 @@ def exported(office: Office, folder: Path, target: str) -> Path:
     rights = ["--publish", "Office/export/${device}/up", "--subscribe", "Office/export/${device}/#"]
     add = command("device", "add", name, "--data", office.hub.data, "--generate-password", *rights)
     subprocess.run(add, capture_output=True, timeout=PATIENCE, check=True)
-    place = ["--host", "localhost", "--port", str(office.port(TLS)), "--out", folder / name]
+    place: list[str | Path] = ["--host", "localhost", "--port", str(office.port(TLS)), "--out", folder / name]
     export = command(
         "device", "export", name, "--data", office.hub.data, "--for", target, "--credential", "new", *place
     )

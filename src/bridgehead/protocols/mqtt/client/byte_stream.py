@@ -58,6 +58,23 @@ class PlainStream:
             return  # the peer was gone first: closed all the same
 
 
+class MqttStream(PlainStream):
+    """As it is, unless what answers is a web server: a frequent mistake, and HTTP would be a malformed packet."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Target) -> None:
+        super().__init__(reader, writer)
+        self.target = target
+        self.is_first = True
+
+    async def read(self) -> bytes:
+        data = await super().read()
+        if self.is_first and data.startswith(b"HTTP/"):
+            scheme = "wss" if self.target.tls else "ws"
+            raise ConnectionFailed(f"{self.target} answers in HTTP; for MQTT over WebSocket use {scheme}://")
+        self.is_first = False
+        return data
+
+
 class WebSocketStream:
     """Octets in binary frames of a WebSocket with the subprotocol `mqtt` (MQTT 5.0 section 6)."""
 
@@ -134,9 +151,9 @@ async def open_stream(target: Target, tls: ssl.SSLContext | None) -> ByteStream:
         raise ConnectionFailed(f"TLS with {target} failed: {words(error)}; is this a TLS port?") from error
     except OSError as error:
         raise ConnectionFailed(f"cannot connect to {target}: {words(error)}; does the server run there?") from error
-    plain = PlainStream(reader, writer)
     if not target.websocket:
-        return plain
+        return MqttStream(reader, writer, target)
+    plain = PlainStream(reader, writer)
     protocol = ClientProtocol(parse_uri(str(target)), subprotocols=[Subprotocol("mqtt")], max_size=None)
     stream = WebSocketStream(plain, protocol)
     try:

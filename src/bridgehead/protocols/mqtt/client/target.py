@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from bridgehead.security.tls_profiles import harden
+
 # scheme: (port when the URL names none, TLS, WebSocket)
 SCHEMES: Final = {
     "mqtt": (1883, False, False),
@@ -17,6 +19,15 @@ SCHEMES: Final = {
     "ws": (80, False, True),
     "wss": (443, True, True),
     "mqtt+unix": (0, False, False),
+}
+# What a server says of the client's certificate (RFC 8446 section 6.2), by OpenSSL's names of the alerts.
+ALERTS: Final = {
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the server says that this client certificate is revoked; ask for a new one",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the server says that this client certificate has expired; ask for a new one",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the server does not accept this client certificate; was it issued for this server?",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the server does not accept this client certificate; was it issued for it?",
+    "TLSV1_ALERT_UNKNOWN_CA": "the server does not know the authority of this client certificate",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a client certificate; give --cert and --key, or --bundle",
 }
 FORMS: Final = "mqtt://HOST[:1883], mqtts://HOST[:8883], ws://HOST[:80/PATH], wss://HOST[:443/PATH] or mqtt+unix:PATH"
 
@@ -89,12 +100,13 @@ def parse_target(url: str) -> Target:
 
 
 def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """A client's context: TLS 1.2 and later, the server's name checked, trusting `ca` or else the system's authorities.
+    """A client's context after the hub's own profile: TLS 1.2 and later, the server's name checked, trusting `ca` or
+    else the system's authorities.
 
     Raises TargetError when a file cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks names and requires a certificate
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    harden(context)
     if ca is not None:
         try:
             context.load_verify_locations(cafile=str(ca))
@@ -105,12 +117,25 @@ def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> 
     if key is not None and certificate is None:
         raise TargetError("--key needs its certificate: give --cert FILE too")
     if certificate is not None:
+        check_key(certificate, key)
         try:
             context.load_cert_chain(str(certificate), str(key) if key else None, password=no_passphrase)
         except (OSError, ssl.SSLError, ValueError) as error:
             files = f"--cert {certificate}" + (f" with --key {key}" if key else " (and no --key)")
             raise TargetError(f"{files} cannot be used: {words(error)}") from error
     return context
+
+
+def check_key(certificate: Path, key: Path | None) -> None:
+    """A certificate alone is a frequent mistake, which OpenSSL calls a "pem lib" error. Raises TargetError."""
+    if key is not None or not certificate.is_file():
+        return
+    try:
+        found = b"PRIVATE KEY-----" in certificate.read_bytes()
+    except OSError as error:
+        raise TargetError(f"--cert {certificate} cannot be read: {words(error)}") from error
+    if not found:
+        raise TargetError(f"--cert {certificate} holds a certificate without its private key: give --key FILE too")
 
 
 def no_passphrase() -> str:
@@ -122,6 +147,8 @@ def words(error: Exception) -> str:
     """An error of the operating system or of OpenSSL without numbers and source lines."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message)
+    if isinstance(error, ssl.SSLError) and error.reason in ALERTS:
+        return ALERTS[error.reason]
     if isinstance(error, ssl.SSLError):
         return str(error.reason).replace("_", " ").lower() if error.reason else "not readable as PEM"
     if isinstance(error, OSError):
