@@ -29,6 +29,7 @@ from bridgehead.core.topic import LONGEST_REMEMBERED
 
 __all__ = ["Bindings", "Context", "Decision", "Permission", "Principal", "Rights"]
 
+_NO_TOPIC: Final = "\0"  # no Topic Name holds it [MQTT-4.7.3-2]
 _REMEMBERED: Final = 4096  # topics per view of a principal
 
 
@@ -52,7 +53,7 @@ class Principal:
         self.client_ids: list[str] = client_ids
         self._views: dict[tuple[str, tuple[str, ...]], Principal] | None = None
         self._remembered: dict[str, int] = {}
-        self._last = ""  # the topic that was asked about last, by identity: a publisher often stays with one
+        self._last = _NO_TOPIC  # the topic that was asked about last, by identity: a publisher often stays with one
         self._last_mask: i64 = 0
         self._candidates: dict[str, list[tuple[Rights, Permission]]] = {}
         # Of the root alone: the device's, however many connections it has. What its sessions hold, in octets:
@@ -116,7 +117,7 @@ class Principal:
             kept = {permission: held for permission, held in root._rates.items() if held[0] in root.rights}
             root._rates = {permission: held for permission, held in kept.items() if permission in held[0].permissions}
         root._remembered.clear()
-        root._last = ""
+        root._last = _NO_TOPIC
         root._candidates.clear()
         if root._views is not None:
             for view in root._views.values():
@@ -126,7 +127,7 @@ class Principal:
                 view._depth = root._depth
                 view._bounded = root._bounded
                 view._remembered.clear()
-                view._last = ""
+                view._last = _NO_TOPIC
                 view._candidates.clear()
 
     def may_use_client_id(self, client_id: str) -> bool:
