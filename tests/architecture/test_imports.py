@@ -59,6 +59,7 @@ PLANTED = [
     ("purity", "broker/planted3.py", "asyncio"),
     ("purity", "protocols/mqtt/codec/planted3.py", "random"),
     ("purity", "protocols/mqtt/session/planted3.py", "logging"),
+    ("mechanisms", "security/sasl/planted3.py", "time"),
     ("auditor", "audit/planted.py", "bridgehead.broker.planted_below"),
     ("auditor", "audit/planted2.py", "bridgehead.protocols.mqtt.server.planted_above"),
     ("auditor", "audit/planted3.py", "bridgehead.security.planted_beside"),
