@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 from cryptography import x509
@@ -33,7 +32,6 @@ LOOPBACK = """<CycloneDDS><Domain Id="any">
 <AllowMulticast>false</AllowMulticast></General>
 <Discovery><ParticipantIndex>auto</ParticipantIndex><Peers><Peer address="127.0.0.1"/></Peers></Discovery>
 </Domain></CycloneDDS>"""
-SECONDS = "1.5"
 PATIENCE = 40
 
 
@@ -64,35 +62,52 @@ def environment(bundle: Path) -> dict[str, str]:
 
 
 class Asked:
-    """`word`: publish or subscribe; `place`: topic and partition."""
+    """`word`: publish or subscribe; `place`: topic and partition. It is killed at the end of the block."""
 
-    def __init__(self, client: Path, bundle: Path, word: str, domain: int, *place: str) -> None:
-        command = [str(client), word, str(domain), SECONDS, *place]
+    def __init__(self, client: Path, bundle: Path, word: str, domain: int, *place: str, seconds: str = "60") -> None:
+        command = [str(client), word, str(domain), seconds, *place]
         self.process = subprocess.Popen(
             command, env=environment(bundle), cwd=bundle, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
+    def __enter__(self) -> Asked:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def hears(self, text: str) -> None:
+        """Waits for a line with it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if text in line:
+                return
+        raise AssertionError(f"ended without {text!r}")
+
     def said(self) -> str:
+        """All of it, after its time."""
         out, _ = self.process.communicate(timeout=PATIENCE)
         return out
 
+    def said_so_far(self) -> str:
+        self.process.kill()
+        return self.said()
 
-@contextlib.contextmanager
-def publishing(client: Path, bundle: Path, domain: int, *place: str) -> Iterator[Asked]:
-    asked = Asked(client, bundle, "publish", domain, *place)
-    try:
-        yield asked
-    finally:
-        asked.process.kill()
-        asked.process.communicate()
+
+def at_once(client: Path, bundle: Path, word: str, domain: int, *place: str) -> str:
+    """What it says about being permitted: it need not wait for anybody."""
+    return Asked(client, bundle, word, domain, *place, seconds="0").said()
 
 
 def test_two_exported_participants_exchange_data(shared_home: Home, client: Path) -> None:
     sender = exported(shared_home, "sender", publish("Office/Lobby/Door"))
     reader = exported(shared_home, "reader", subscribe("Office/Lobby/+"))
-    with publishing(client, sender, 201, "Door", "Office/Lobby"):
-        said = Asked(client, reader, "subscribe", 201, "Door", "Office/Lobby").said()
-    assert "received 21.5" in said
+    place = ("Door", "Office/Lobby")
+    with Asked(client, sender, "publish", 201, *place), Asked(client, reader, "subscribe", 201, *place) as listening:
+        listening.hears("received 21.5")
 
 
 @pytest.mark.parametrize(
@@ -110,15 +125,29 @@ def test_what_is_not_permitted_gets_no_writer_and_no_reader(
 ) -> None:
     name = f"bound-{word}-{place[0]}-{len(place[1])}-{place[1][-1:] == '*'}"
     bundle = exported(shared_home, name, publish("Office/Lobby/Door"))
-    said = Asked(client, bundle, word, 202, *place).said()
-    assert "refused" in said
+    assert "refused" in at_once(client, bundle, word, 202, *place)
 
 
 def test_a_reader_may_not_name_many_partitions_to_get_round_a_denial(shared_home: Home, client: Path) -> None:
     bundle = exported(shared_home, "curious", subscribe("Office/#"), subscribe("Office/Vault/#", allow=False))
-    assert "refused" in Asked(client, bundle, "subscribe", 203, "Door", "Office/*").said()
+    assert "refused" in at_once(client, bundle, "subscribe", 203, "Door", "Office/*")
     assert "Office/#: in part" in (bundle / "README.txt").read_text()
-    assert "subscribed to Door" in Asked(client, bundle, "subscribe", 203, "Door", "Office").said()
+    assert "subscribed to Door" in at_once(client, bundle, "subscribe", 203, "Door", "Office")
+
+
+def assert_hears_nothing(home: Home, client: Path, sender: Path, stranger: Path, domain: int) -> None:
+    """While one who may read gets the data, the other, who was there before, does not."""
+    reader = exported(home, f"reader-{domain}", subscribe("Office/Lobby/Door"))
+    place = ("Door", "Office/Lobby")
+    with Asked(client, stranger, "subscribe", domain, *place) as refused:
+        refused.hears("subscribed to Door")
+        with (
+            Asked(client, sender, "publish", domain, *place),
+            Asked(client, reader, "subscribe", domain, *place) as listening,
+        ):
+            listening.hears("received 21.5")
+            time.sleep(0.5)
+            assert "received" not in refused.said_so_far()
 
 
 def test_a_participant_without_credentials_gets_nothing(shared_home: Home, client: Path) -> None:
@@ -126,10 +155,7 @@ def test_a_participant_without_credentials_gets_nothing(shared_home: Home, clien
     stranger = shared_home.folder / "stranger"
     stranger.mkdir()
     (stranger / "cyclonedds.xml").write_text("<CycloneDDS/>")
-    with publishing(client, sender, 204, "Door", "Office/Lobby"):
-        said = Asked(client, stranger, "subscribe", 204, "Door", "Office/Lobby").said()
-    assert "subscribed to Door" in said
-    assert "received" not in said
+    assert_hears_nothing(shared_home, client, sender, stranger, 204)
 
 
 def sign(document: bytes, certificate: Path, key: Path) -> bytes:
@@ -152,12 +178,12 @@ def test_permissions_that_a_mere_leaf_signed_are_refused_by_itself_and_by_others
     sender = exported(shared_home, "honest", publish("Office/Lobby/Door"))
     forger = exported(shared_home, "forger")
     (forger / "permissions.p7s").write_bytes(sign(everything("forger"), forger / "cert.pem", forger / "key.pem"))
-    assert "the participant is refused" in Asked(client, forger, "subscribe", 205, "Door", "Office/Lobby").said()
+    assert "the participant is refused" in at_once(client, forger, "subscribe", 205, "Door", "Office/Lobby")
 
     # Its identity CA in place of the permissions CA, as with one CA for both: that is how others were caught.
     permissions_ca = (forger / "permissions_ca.cert.pem").read_bytes()
     shutil.copy(forger / "identity_ca.cert.pem", forger / "permissions_ca.cert.pem")
-    assert "the participant is refused" in Asked(client, forger, "subscribe", 205, "Door", "Office/Lobby").said()
+    assert "the participant is refused" in at_once(client, forger, "subscribe", 205, "Door", "Office/Lobby")
 
     # A signer of its own, which it believes itself; the other side holds to the hub's.
     own = shared_home.folder / "own"
@@ -167,10 +193,7 @@ def test_permissions_that_a_mere_leaf_signed_are_refused_by_itself_and_by_others
     signer = (own / "dds" / "permissions.pem", own / "dds" / "permissions.key")
     (forger / "permissions.p7s").write_bytes(sign(everything("forger"), *signer))
     (forger / "governance.p7s").write_bytes(sign(documents.governance(), *signer))
-    with publishing(client, sender, 205, "Door", "Office/Lobby"):
-        said = Asked(client, forger, "subscribe", 205, "Door", "Office/Lobby").said()
-    assert "subscribed to Door" in said
-    assert "received" not in said
+    assert_hears_nothing(shared_home, client, sender, forger, 205)
 
 
 def test_the_signer_is_a_leaf_that_nothing_can_stand_below(shared_home: Home, client: Path) -> None:
@@ -217,11 +240,13 @@ def test_a_ros_keystore_s_enclave_exchanges_data_on_ros_topics(shared_home: Home
         assert f"ROS_SECURITY_ENCLAVE_OVERRIDE=/{enclave.name}" in (bundle / "environment.sh").read_text()
         shutil.copy(client.parent / "cyclonedds.xml", enclave)
         places[name] = enclave
-    with publishing(client, places["talker-1"], 206, "rt/Office/chatter", ""):
-        said = Asked(client, places["listener-1"], "subscribe", 206, "rt/Office/chatter", "").said()
-    assert "received 21.5" in said
+    place = ("rt/Office/chatter", "")
+    with (
+        Asked(client, places["talker-1"], "publish", 206, *place),
+        Asked(client, places["listener-1"], "subscribe", 206, *place) as listening,
+    ):
+        listening.hears("received 21.5")
     # What every node makes for itself is permitted, another node's parameters are not.
-    assert "published" in Asked(client, places["talker-1"], "publish", 207, "rt/rosout", "").said()
-    assert (
-        "refused" in Asked(client, places["talker-1"], "publish", 207, "rr/listener_1/get_parametersReply", "").said()
-    )
+    assert "published" in at_once(client, places["talker-1"], "publish", 207, "rt/rosout", "")
+    other = "rr/listener_1/get_parametersReply"
+    assert "refused" in at_once(client, places["talker-1"], "publish", 207, other, "")
