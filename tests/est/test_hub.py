@@ -84,14 +84,18 @@ def admitted(hub: Hub, certificate: str, key: str) -> bool:
 
 
 def _connected(hub: Hub, context: ssl.SSLContext) -> bool:
-    packet = bytes.fromhex("00044d5154540502003c00") + b"\x00\x08sensor-7"
-    with (
-        socket.create_connection(("127.0.0.1", hub.port("mqtts")), timeout=30) as raw,
-        context.wrap_socket(raw, server_hostname="127.0.0.1") as stream,
-    ):
-        stream.sendall(b"\x10" + bytes([len(packet)]) + packet)
+    with _connection(hub, context, "sensor-7") as stream:
         answer = stream.recv(100)
         return answer[:1] == b"\x20" and answer[3] == 0
+
+
+def _connection(hub: Hub, context: ssl.SSLContext, client_id: str) -> ssl.SSLSocket:
+    """TLS, with a CONNECT of MQTT 5.0 sent."""
+    packet = bytes.fromhex("00044d5154540502003c00") + bytes([0, len(client_id)]) + client_id.encode()
+    raw = socket.create_connection(("127.0.0.1", hub.port("mqtts")), timeout=30)
+    stream = context.wrap_socket(raw, server_hostname="127.0.0.1")
+    stream.sendall(b"\x10" + bytes([len(packet)]) + packet)
+    return stream
 
 
 def test_a_device_enrols_itself_and_again_as_the_document_says(hub: Hub) -> None:
@@ -212,8 +216,15 @@ def test_a_roll_over_without_a_restart(hub: Hub) -> None:
     wait_until("the new one is admitted", lambda: admitted(hub, "next.pem", "next.key"))
     assert admitted(hub, "device.pem", "device.key")
     (hub.folder / "ca.pem").write_bytes((hub.data / "pki" / "ca.pem").read_bytes())
+    folder = hub.folder
+    stands = client_context(folder / "ca.pem", folder / "device.pem", folder / "device.key")
+    live = _connection(hub, stands, "sensor-7-live")
+    assert live.recv(100)[:1] == b"\x20"
     finished = bridgehead("ca", "roll-over", "--finish", "--data", hub.data)
     assert finished.returncode == 0, finished.stderr
+    with live:
+        assert live.recv(100)[:1] == b"\xe0"  # DISCONNECT, then the end: it stood on what is void
+        assert live.recv(100) == b""
     wait_until("the old one is refused", lambda: not admitted(hub, "device.pem", "device.key"))
     wait_until("the new one goes on", lambda: admitted(hub, "next.pem", "next.key"))
     assert hub.process is not None
