@@ -66,7 +66,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 REMEDIES: Final = {
     0x84: "try --mqtt-version 4",
     0x85: "give a --client-id that the identity may use, such as its name, or its name, a hyphen and anything",
-    0x86: "check --user and --password-file, or --bundle",
+    0x86: "check --user and --password-file, or --bundle: its certificate may be replaced or revoked",
     0x87: "check the identity's permissions",
     0x8C: "the server does not offer this --mechanism there: try another, or --user and --password-file alone",
 }
