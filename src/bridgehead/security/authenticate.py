@@ -83,7 +83,7 @@ class Authenticator:
         self._data: Final[Path] = registry.path.parent
         self._principals: Final = Principals(self._directory, events, clock)
         self._events: Final = events
-        self.clock: Final = clock
+        self._clock: Final = clock
         self._verifier: Final = verifier if verifier is not None else PasswordVerifier(PasswordHasher())
         self._lockouts: Final = Lockouts(registry, clock())
         self.guard: Final = Guard(limits, self._lockouts, events, clock, self._keep)
@@ -130,6 +130,10 @@ class Authenticator:
         """
         self._principals.follow()
         return self._principals.take_ended()
+
+    def clock(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock()
 
     def follow(self) -> None:
         """The records as they are now. Errors: SecurityError."""

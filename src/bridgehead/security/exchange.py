@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol, TypeVar
 
 from bridgehead.core.errors import BAD_CREDENTIALS, NOT_AUTHORIZED, UNAVAILABLE, LocalMisuse, Refusal
-from bridgehead.security.answers import scram_record
+from bridgehead.security.answers import Answers, VerifiesTokens, scram_record
 from bridgehead.security.chain import GSSAPI, NTLM
 from bridgehead.security.credentials import TokenSubject
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.guard import Guard
 from bridgehead.security.mechanisms import CERTIFICATE, PASSWORD, SCRAM
 from bridgehead.security.proof import NEVER, Braked, Credentials, Proven, Unproven
 from bridgehead.security.records import Device
@@ -26,6 +27,7 @@ from bridgehead.security.sasl.contract import (
     LookUpOtp,
     LookUpScram,
     Mechanism,
+    OtpState,
     Question,
     Step,
     Success,
@@ -36,11 +38,48 @@ from bridgehead.security.sasl.contract import (
 from bridgehead.security.tokens.verify import NotAccepted
 from bridgehead.wire.errors import PeerError
 
-if TYPE_CHECKING:
-    from bridgehead.security.authenticate import Authenticator
-
 # Their libraries block: milliseconds of arithmetic, and a replay cache on disk.
 _BLOCKING: Final = frozenset({GSSAPI, NTLM})
+
+
+_Result = TypeVar("_Result")
+
+
+class Judge(Protocol):
+    """What an exchange needs of the authenticator, which explains each."""
+
+    @property
+    def guard(self) -> Guard: ...
+
+    @property
+    def answers(self) -> Answers: ...
+
+    @property
+    def tokens(self) -> VerifiesTokens | None: ...
+
+    def clock(self) -> float: ...
+
+    def follow(self) -> None: ...
+
+    async def run(self, function: Callable[[], _Result]) -> _Result: ...
+
+    async def by_password(self, name: str, password: bytes, address: str) -> tuple[Device, float]: ...
+
+    def by_certificate(self, certificate: bytes) -> tuple[Device, float]: ...
+
+    async def advance_otp(self, name: str, before: OtpState, after: OtpState) -> bool: ...
+
+    def proven(
+        self,
+        credentials: Credentials,
+        device: Device,
+        kinds: tuple[str, ...],
+        until: float,
+        data: bytes | None,
+        mechanism: str,
+    ) -> Proven: ...
+
+    def refused(self, credentials: Credentials, because: str, braked: bool, claimed: str, mechanism: str) -> None: ...
 
 
 class Exchange:
@@ -49,7 +88,7 @@ class Exchange:
     """
 
     def __init__(
-        self, authenticator: Authenticator, credentials: Credentials, machine: Mechanism, over: Callable[[], None]
+        self, authenticator: Judge, credentials: Credentials, machine: Mechanism, over: Callable[[], None]
     ) -> None:
         """`over` is called once, when it is over or given up (`close`)."""
         self._authenticator: Final = authenticator

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
 
 from bridgehead.broker.events import EventSink
 from bridgehead.security.answers import passwords_in_force
@@ -12,12 +13,26 @@ from bridgehead.security.credentials import PasswordRecord
 from bridgehead.security.directory import Directory
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.events import PASSWORD_NOT_REHASHED, PASSWORD_REHASHED
+from bridgehead.security.guard import Guard
 from bridgehead.security.passwords import PasswordVerifier
 from bridgehead.security.proof import NEVER, Unproven
 from bridgehead.security.records import Device, is_name
+from bridgehead.security.registry import Registry
 
-if TYPE_CHECKING:
-    from bridgehead.security.authenticate import Authenticator
+_Result = TypeVar("_Result")
+
+
+class Desk(Protocol):
+    """What it needs of the authenticator, which explains each."""
+
+    @property
+    def guard(self) -> Guard: ...
+
+    def clock(self) -> float: ...
+
+    def follow(self) -> None: ...
+
+    async def write(self, act: Callable[[Registry], _Result]) -> _Result: ...
 
 
 class PasswordProof:
@@ -25,7 +40,7 @@ class PasswordProof:
     that device costs two."""
 
     def __init__(
-        self, authenticator: Authenticator, directory: Directory, verifier: PasswordVerifier, events: EventSink
+        self, authenticator: Desk, directory: Directory, verifier: PasswordVerifier, events: EventSink
     ) -> None:
         self._authenticator: Final = authenticator
         self._directory: Final = directory
