@@ -121,8 +121,12 @@ def subtract(one: Span, without: Sequence[Span]) -> Remainder | None:
 
 def widest(spans: Iterable[Span]) -> list[Span]:
     """Without those that another one covers, in their order."""
-    distinct = list(dict.fromkeys(spans))
-    return [each for each in distinct if not any(other is not each and covers(other, each) for other in distinct)]
+    distinct = Spans(dict.fromkeys(spans))
+    return [
+        each
+        for each in distinct.all
+        if not any(other is not each and covers(other, each) for other in distinct.near(each))
+    ]
 
 
 class Index:
@@ -164,6 +168,20 @@ class Index:
                     if next_level is not None and (name is not None or depth > 0 or not level.startswith("$")):
                         waiting.append((next_level, depth + 1))
         return sorted(found)
+
+
+class Spans:
+    """Many spans, of which those near to one are wanted again and again."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.all: Final = list(spans)
+        self._index: Final = Index()
+        for number, each in enumerate(self.all):
+            self._index.put(each, number)
+
+    def near(self, one: Span) -> list[Span]:
+        """Those that overlap it."""
+        return [self.all[number] for number in self._index.overlapping(one)]
 
 
 class _Level:

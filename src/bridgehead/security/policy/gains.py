@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from bridgehead.security.policy.algebra import Index, Remainder, Span, covers, intersection, subtract, widest
+from bridgehead.security.policy.algebra import Index, Remainder, Span, Spans, covers, intersection, subtract, widest
 from bridgehead.security.policy.holdings import UNBOUNDED, Held, Holding
 from bridgehead.security.policy.statement import bounds_of, conditions_of, quoted
 from bridgehead.security.policy.units import rate_text, size_text
@@ -19,6 +19,7 @@ SUBSCRIBE: Final = "subscribe"
 # Sets of circumstances that one permission is looked at under. Beyond that many they are looked at together, which may
 # tell of a gain that is none, and never of none where there is one.
 MOST_CELLS: Final = 256
+_SHOWN: Final = 8  # exceptions in a sentence
 
 _Test = Callable[[Held, Held], bool]
 _PUBLISH_BOUNDS: Final[dict[str, _Test]] = {
@@ -55,7 +56,9 @@ class Gain:
     def __str__(self) -> str:
         text = f"{self.operation} {quoted(str(self.span))}"
         if self.excepted:
-            text += f" except {' '.join(quoted(str(each)) for each in self.excepted)}"
+            text += f" except {' '.join(quoted(str(each)) for each in self.excepted[:_SHOWN])}"
+            if len(self.excepted) > _SHOWN:
+                text += f" and {len(self.excepted) - _SHOWN} more filters"
         bounds = bounds_of(self.held.record)
         if bounds:
             text += f" {' '.join(bounds)}"
@@ -145,12 +148,15 @@ class _Comparison:
         if left is not None:
             found.append(self._gain(left, self._only(cell, denied)))
         # What was denied, within what would have been allowed: the rest is among what is left already.
-        for denial in widest(were_denied):
-            for wide in widest(met for met in (intersection(one, each) for each in allowed) if met is not None):
-                met = intersection(wide, denial)
-                freed = None if met is None else subtract(met, denied)
-                if freed is not None:
-                    found.append(self._gain(freed, ()))
+        if were_denied:
+            pieces = Spans(widest(met for met in (intersection(one, each) for each in allowed) if met is not None))
+            still = Spans(denied)
+            for denial in widest(were_denied):
+                for wide in pieces.near(denial):
+                    met = intersection(wide, denial)
+                    freed = None if met is None else subtract(met, still.near(met))
+                    if freed is not None:
+                        found.append(self._gain(freed, ()))
         if not found and self._operation == SUBSCRIBE:
             found += self._as_one(cell, denied, were_denied, allowed)
         return found
