@@ -27,7 +27,7 @@ from bench.mosquitto import free_port, program
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connect, Disconnect, Pingreq
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
-from bridgehead.security.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Identity, Wanted
 from tests.cli.hub import Hub
 
 NAME = "device-7"

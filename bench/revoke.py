@@ -26,7 +26,7 @@ from bench.hub import Hub, flavour
 from bridgehead.protocols.mqtt.codec.encode import encode, publish_form
 from bridgehead.protocols.mqtt.codec.packets import Connect, Subscribe, SubscriptionRequest
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
-from bridgehead.security.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.records import PermissionRecord
 
 PUBLISHER: Final = "publisher"

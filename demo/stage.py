@@ -15,9 +15,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bridgehead.security.directory import Directory
-from bridgehead.security.principals import Principals
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.rights.directory import Directory
+from bridgehead.security.rights.principals import Principals
 
 ROWS = 8
 

@@ -23,10 +23,10 @@ with harness.use_the_source():
     from bridgehead.protocols.est.codec import target as targets
     from bridgehead.protocols.est.config import EstConfig
     from bridgehead.protocols.est.session.http import ANSWERING, HttpConnection
-    from bridgehead.security.enrolment import read_request
     from bridgehead.security.errors import NotAcceptable
-    from bridgehead.security.ocsp import Responder
+    from bridgehead.security.identity.enrolment import read_request
     from bridgehead.security.pki import open_authority
+    from bridgehead.security.pki.ocsp import Responder
     from bridgehead.wire.errors import PeerError
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-est-"))
@@ -83,7 +83,7 @@ def seeds() -> list[bytes]:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from bridgehead.security import certificates
+    from bridgehead.security.pki import certificates
 
     csr = certificates.make_request(certificates.new_key()).public_bytes(Encoding.DER)
     asked = ocsp.OCSPRequestBuilder().add_certificate(ISSUED.certificate, PKI.authority, hashes.SHA256()).build()

@@ -10,7 +10,7 @@ from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connect
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.server import Exchanges, MqttServer
-from bridgehead.security.authenticate import Credentials, Proven
+from bridgehead.security.login.authenticate import Credentials, Proven
 from bridgehead.security.sasl.offer import NotOffered
 from bridgehead.store.memory import MemoryStore
 from bridgehead.transport.stream import OnData, OnDrain, OnEnd, Stream

@@ -15,10 +15,10 @@ from bridgehead.broker.limits import Limits
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import BAD_CREDENTIALS, BUSY, Refusal
 from bridgehead.node.identities import Identities
-from bridgehead.security.authenticate import Authenticator, Credentials
 from bridgehead.security.credentials import PasswordRecord
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.passwords import PasswordHasher, PasswordVerifier
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.login.authenticate import Authenticator, Credentials
+from bridgehead.security.login.passwords import PasswordHasher, PasswordVerifier
 from bridgehead.security.records import PermissionRecord
 from bridgehead.store.memory import MemoryStore
 

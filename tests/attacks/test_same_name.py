@@ -11,9 +11,9 @@ from bridgehead.core.policy import Permission, Principal
 from bridgehead.node.identities import Identities
 from bridgehead.protocols.mqtt.codec.packets import Will
 from bridgehead.protocols.mqtt.codec.properties import Properties
-from bridgehead.security.authenticate import Authenticator
+from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.records import Device, PermissionRecord
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 from tests.mqtt.dialogue import Hub, ManualStore
 
 

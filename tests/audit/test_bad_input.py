@@ -23,7 +23,7 @@ from bridgehead.security.audit.folder import FOLDER
 from bridgehead.security.audit.journal import append
 from bridgehead.security.audit.verify import verify
 from bridgehead.security.credentials import TokenSubject
-from bridgehead.security.identity import Fresh, Identity, Wanted
+from bridgehead.security.identity.identity import Fresh, Identity, Wanted
 from bridgehead.security.sasl.client import ScramClient
 from bridgehead.security.sasl.contract import Binding
 from tests.cli.hub import PATIENCE, Hub, command

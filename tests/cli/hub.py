@@ -17,7 +17,7 @@ from bridgehead.protocols.mqtt.codec.decode import Decoder
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connect, Packet
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
-from bridgehead.security.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.records import PermissionRecord
 
 PATIENCE = 30.0  # seconds until a test gives up waiting for what must come

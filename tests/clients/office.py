@@ -11,7 +11,7 @@ from typing import Final
 
 from bridgehead.protocols.mqtt.codec.packets import Acknowledgement, Connack, Publish
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
-from bridgehead.security.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.records import PermissionRecord
 from tests.cli.hub import Client, Hub
 

@@ -18,7 +18,7 @@ from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.packets import Auth, Connack, Connect, Disconnect
 from bridgehead.protocols.mqtt.codec.properties import Properties
 from bridgehead.security.credentials import TokenSubject
-from bridgehead.security.identity import Identity
+from bridgehead.security.identity.identity import Identity
 from tests.clients.office import SECRET, Office
 from tests.peers.raw import Raw
 

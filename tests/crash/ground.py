@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bridgehead.security.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.records import PermissionRecord
 from tests.cli.hub import PATIENCE, Hub
 

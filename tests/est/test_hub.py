@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bridgehead.security import certificates
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.tls import client_context
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.pki import certificates
+from bridgehead.security.tls.contexts import client_context
 from tests.cli.hub import Hub, wait_until
 
 pytestmark = [pytest.mark.peer("curl"), pytest.mark.peer("openssl")]

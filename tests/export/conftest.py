@@ -10,7 +10,7 @@ import pytest
 from bridgehead.security.export.folder import BundleFolder
 from bridgehead.security.export.gather import check_usable, gathering
 from bridgehead.security.export.targets import TARGETS, Order
-from bridgehead.security.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.records import PermissionRecord
 from tests.security.support import machine
 

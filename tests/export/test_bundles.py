@@ -15,7 +15,7 @@ from bridgehead.cli.main import CommandError, run
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.export.gather import gathering
 from bridgehead.security.export.targets import TARGETS
-from bridgehead.security.identity import Wanted
+from bridgehead.security.identity.identity import Wanted
 from bridgehead.security.mechanisms import CERTIFICATE, DDS, PASSWORD
 from bridgehead.security.records import PermissionRecord
 from tests.export.conftest import Home

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridgehead.security.identity import Wanted
-from bridgehead.security.identity_wanted import Fresh
+from bridgehead.security.identity.identity import Wanted
+from bridgehead.security.identity.wanted import Fresh
 from bridgehead.security.records import PermissionRecord
 from tests.export.conftest import Home
 from tests.security.support import publish, subscribe

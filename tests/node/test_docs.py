@@ -14,8 +14,8 @@ from bridgehead.broker.limits import Limits as BrokerLimits
 from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Login, Mqtt, TokenIssuer
 from bridgehead.node.settings import apply_limits, apply_login, apply_mqtt
 from bridgehead.protocols.mqtt.config import MqttConfig
-from bridgehead.security.authenticate import Authenticator
-from bridgehead.security.registry import Registry
+from bridgehead.security.login.authenticate import Authenticator
+from bridgehead.security.registry.registry import Registry
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -16,10 +16,10 @@ from bridgehead.core.policy import Context, Permission, Principal
 from bridgehead.core.session import Receiver, Session, Subscription, Target, Will
 from bridgehead.node.following import Following
 from bridgehead.security.credentials import CertificateRecord, PasswordRecord
-from bridgehead.security.directory import Directory
-from bridgehead.security.principals import Principals
 from bridgehead.security.records import Device, Group, PermissionRecord, Policy, Quota, Role
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.rights.directory import Directory
+from bridgehead.security.rights.principals import Principals
 from bridgehead.store.memory import MemoryStore
 
 NOON = 1_767_614_400.0  # Monday, 2026-01-05 12:00 UTC

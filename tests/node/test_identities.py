@@ -15,9 +15,9 @@ from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 from bridgehead.core.message import Message
 from bridgehead.core.session import Receiver, Session, Subscription, Target
 from bridgehead.node.identities import Identities
-from bridgehead.security.authenticate import Authenticator, Credentials
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.passwords import PasswordHasher, PasswordVerifier
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.login.authenticate import Authenticator, Credentials
+from bridgehead.security.login.passwords import PasswordHasher, PasswordVerifier
 from bridgehead.security.records import PermissionRecord
 from bridgehead.store.memory import MemoryStore
 

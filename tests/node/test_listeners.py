@@ -13,8 +13,8 @@ from bridgehead.node.configuration import Limits
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.listeners import Listeners, name_of
 from bridgehead.security import pki
-from bridgehead.security.chain import Chain
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.login.chain import Chain
 from bridgehead.transport.address import BindError
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.shared import Shared

@@ -13,8 +13,8 @@ from bridgehead.node import renewal, vocabulary
 from bridgehead.node.configuration import Config, ConfigFile
 from bridgehead.node.pki_settings import Pki
 from bridgehead.node.renewal import Renewal, maintain
-from bridgehead.security.calendar import Ending
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.pki.calendar import Ending
 from bridgehead.security.pki.settings import read_settings
 from tests.security.support import DAY, Time
 

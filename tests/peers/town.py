@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from bridgehead.security.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.records import PermissionRecord
 from tests.cli.hub import PATIENCE, Hub, command
 from tests.peers.raw import Raw

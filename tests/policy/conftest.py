@@ -12,7 +12,7 @@ import pytest
 from bridgehead.cli.main import run
 from bridgehead.security.credentials import PasswordRecord
 from bridgehead.security.records import Device, Group, Role
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 
 
 class Told:

@@ -14,7 +14,7 @@ from bridgehead.security.policy.document import Document, PolicyFaults
 from bridgehead.security.policy.printer import print_policy
 from bridgehead.security.policy.text import parse, without_lines
 from bridgehead.security.records import Device, Group, Quota, Role
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 
 NOW = 1_795_000_000.0
 TEXT = """\

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 from tests.policy.conftest import Command, acts
 
 TEXT = """\

@@ -14,7 +14,7 @@ from bridgehead.security.mechanisms import KINDS, PROTOCOLS
 from bridgehead.security.policy.mosquitto_conf import HERE
 from bridgehead.security.policy.statement import CONDITIONS, OPTIONS, VERBS
 from bridgehead.security.policy.text import parse
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 
 DOCS = Path(__file__).parents[2] / "docs"
 PATIENCE = 120

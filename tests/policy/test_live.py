@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 from bridgehead.protocols.mqtt.codec.packets import Connack, Disconnect, Suback, Subscribe, SubscriptionRequest
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 from tests.cli.hub import Client, Hub, wait_until
 from tests.policy.conftest import Command
 

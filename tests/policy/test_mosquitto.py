@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from bridgehead.core.policy import Context
-from bridgehead.security import mosquitto_hash
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.login import mosquitto_hash
+from bridgehead.security.login.passwords import PasswordHasher
 from bridgehead.security.policy.apply import in_force
 from bridgehead.security.policy.standing import principal_of
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 from tests.policy.broker import Mosquitto, Someone
 from tests.policy.conftest import Command, acts
 

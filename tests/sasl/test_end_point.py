@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgehead.security.sasl.prepare import NotPrepared, prepared
-from bridgehead.security.tls import end_point
+from bridgehead.security.tls.contexts import end_point
 
 EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
 RSA = ["-newkey", "rsa:2048"]

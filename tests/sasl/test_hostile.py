@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgehead.security.otp import compute
+from bridgehead.security.otp.otp import compute
 from bridgehead.security.sasl.contract import Binding, Challenge, Failure, OtpState, TokenIdentity
 from bridgehead.security.sasl.kerberos import KerberosAcceptor
 from bridgehead.security.sasl.offer import MECHANISMS, make

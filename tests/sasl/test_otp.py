@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgehead.core.errors import LocalMisuse
-from bridgehead.security.identity import Identity
-from bridgehead.security.identity_wanted import Fresh, Wanted
-from bridgehead.security.otp import NotOneTime, compute, from_hex, from_words, to_hex, to_words
-from bridgehead.security.otp_words import WORDS
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.identity.wanted import Fresh, Wanted
+from bridgehead.security.otp.otp import NotOneTime, compute, from_hex, from_words, to_hex, to_words
+from bridgehead.security.otp.words import WORDS
 from bridgehead.security.sasl.contract import AdvanceOtp, Ask, OtpState, Step
 from bridgehead.security.sasl.offer import Settings, make
 from bridgehead.security.sasl.otp import Otp

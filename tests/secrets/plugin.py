@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.login.passwords import PasswordHasher
 from bridgehead.security.vault import Vault
 
 # Looked for in the output of every test. Tests that need a password may take one of these.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.login.passwords import PasswordHasher
 from bridgehead.security.vault import Vault
 from tests.secrets import plugin
 from tests.secrets.plugin import KNOWN, leaks_below, register, secrets, shown_in
@@ -25,7 +25,7 @@ def pytest_configure(config):
 HEAD = """
 import logging, subprocess, sys
 from pathlib import Path
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.login.passwords import PasswordHasher
 from tests.secrets.plugin import register
 """
 LEAKS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridgehead.security.identity import Identity
+from bridgehead.security.identity.identity import Identity
 from tests.security.support import Time
 
 

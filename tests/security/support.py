@@ -14,9 +14,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from bridgehead.security.identity import Enrolled, Identity, Wanted
-from bridgehead.security.machine import MachineNames
+from bridgehead.security.identity.identity import Enrolled, Identity, Wanted
 from bridgehead.security.pki import IssuedCertificate
+from bridgehead.security.pki.machine import MachineNames
 from bridgehead.security.records import PermissionRecord
 
 DAY = 86400.0

@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from bridgehead.core.errors import BAD_CREDENTIALS, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNAVAILABLE, Refusal
 from bridgehead.core.policy import Context
-from bridgehead.security.authenticate import Authenticator, Credentials
-from bridgehead.security.brake import BrakeLimits
 from bridgehead.security.credentials import PasswordRecord
 from bridgehead.security.events import AUTHENTICATED, AUTHENTICATION_REFUSED, PASSWORD_REHASHED
-from bridgehead.security.identity import Enrolled, Identity, Wanted
-from bridgehead.security.passwords import PasswordHasher, PasswordVerifier
-from bridgehead.security.proof import NEVER
-from bridgehead.security.registry import Registry
+from bridgehead.security.identity.identity import Enrolled, Identity, Wanted
+from bridgehead.security.login.authenticate import Authenticator, Credentials
+from bridgehead.security.login.brake import BrakeLimits
+from bridgehead.security.login.passwords import PasswordHasher, PasswordVerifier
+from bridgehead.security.login.proof import NEVER
+from bridgehead.security.registry.registry import Registry
 from tests.security.support import DAY, Time, der, enrol, publish
 
 PASSWORD = b"correct horse battery staple"
@@ -86,7 +86,7 @@ BAD = f"{BAD_CREDENTIALS}: the credentials are not accepted"
 @pytest.fixture
 async def house(identity: Identity, clock: Time, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     cheap = PasswordHasher(1, 8, 1)
-    monkeypatch.setattr("bridgehead.security.identity._hash", cheap.hash)
+    monkeypatch.setattr("bridgehead.security.identity.identity._hash", cheap.hash)
     found = House(identity, clock)
     yield found
     found.authenticator.close()

@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
-from bridgehead.security.brake import address_key, site_key
-from bridgehead.security.certificates import fingerprint
-from bridgehead.security.chain import DEFAULT, Chain, default_chain
 from bridgehead.security.credentials import ForeignCertificate
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.foreign import foreign_device
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.proof import Unproven
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.login.brake import address_key, site_key
+from bridgehead.security.login.chain import DEFAULT, Chain, default_chain
+from bridgehead.security.login.foreign import foreign_device
+from bridgehead.security.login.proof import Unproven
+from bridgehead.security.pki.certificates import fingerprint
 from tests.security.support import Time, enrol
 
 

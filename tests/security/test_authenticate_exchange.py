@@ -12,16 +12,16 @@ from msgspec.structs import replace
 
 from bridgehead.core.errors import BAD_CREDENTIALS, BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, Refusal
 from bridgehead.core.policy import Context
-from bridgehead.security import authenticate
-from bridgehead.security.authenticate import Authenticator
-from bridgehead.security.brake import BrakeLimits
-from bridgehead.security.chain import DEFAULT, Chain
 from bridgehead.security.credentials import TokenSubject
-from bridgehead.security.guard import GuardLimits
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.passwords import PasswordHasher, PasswordVerifier
-from bridgehead.security.proof import NEVER, Credentials, Proven
-from bridgehead.security.registry import Registry
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.login import authenticate
+from bridgehead.security.login.authenticate import Authenticator
+from bridgehead.security.login.brake import BrakeLimits
+from bridgehead.security.login.chain import DEFAULT, Chain
+from bridgehead.security.login.guard import GuardLimits
+from bridgehead.security.login.passwords import PasswordHasher, PasswordVerifier
+from bridgehead.security.login.proof import NEVER, Credentials, Proven
+from bridgehead.security.registry.registry import Registry
 from bridgehead.security.sasl.contract import Binding
 from bridgehead.security.sasl.offer import NotOffered
 from bridgehead.security.tokens.verify import NotAccepted, VerifiedToken
@@ -103,7 +103,7 @@ class House:
 
 @pytest.fixture
 async def house(identity: Identity, clock: Time, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    monkeypatch.setattr("bridgehead.security.identity._hash", PasswordHasher(1, 8, 1).hash)
+    monkeypatch.setattr("bridgehead.security.identity.identity._hash", PasswordHasher(1, 8, 1).hash)
     found = House(identity, clock)
     for name in ("sensor-7", "sensor-8"):
         enrol(identity, Wanted(name, [publish("Office/${device}/#")], password=PASSWORD))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgehead.security.brake import Brake, BrakeLimits, address_key
+from bridgehead.security.login.brake import Brake, BrakeLimits, address_key
 
 KEY = "192.0.2.1 sensor-7"
 

@@ -16,7 +16,7 @@ import pytest
 
 from bridgehead.cli.device_bundle import Bundle
 from bridgehead.cli.device_snippets import Terms, snippets
-from bridgehead.security.identity import Enrolled, Identity, Wanted
+from bridgehead.security.identity.identity import Enrolled, Identity, Wanted
 from bridgehead.security.records import PermissionRecord
 from tests.security.support import enrol, machine, publish, subscribe
 

@@ -14,10 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bridgehead.security import certificates
-from bridgehead.security.certificates import Revoked
 from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.pki import profiles
+from bridgehead.security.pki import certificates, profiles
+from bridgehead.security.pki.certificates import Revoked
 from tests.security.support import DAY
 
 NOW = time.time()

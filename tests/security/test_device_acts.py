@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bridgehead.cli.main import run
-from bridgehead.security.identity import Identity
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.login.passwords import PasswordHasher
 from bridgehead.security.records import Device, Group, Quota
-from bridgehead.security.registry import Registry
-from bridgehead.security.registry_tokens import Lockout
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.registry.tokens import Lockout
 from tests.security.support import mode, modes
 from tests.security.test_device_command import Told, one_sentence
 
@@ -32,7 +32,7 @@ Command = Callable[..., Told]
 
 @pytest.fixture
 def device(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr("bridgehead.security.identity._hash", PasswordHasher(1, 8, 1).hash)
+    monkeypatch.setattr("bridgehead.security.identity.identity._hash", PasswordHasher(1, 8, 1).hash)
 
     def call(*words: str | Path, group: str = "device") -> Told:
         code = run([group, *map(str, words), "--data", str(data)])

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bridgehead.cli.main import run
-from bridgehead.security.identity import Identity
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.login.passwords import PasswordHasher
 from tests.security.support import mode, modes, umask
 
 
@@ -38,7 +38,7 @@ Command = Callable[..., Told]
 @pytest.fixture
 def device(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     cheap = PasswordHasher(1, 8, 1)
-    monkeypatch.setattr("bridgehead.security.identity._hash", cheap.hash)
+    monkeypatch.setattr("bridgehead.security.identity.identity._hash", cheap.hash)
 
     def call(*words: str | Path, group: str = "device") -> Told:
         code = run([group, *map(str, words), "--data", str(data)])
@@ -324,8 +324,8 @@ def test_when_the_record_cannot_be_kept_there_is_no_bundle(
     import contextlib
     from collections.abc import Iterator
 
-    from bridgehead.security.database import Database
     from bridgehead.security.errors import SecurityError
+    from bridgehead.security.registry.database import Database
 
     real = Database.transaction
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bridgehead.protocols.mqtt.codec.packets import Connack, Disconnect
-from bridgehead.security.brake import address_key
-from bridgehead.security.lockouts import IDENTITY
-from bridgehead.security.registry import Registry
-from bridgehead.security.registry_tokens import Lockout
+from bridgehead.security.login.brake import address_key
+from bridgehead.security.login.lockouts import IDENTITY
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.registry.tokens import Lockout
 from tests.cli.hub import Client, Hub, command, wait_until
 
 PASSWORD = "a password of the tests"

@@ -14,7 +14,8 @@ from bridgehead.security.credentials import (
     Sealed,
     TokenSubject,
 )
-from bridgehead.security.enforced import (
+from bridgehead.security.records import Device, PermissionRecord, Quota
+from bridgehead.security.rights.enforced import (
     NEVER,
     bindings_of,
     credentials_in_force,
@@ -23,7 +24,6 @@ from bridgehead.security.enforced import (
     permission_from,
     quota_from,
 )
-from bridgehead.security.records import Device, PermissionRecord, Quota
 
 NOON = 1_767_614_400.0  # Monday, 2026-01-05 12:00 UTC
 HOUR = 3600.0

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bridgehead.security import certificates
 from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.login.passwords import PasswordHasher
+from bridgehead.security.pki import certificates
 from bridgehead.security.records import Role
 from tests.security.support import DAY, Time, der, enrol, machine, modes, publish, subscribe, umask
 

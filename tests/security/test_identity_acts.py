@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bridgehead.security import events, otp
-from bridgehead.security.credentials import ForeignCertificate, TokenSubject
+from bridgehead.security import events
+from bridgehead.security.credentials import ForeignCertificate, TokenSubject, oscore_context, otp_context, psk_context
 from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.identity import Identity
-from bridgehead.security.identity_credentials import oscore_context, otp_context, psk_context
-from bridgehead.security.identity_wanted import Enrolled, Fresh, Wanted
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.identity.wanted import Enrolled, Fresh, Wanted
+from bridgehead.security.login.passwords import PasswordHasher
+from bridgehead.security.otp import otp
 from bridgehead.security.records import Device, Group, Quota
-from bridgehead.security.registry_tokens import Lockout
+from bridgehead.security.registry.tokens import Lockout
 from tests.security.support import Time, enrol, publish
 
 HOUR = 3600.0
@@ -45,7 +45,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 def identity(data: Path, clock: Time, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
-    monkeypatch.setattr("bridgehead.security.identity._hash", PasswordHasher(1, 8, 1).hash)
+    monkeypatch.setattr("bridgehead.security.identity.identity._hash", PasswordHasher(1, 8, 1).hash)
     found = Identity(data, clock, heard)
     yield found
     found.close()
@@ -340,7 +340,7 @@ def test_a_change_names_what_differs(identity: Identity, heard: Heard) -> None:
 def test_an_act_that_cannot_be_recorded_does_not_happen(
     data: Path, clock: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridgehead.security.identity._hash", PasswordHasher(1, 8, 1).hash)
+    monkeypatch.setattr("bridgehead.security.identity.identity._hash", PasswordHasher(1, 8, 1).hash)
 
     def full(event: str, fields: Mapping[str, object]) -> None:
         raise SecurityError("cannot write the audit log: the disk is full")

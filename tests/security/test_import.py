@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bridgehead.security import events, importing
+from bridgehead.security import events
 from bridgehead.security.credentials import ForeignCertificate, TokenSubject
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.identity import Identity
-from bridgehead.security.identity_wanted import Enrolled, Wanted
-from bridgehead.security.importing import Faulty, Row
-from bridgehead.security.passwords import PasswordHasher
+from bridgehead.security.identity import importing
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.identity.importing import Faulty, Row
+from bridgehead.security.identity.wanted import Enrolled, Wanted
+from bridgehead.security.login.passwords import PasswordHasher
 from bridgehead.security.records import Group, PermissionRecord, Quota, Role
 from tests.security.support import Time, enrol
 
@@ -24,7 +25,7 @@ HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaG
 
 @pytest.fixture
 def identity(data: Path, clock: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
-    monkeypatch.setattr("bridgehead.security.identity._hash", PasswordHasher(1, 8, 1).hash)
+    monkeypatch.setattr("bridgehead.security.identity.identity._hash", PasswordHasher(1, 8, 1).hash)
     found = Identity(data, clock)
     found.registry.add_role(Role("reader", 1.0))
     found.registry.add_group(Group("lobby", 1.0))

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from bridgehead.security import machine
 from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.pki import machine
 
 
 def test_this_machine_has_its_name_and_the_loopback_addresses() -> None:

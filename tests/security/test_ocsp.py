@@ -21,11 +21,10 @@ from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponse, OCSPResponseSta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridgehead.security import certificates
-from bridgehead.security.certificates import Revoked
-from bridgehead.security.ocsp import MOST_OCTETS, RESPONSE_LIFE, Responder, Staple
-from bridgehead.security.pki import IssuedCertificate, Pki, ensure
-from bridgehead.security.tls import server_context
+from bridgehead.security.pki import IssuedCertificate, Pki, certificates, ensure
+from bridgehead.security.pki.certificates import Revoked
+from bridgehead.security.pki.ocsp import MOST_OCTETS, RESPONSE_LIFE, Responder, Staple
+from bridgehead.security.tls.contexts import server_context
 from bridgehead.transport import openssl
 from tests.security.support import DAY, Time, machine, save
 

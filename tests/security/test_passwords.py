@@ -11,7 +11,7 @@ import argon2
 import pytest
 
 from bridgehead.core.errors import BUSY, Refusal
-from bridgehead.security.passwords import PasswordHasher, PasswordVerifier, generate_password
+from bridgehead.security.login.passwords import PasswordHasher, PasswordVerifier, generate_password
 
 CHEAP = PasswordHasher(1, 8, 1)
 

@@ -11,11 +11,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from bridgehead.security import certificates, pki
-from bridgehead.security.certificates import Revoked
+from bridgehead.security import pki
 from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.machine import MachineNames
-from bridgehead.security.pki import Pki, ensure, open_authority
+from bridgehead.security.pki import Pki, certificates, ensure, open_authority
+from bridgehead.security.pki.certificates import Revoked
+from bridgehead.security.pki.machine import MachineNames
 from tests.security.support import DAY, machine, modes, umask
 
 NOW = 1_800_000_000.0

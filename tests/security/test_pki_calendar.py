@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bridgehead.security import certificates
-from bridgehead.security.calendar import Ending, calendar
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.ocsp import Responder
-from bridgehead.security.pki import profiles, rollover
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.pki import certificates, profiles, rollover
+from bridgehead.security.pki.calendar import Ending, calendar
+from bridgehead.security.pki.ocsp import Responder
 from tests.security.support import DAY, Time, enrol, machine
 
 

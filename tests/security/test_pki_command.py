@@ -10,10 +10,9 @@ import pytest
 from cryptography import x509
 
 from bridgehead.cli.main import run
-from bridgehead.security import certificates
-from bridgehead.security.certificates import SigningKey
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.pki import profiles
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.pki import certificates, profiles
+from bridgehead.security.pki.certificates import SigningKey
 from tests.security.support import DAY, enrol
 from tests.security.test_pki import contents
 

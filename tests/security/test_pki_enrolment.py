@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bridgehead.security import certificates
-from bridgehead.security.certificates import SigningKey
-from bridgehead.security.enrolment import (
+from bridgehead.security.errors import NotAcceptable, SecurityError
+from bridgehead.security.identity.enrolment import (
     MOST_CERTIFICATES,
     MOST_OCTETS,
     NotProven,
@@ -23,9 +22,9 @@ from bridgehead.security.enrolment import (
     simple_enroll,
     simple_reenroll,
 )
-from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.pki import IssuedCertificate
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.pki import IssuedCertificate, certificates
+from bridgehead.security.pki.certificates import SigningKey
 from tests.security.support import DAY, Time, enrol
 
 EC = certificates.new_key()

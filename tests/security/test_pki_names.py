@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from bridgehead.security import certificates
 from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.pki import certificates
 from bridgehead.security.pki.names import device_of_certificate
 
 KEY = certificates.new_key()

@@ -12,14 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from bridgehead.security import certificates
-from bridgehead.security.authorities import retire, take_back
-from bridgehead.security.certificates import SigningKey
 from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.identity import Enrolled, Identity, Wanted
-from bridgehead.security.ocsp import Responder
-from bridgehead.security.pki import IssuedCertificate, Pki, ensure, external, profiles, rollover
-from bridgehead.security.tls import client_context, server_context
+from bridgehead.security.identity.authorities import retire, take_back
+from bridgehead.security.identity.identity import Enrolled, Identity, Wanted
+from bridgehead.security.pki import IssuedCertificate, Pki, certificates, ensure, external, profiles, rollover
+from bridgehead.security.pki.certificates import SigningKey
+from bridgehead.security.pki.ocsp import Responder
+from bridgehead.security.tls.contexts import client_context, server_context
 from tests.security.support import DAY, Time, handshake, machine, save
 from tests.security.test_pki import contents, first_version
 

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from bridgehead.core.policy import Principal
 from bridgehead.security.credentials import CertificateRecord, PasswordRecord
-from bridgehead.security.directory import Directory
 from bridgehead.security.events import RECORD_UNREADABLE
-from bridgehead.security.identity import Identity
-from bridgehead.security.principals import Principals
+from bridgehead.security.identity.identity import Identity
 from bridgehead.security.records import Device, Role
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.rights.directory import Directory
+from bridgehead.security.rights.principals import Principals
 from tests.security.support import DAY, publish, subscribe
 
 NOW = 1_800_000_000.0
@@ -184,7 +184,7 @@ def test_who_has_never_been_here_is_not_told(house: House) -> None:
 def test_everything_is_looked_at_when_too_much_has_changed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     principal = house.add()
     house.principals.follow()
-    monkeypatch.setattr("bridgehead.security.registry_base._CHANGES_KEPT", 2)
+    monkeypatch.setattr("bridgehead.security.registry.base._CHANGES_KEPT", 2)
     house.change(permissions=(publish("b"),))
     for number in range(5):
         house.writer.add_device(Device(f"other-{number}", NOW, password=PasswordRecord("$x", NOW)))

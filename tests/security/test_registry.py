@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.security.credentials import CertificateRecord, PasswordRecord
-from bridgehead.security.database import Database
 from bridgehead.security.errors import NotAcceptable, SecurityError
 from bridgehead.security.records import Device, Role
-from bridgehead.security.registry import DEVICE, ROLE, Registry
+from bridgehead.security.registry.database import Database
+from bridgehead.security.registry.registry import DEVICE, ROLE, Registry
 from tests.security.support import DAY, modes, publish, subscribe, umask
 
 NOW = 1_800_000_000.0
@@ -249,7 +249,7 @@ def test_changes_are_told_by_name(data: Path, registry: Registry) -> None:
 def test_too_many_changes_and_a_restored_file_mean_read_all(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridgehead.security.registry_base._CHANGES_KEPT", 3)
+    monkeypatch.setattr("bridgehead.security.registry.base._CHANGES_KEPT", 3)
     for number in range(5):
         registry.add_device(device(f"sensor-{number}"))
     newest = registry.change_number()

@@ -23,8 +23,8 @@ from bridgehead.security.credentials import (
 )
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.records import Device
-from bridgehead.security.registry import Registry
-from bridgehead.security.registry_tokens import Lockout
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.registry.tokens import Lockout
 
 NOW = 1_800_000_000.0
 SEALED = Sealed("k", b"box")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.records import Device, Group, PermissionRecord, Policy, Quota, Role
-from bridgehead.security.registry import DEVICE, GROUP, POLICY, ROLE, Registry
+from bridgehead.security.registry.registry import DEVICE, GROUP, POLICY, ROLE, Registry
 from tests.security.support import publish, subscribe
 
 NOW = 1_800_000_000.0

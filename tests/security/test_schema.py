@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bridgehead.security.database import Database
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.records import Group, PermissionRecord, Policy
-from bridgehead.security.registry import Registry
-from bridgehead.security.schema import APPLICATION_ID, MIGRATIONS, migrate
+from bridgehead.security.registry.database import Database
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.registry.schema import APPLICATION_ID, MIGRATIONS, migrate
 
 
 def connect(path: Path | str = ":memory:") -> sqlite3.Connection:

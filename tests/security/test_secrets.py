@@ -13,11 +13,11 @@ import pytest
 from bridgehead.cli.device_bundle import Bundle
 from bridgehead.cli.device_snippets import Terms
 from bridgehead.core.errors import Refusal
-from bridgehead.security import tls
-from bridgehead.security.authenticate import Authenticator, Credentials
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.registry import Registry
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.login.authenticate import Authenticator, Credentials
+from bridgehead.security.registry.registry import Registry
+from bridgehead.security.tls import contexts as tls
 from tests.security.support import der, publish, save
 
 SECRET = "tell-nobody-8f3a"

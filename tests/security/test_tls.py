@@ -17,12 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from bridgehead.security import certificates
-from bridgehead.security.certificates import Revoked
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.pki import IssuedCertificate, Pki, ensure, open_authority, profiles
-from bridgehead.security.tls import client_context, server_context
-from bridgehead.security.tls_profiles import SUITES
+from bridgehead.security.pki import IssuedCertificate, Pki, certificates, ensure, open_authority, profiles
+from bridgehead.security.pki.certificates import Revoked
+from bridgehead.security.tls.contexts import client_context, server_context
+from bridgehead.security.tls.profiles import SUITES
 from tests.security.support import DAY, Outcome, handshake, machine, save
 
 NOW = time.time()

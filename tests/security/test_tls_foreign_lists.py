@@ -13,12 +13,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from bridgehead.security import certificates, foreign_lists
-from bridgehead.security.certificates import Revoked
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.foreign_lists import ForeignLists, fetch_list
-from bridgehead.security.pki import IssuedCertificate, Pki, ensure
-from bridgehead.security.tls import client_context, server_context
+from bridgehead.security.pki import IssuedCertificate, Pki, certificates, ensure, foreign_lists
+from bridgehead.security.pki.certificates import Revoked
+from bridgehead.security.pki.foreign_lists import ForeignLists, fetch_list
+from bridgehead.security.tls.contexts import client_context, server_context
 from tests.security.support import DAY, handshake, machine, save
 
 NOW = time.time()

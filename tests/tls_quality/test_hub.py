@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connack, Connect, Pingreq, Pingresp
-from bridgehead.security.identity import Identity, Wanted
-from bridgehead.security.tls_profiles import INTERMEDIATE, MODERN, SUITES, TICKET_LIFETIME, TICKETS, harden_server
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.tls.profiles import INTERMEDIATE, MODERN, SUITES, TICKET_LIFETIME, TICKETS, harden_server
 from tests.cli.hub import PATIENCE, Client, Hub
 
 DOCS = Path(__file__).parents[2] / "docs" / "tls.md"

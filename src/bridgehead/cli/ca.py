@@ -14,7 +14,7 @@ from bridgehead.cli.main import USAGE, CommandError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-    from bridgehead.security.identity import Identity
+    from bridgehead.security.identity.identity import Identity
     from bridgehead.security.pki import IssuedCertificate
     from bridgehead.security.pki.profiles import Profile
 
@@ -53,8 +53,8 @@ def issue(
     """Issue a certificate. A device's counts at once: it is put on its record."""
     from bridgehead.cli.device_show import print_json
     from bridgehead.cli.identity_at import open_identity
-    from bridgehead.security import certificates, files
-    from bridgehead.security.pki import profiles
+    from bridgehead.security import files
+    from bridgehead.security.pki import certificates, profiles
 
     if profile not in _PROFILES:
         raise CommandError(f"there is no profile {profile!r}: use {', '.join(_PROFILES)}", USAGE)
@@ -94,11 +94,10 @@ def issue(
 def _issue(identity: Identity, profile: Profile, subjects: list[str], csr: Path | None) -> IssuedCertificate:
     from msgspec.structs import replace
 
-    from bridgehead.security import certificates
-    from bridgehead.security.enrolment import read_request
     from bridgehead.security.events import CERTIFICATE_ISSUED
-    from bridgehead.security.identity_credentials import certificate_record
-    from bridgehead.security.pki import profiles
+    from bridgehead.security.identity.credentials import certificate_record
+    from bridgehead.security.identity.enrolment import read_request
+    from bridgehead.security.pki import certificates, profiles
 
     public_key: CertificatePublicKeyTypes
     if csr is None:
@@ -131,7 +130,7 @@ def _der(path: Path) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from bridgehead.security import certificates
+    from bridgehead.security.pki import certificates
 
     try:
         data = path.read_bytes()

@@ -11,7 +11,7 @@ from bridgehead.cli.device_options import Data
 from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
-    from bridgehead.security.identity import Identity
+    from bridgehead.security.identity.identity import Identity
     from bridgehead.security.pki.rollover import Maker
 
 Overlap = Annotated[
@@ -66,7 +66,7 @@ def roll_over(
 def _change(identity: Identity, act: str, maker: Maker, overlap: str) -> None:
     from bridgehead.cli.ca_status import day
     from bridgehead.security.events import AUTHORITY_CHANGED
-    from bridgehead.security.identity_texts import duration
+    from bridgehead.security.identity.texts import duration
     from bridgehead.security.pki import rollover
 
     seconds = duration(overlap)
@@ -83,8 +83,8 @@ def _change(identity: Identity, act: str, maker: Maker, overlap: str) -> None:
 
 
 def _finish(identity: Identity) -> None:
-    from bridgehead.security.authorities import retire
     from bridgehead.security.events import AUTHORITY_CHANGED
+    from bridgehead.security.identity.authorities import retire
 
     retired, devices = retire(identity.pki, identity.registry, identity.now(), early=True)
     if not retired:
@@ -126,8 +126,8 @@ def use_external(
 ) -> None:
     """Issue by an authority below somebody else's root from now on."""
     from bridgehead.cli.identity_at import open_identity
-    from bridgehead.security import certificates, files
-    from bridgehead.security.pki import external
+    from bridgehead.security import files
+    from bridgehead.security.pki import certificates, external
 
     with open_identity(data, make=True) as identity:
         found = external.read_chain(files.read(chain), str(chain), identity.now())

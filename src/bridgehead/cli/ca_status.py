@@ -34,7 +34,7 @@ def status(
     from bridgehead.cli.identity_at import open_identity
     from bridgehead.node.config import ConfigError, load
     from bridgehead.node.renewal import listener_files
-    from bridgehead.security.calendar import calendar
+    from bridgehead.security.pki.calendar import calendar
 
     try:
         files = listener_files(load(config, data))

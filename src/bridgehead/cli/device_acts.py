@@ -30,7 +30,7 @@ def list_devices(
 ) -> None:
     """Devices, by name; all, or those that the options name."""
     from bridgehead.cli.device_show import Effective, credentials, device_value, print_json, print_table, state_of
-    from bridgehead.security import identity_texts
+    from bridgehead.security.identity import texts as identity_texts
 
     if state not in (None, "enabled", "disabled", "revoked"):
         raise CommandError(f"--state {state} is no state: enabled, disabled or revoked", USAGE)
@@ -130,7 +130,7 @@ def invite(
 ) -> None:
     """Print a token by which the device enrols itself, once. A new one voids the one before."""
     from bridgehead.cli.device_show import print_json
-    from bridgehead.security import identity_texts
+    from bridgehead.security.identity import texts as identity_texts
 
     with sentences():
         seconds = identity_texts.duration(life)

@@ -51,8 +51,8 @@ from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
     from bridgehead.cli.device_bundle import Bundle
-    from bridgehead.security.identity import Identity
-    from bridgehead.security.identity_wanted import Enrolled
+    from bridgehead.security.identity.identity import Identity
+    from bridgehead.security.identity.wanted import Enrolled
 
 MQTT_OVER_TLS: Final = 8883
 
@@ -141,9 +141,9 @@ def add(
             "--require-both needs both: --certificate, and --generate-password or --password-file FILE", USAGE
         )
 
-    from bridgehead.security import identity_texts
-    from bridgehead.security.identity_wanted import Fresh, Wanted
-    from bridgehead.security.passwords import generate_password as new_password
+    from bridgehead.security.identity import texts as identity_texts
+    from bridgehead.security.identity.wanted import Fresh, Wanted
+    from bridgehead.security.login.passwords import generate_password as new_password
 
     password: bytes | None = None
     with sentences():  # before anything is made
@@ -215,8 +215,8 @@ def rotate(
     as_json: Json = False,
 ) -> None:
     """New credentials for a device. The old ones count until the overlap's end, and are void then."""
-    from bridgehead.security import identity_texts
-    from bridgehead.security.identity_rotation import kinds_of
+    from bridgehead.security.identity import texts as identity_texts
+    from bridgehead.security.identity.rotation import kinds_of
 
     chosen = {
         "password": password or password_file is not None,
@@ -285,7 +285,7 @@ def report(
 
 def _bundle(out: Path | None, host: str | None, port: int) -> Bundle | None:
     from bridgehead.cli.device_bundle import Bundle
-    from bridgehead.security.machine import parse_host
+    from bridgehead.security.pki.machine import parse_host
 
     dialled = str(parse_host(host)) if host is not None else socket.gethostname()
     return None if out is None else Bundle(out, dialled, port)
@@ -299,8 +299,8 @@ def _check_out(out: Path | None, needing: tuple[tuple[str, bool], ...] | list[tu
 
 def _check_host(identity: Identity, host: str) -> None:
     """Clients refuse a hub whose certificate does not stand for the name that they dial."""
-    from bridgehead.security.machine import machine_names
     from bridgehead.security.pki.hub import wanted_hosts
+    from bridgehead.security.pki.machine import machine_names
 
     # Before its first start the hub has no certificate yet: then what it would be made for.
     known = identity.pki.server_hosts() or wanted_hosts((), machine_names(), ())

@@ -13,7 +13,7 @@ from bridgehead.security.export.files import DESCRIPTION
 from bridgehead.security.export.folder import BundleFolder
 from bridgehead.security.export.targets import credential_contents
 from bridgehead.security.export.terms import Terms
-from bridgehead.security.identity import Enrolled
+from bridgehead.security.identity.identity import Enrolled
 
 
 class Bundle:

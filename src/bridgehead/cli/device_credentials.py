@@ -12,7 +12,7 @@ from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
     from bridgehead.security.credentials import ForeignCertificate, TokenSubject
-    from bridgehead.security.identity_wanted import Enrolled
+    from bridgehead.security.identity.wanted import Enrolled
 
 _LARGEST_FILE: Final = 1 << 20
 
@@ -68,7 +68,7 @@ Kerberos = Annotated[
 
 def foreign_certificates(given: list[str] | None) -> list[ForeignCertificate]:
     """Errors: NotAcceptable, CommandError."""
-    from bridgehead.security import identity_texts
+    from bridgehead.security.identity import texts as identity_texts
 
     found: list[ForeignCertificate] = []
     for text in given or ():
@@ -108,7 +108,7 @@ def raw_public_key(path: Path | None) -> bytes | None:
     """Errors: NotAcceptable, CommandError."""
     if path is None:
         return None
-    from bridgehead.security import identity_texts
+    from bridgehead.security.identity import texts as identity_texts
 
     return identity_texts.public_key(read_file("--raw-public-key", path), str(path))
 

@@ -67,7 +67,7 @@ def export(
     from bridgehead.security.export.folder import BundleFolder
     from bridgehead.security.export.gather import check_usable, gathering
     from bridgehead.security.export.targets import TARGETS, Order
-    from bridgehead.security.machine import parse_host
+    from bridgehead.security.pki.machine import parse_host
 
     chosen = TARGETS[target]
     new = _kinds(chosen, credential)

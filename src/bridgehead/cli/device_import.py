@@ -19,7 +19,7 @@ from bridgehead.cli.identity_at import PassphraseFile, open_identity, sentences
 from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
-    from bridgehead.security.identity_wanted import Enrolled, Wanted
+    from bridgehead.security.identity.wanted import Enrolled, Wanted
 
 _HEADING = (
     "name",
@@ -50,7 +50,7 @@ def import_devices(
 ) -> None:
     """Enrol all devices of a file, or none. Every fault is told with its line."""
     from bridgehead.cli.device_show import print_json
-    from bridgehead.security import importing
+    from bridgehead.security.identity import importing
 
     if file.suffix not in (".csv", ".json"):
         raise CommandError(f"{file} is neither FILE.csv nor FILE.json: its name says what it holds", USAGE)
@@ -92,7 +92,7 @@ def import_devices(
 
 
 def _text(file: Path) -> str:
-    from bridgehead.security.importing import LARGEST
+    from bridgehead.security.identity.importing import LARGEST
 
     try:
         with file.open("rb") as opened:

@@ -15,7 +15,7 @@ from bridgehead.cli.identity_at import open_identity, sentences
 from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
-    from bridgehead.security.identity import Identity
+    from bridgehead.security.identity.identity import Identity
     from bridgehead.security.records import PermissionRecord
 
 __all__ = ["identities", "sentences"]  # sentences: for the commands that import it from here

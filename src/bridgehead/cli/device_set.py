@@ -86,8 +86,8 @@ def change(
     from msgspec.structs import replace
 
     from bridgehead.cli.device_show import device_lines, device_value, print_json
-    from bridgehead.security import identity_texts
-    from bridgehead.security.identity_wanted import check_kerberos
+    from bridgehead.security.identity import texts as identity_texts
+    from bridgehead.security.identity.wanted import check_kerberos
 
     with sentences():
         foreign_given = foreign_certificates(foreign_certificate)

@@ -13,7 +13,7 @@ from bridgehead.security.credentials import CertificateRecord
 from bridgehead.security.policy.statement import text_of
 from bridgehead.security.policy.units import quota_text
 from bridgehead.security.records import DEVICE_PLACEHOLDER, Device, PermissionRecord
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 
 Value = dict[str, object]
 

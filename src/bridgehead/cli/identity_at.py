@@ -16,8 +16,8 @@ import typer
 from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
-    from bridgehead.security.identity import Identity
-    from bridgehead.security.identity_audit import Audit
+    from bridgehead.security.identity.audit import Audit
+    from bridgehead.security.identity.identity import Identity
 
 _LONGEST: Final = 4096  # octets of a pass phrase
 
@@ -50,8 +50,8 @@ def open_identity(
 ) -> Iterator[Identity]:
     """`make`: also when there are none yet. `audit`: where acts are told instead of the folder's audit log."""
     from bridgehead.security.audit.acts import Acts
-    from bridgehead.security.database import FILE
-    from bridgehead.security.identity import Identity
+    from bridgehead.security.identity.identity import Identity
+    from bridgehead.security.registry.database import FILE
 
     if not make and not (data / FILE).exists():
         raise CommandError(f"there are no identities in {data}: check --data, or begin with `device add`", USAGE)

@@ -159,7 +159,7 @@ def apply(
     """Put a policy in force, all of it or nothing. A running hub judges everything anew within a second."""
     from bridgehead.cli.device_show import print_json
     from bridgehead.cli.policy_view import counts, difference_lines, difference_value, print_lines
-    from bridgehead.security.identity_audit import refusals
+    from bridgehead.security.identity.audit import refusals
     from bridgehead.security.policy.apply import apply as put_in_force
     from bridgehead.security.policy.apply import attribute_names
     from bridgehead.security.policy.events import POLICY_APPLIED

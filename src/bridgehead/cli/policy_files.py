@@ -15,7 +15,7 @@ from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
     from bridgehead.security.policy.document import Document
-    from bridgehead.security.registry import Registry
+    from bridgehead.security.registry.registry import Registry
 
 CURRENT: Final = ("current", "-")
 
@@ -28,8 +28,8 @@ MaybeData = Annotated[
 @contextmanager
 def registry_of(data: Path) -> Iterator[Registry]:
     """The registry of the data folder, to read from. Errors: SecurityError; CommandError when there is none."""
-    from bridgehead.security.database import FILE
-    from bridgehead.security.registry import Registry
+    from bridgehead.security.registry.database import FILE
+    from bridgehead.security.registry.registry import Registry
 
     if not (data / FILE).exists():
         raise CommandError(f"there are no identities in {data}: check --data, or begin with `device add`", USAGE)

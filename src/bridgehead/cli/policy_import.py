@@ -16,7 +16,7 @@ from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
     from bridgehead.security.policy.moving import Moving
-    from bridgehead.security.registry import Registry
+    from bridgehead.security.registry.registry import Registry
 
 LARGEST: Final = 64 << 20  # octets of one file
 
@@ -47,7 +47,7 @@ def import_mosquitto(
     """Take over a Mosquitto's users, with their passwords, and what they may. Tells line by line what is not as it was:
     nobody may more than before. All of it is taken over, or nothing."""
     from bridgehead.cli.device_show import print_json
-    from bridgehead.security.identity_audit import refusals
+    from bridgehead.security.identity.audit import refusals
     from bridgehead.security.policy.events import POLICY_IMPORTED
     from bridgehead.security.policy.printer import print_policy
 

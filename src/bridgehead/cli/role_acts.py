@@ -16,7 +16,7 @@ from bridgehead.cli.policy_files import registry_of
 from bridgehead.security.policy import events
 
 if TYPE_CHECKING:
-    from bridgehead.security.identity import Identity
+    from bridgehead.security.identity.identity import Identity
     from bridgehead.security.records import Group, PermissionRecord, Quota, Role
 
 ROLE: Final = "role"
@@ -112,7 +112,7 @@ def change(kind: str, name: str, data: Path, wanted: Given, keep: bool, as_json:
 
 def remove(kind: str, name: str, data: Path, as_json: bool) -> None:
     from bridgehead.cli.device_show import print_json
-    from bridgehead.security.identity_audit import refusals
+    from bridgehead.security.identity.audit import refusals
 
     with open_identity(data) as identity:
         registry = identity.registry
@@ -150,7 +150,7 @@ def list_all(kind: str, data: Path, as_json: bool) -> None:
 
 
 def _act(identity: Identity, act: str, event: str, made: Role | Group, new: bool) -> None:
-    from bridgehead.security.identity_audit import refusals
+    from bridgehead.security.identity.audit import refusals
     from bridgehead.security.records import Role
 
     registry = identity.registry

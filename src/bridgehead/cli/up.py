@@ -73,7 +73,7 @@ def _check_files(config: Config) -> None:
     import time
 
     from bridgehead.security.errors import SecurityError
-    from bridgehead.security.tls import check_files
+    from bridgehead.security.tls.contexts import check_files
 
     for each in config.listeners:
         files = [Path(name) if name else None for name in (each.certificate, each.key, each.client_ca)]

@@ -18,8 +18,8 @@ from bridgehead.node.bind import BindError, parse_bind
 from bridgehead.node.configuration import Config, ConfigFile, Kerberos, Limits, Listener, TokenIssuer
 from bridgehead.node.toml_lines import KeyPath, key_lines
 from bridgehead.security.audit.syslog import Target
-from bridgehead.security.chain import BARE, GSSAPI, PLUS, TOKENS, parse
 from bridgehead.security.errors import NotAcceptable, SecurityError
+from bridgehead.security.login.chain import BARE, GSSAPI, PLUS, TOKENS, parse
 from bridgehead.security.tokens.settings import ALGORITHMS
 
 _LARGEST_FILE: Final = 256 * 1024

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.pki_settings import Pki
-from bridgehead.security.chain import default_chain
-from bridgehead.security.tls_profiles import ProfileName
+from bridgehead.security.login.chain import default_chain
+from bridgehead.security.tls.profiles import ProfileName
 
 MIB: Final = 1024 * 1024
 DAY: Final = 24 * 60 * 60

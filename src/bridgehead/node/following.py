@@ -8,8 +8,8 @@ from typing import Final
 from bridgehead.broker.broker import Broker
 from bridgehead.node.vocabulary import IDENTITY_CHANGED, IDENTITY_ENDED, PERMISSIONS_CHANGED
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.principals import Ended, Principals
 from bridgehead.security.records import is_name
+from bridgehead.security.rights.principals import Ended, Principals
 
 _REMOVED: Final = "the identity was removed"
 _REVOKED: Final = "the identity's credentials were revoked"

@@ -19,14 +19,14 @@ from bridgehead.node.configuration import Config
 from bridgehead.node.log import EventLog
 from bridgehead.protocols.est.config import EstConfig
 from bridgehead.protocols.est.server import EstServer
-from bridgehead.security import enrolment
-from bridgehead.security.brake import Brake, BrakeLimits, address_key
-from bridgehead.security.enrolment import NotProven
 from bridgehead.security.errors import NotAcceptable, SecurityError
 from bridgehead.security.events import ENROLMENT_REFUSED
-from bridgehead.security.identity import Identity
-from bridgehead.security.ocsp import Responder, Staple
+from bridgehead.security.identity import enrolment
+from bridgehead.security.identity.enrolment import NotProven
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.login.brake import Brake, BrakeLimits, address_key
 from bridgehead.security.pki import IssuedCertificate, Pki
+from bridgehead.security.pki.ocsp import Responder, Staple
 from bridgehead.security.records import is_name
 from bridgehead.transport.stream import Stream
 

@@ -10,10 +10,10 @@ from bridgehead.broker.journal import SESSIONS, WILLS
 from bridgehead.broker.ports import Store
 from bridgehead.core.errors import BUSY, UNAVAILABLE, Refusal
 from bridgehead.node.following import Following
-from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.exchange import Exchange
-from bridgehead.security.proof import Credentials, Proven
+from bridgehead.security.login.authenticate import Authenticator
+from bridgehead.security.login.exchange import Exchange
+from bridgehead.security.login.proof import Credentials, Proven
 
 
 class Identities:

@@ -16,11 +16,11 @@ from bridgehead.node.bind import parse_bind
 from bridgehead.node.configuration import Limits
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
-from bridgehead.security.chain import DEFAULT, Chain
-from bridgehead.security.foreign_lists import ForeignLists
+from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.security.pki import Pki
-from bridgehead.security.tls import server_context
-from bridgehead.security.tls_profiles import PROFILES
+from bridgehead.security.pki.foreign_lists import ForeignLists
+from bridgehead.security.tls.contexts import server_context
+from bridgehead.security.tls.profiles import PROFILES
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.events import OnEvent
 from bridgehead.transport.listener import AcceptRules, Listener

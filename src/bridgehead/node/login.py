@@ -11,11 +11,11 @@ from bridgehead.broker.events import EventSink
 from bridgehead.node.configuration import Config, Kerberos, Listener, TokenIssuer
 from bridgehead.node.settings import apply_login
 from bridgehead.security import files
-from bridgehead.security.authenticate import Authenticator
-from bridgehead.security.chain import GSSAPI, NTLM, Chain
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.events import WEAK_LOGIN
-from bridgehead.security.identity import Identity
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.login.authenticate import Authenticator
+from bridgehead.security.login.chain import GSSAPI, NTLM, Chain
 from bridgehead.security.sasl.contract import Binding, Mechanism
 from bridgehead.security.sasl.offer import Settings
 from bridgehead.security.tokens.settings import Issuer

@@ -11,7 +11,7 @@ from bridgehead.node.identities import Identities
 from bridgehead.node.settings import apply_mqtt
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.server import MqttServer
-from bridgehead.security.chain import DEFAULT, Chain
+from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.transport.stream import Stream
 
 

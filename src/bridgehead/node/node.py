@@ -29,9 +29,9 @@ from bridgehead.node.renewal import Renewal, maintain
 from bridgehead.node.settings import apply_limits, apply_login
 from bridgehead.node.system_topics import SystemTopics
 from bridgehead.security.audit.log import AuditLog
-from bridgehead.security.authenticate import Authenticator
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.identity import Identity
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.vault import Passphrase
 from bridgehead.store.memory import MemoryStore
 from bridgehead.store.sqlite import SqliteStore

@@ -15,16 +15,16 @@ from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.https import Https
 from bridgehead.node.listeners import Listeners
 from bridgehead.node.log import EventLog
-from bridgehead.security import certificates, files
-from bridgehead.security.authorities import retire
-from bridgehead.security.calendar import Ending, calendar
+from bridgehead.security import files
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.foreign_lists import ForeignLists
-from bridgehead.security.identity import Identity
-from bridgehead.security.pki import FOLDER
+from bridgehead.security.identity.authorities import retire
+from bridgehead.security.identity.identity import Identity
+from bridgehead.security.pki import FOLDER, certificates
+from bridgehead.security.pki.calendar import Ending, calendar
+from bridgehead.security.pki.foreign_lists import ForeignLists
 from bridgehead.security.pki.settings import PkiSettings, write_settings
 from bridgehead.security.pki.state import read_state
-from bridgehead.security.tls import CONTEXT_LIFE
+from bridgehead.security.tls.contexts import CONTEXT_LIFE
 from bridgehead.transport import openssl
 
 FILES_INTERVAL: Final = 1.0  # seconds between two looks at the files, and for the log to report what it left out

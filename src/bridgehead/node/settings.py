@@ -5,9 +5,9 @@ from __future__ import annotations
 from bridgehead.broker.limits import Limits
 from bridgehead.node.configuration import Config
 from bridgehead.protocols.mqtt.config import MqttConfig
-from bridgehead.security.authenticate import Authenticator
-from bridgehead.security.brake import BrakeLimits
-from bridgehead.security.guard import GuardLimits
+from bridgehead.security.login.authenticate import Authenticator
+from bridgehead.security.login.brake import BrakeLimits
+from bridgehead.security.login.guard import GuardLimits
 
 
 def apply_limits(config: Config, limits: Limits) -> None:

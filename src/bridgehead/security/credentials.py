@@ -121,3 +121,19 @@ class OtpRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"OtpRecord({self.algorithm!r}, sequence={self.sequence!r})"
+
+
+def psk_context(device: str, identity: str) -> str:
+    return f"pre-shared key {identity!r} of {device}"
+
+
+def oscore_context(device: str, sender_id: bytes) -> str:
+    return f"OSCORE secret {sender_id.hex()} of {device}"
+
+
+def otp_context(device: str) -> str:
+    return f"one-time password of {device}"
+
+
+def ntlm_context(device: str) -> str:
+    return f"NTLM hash of {device}"

@@ -17,8 +17,8 @@ from bridgehead.protocols.mqtt.session.connection import Connection
 from bridgehead.protocols.mqtt.session.exchange import Exchange
 from bridgehead.protocols.mqtt.session.outbox import Outbox, Turn
 from bridgehead.protocols.mqtt.session.table import AUTHENTICATING, CLOSED
-from bridgehead.security.chain import DEFAULT, Chain
-from bridgehead.security.proof import Credentials, Proven
+from bridgehead.security.login.chain import DEFAULT, Chain
+from bridgehead.security.login.proof import Credentials, Proven
 from bridgehead.security.sasl.contract import Binding
 from bridgehead.security.sasl.offer import NotOffered
 from bridgehead.transport.stream import Stream

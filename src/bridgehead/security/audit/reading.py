@@ -47,4 +47,3 @@ class Follower:
             if later is None:
                 return []
             self._number, self._offset = later, 0
-

@@ -22,10 +22,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from bridgehead.security import certificates, files
-from bridgehead.security.certificates import AUTHORITY_LIFE, BACKDATED
+from bridgehead.security import files
 from bridgehead.security.errors import NotAcceptable, SecurityError
+from bridgehead.security.pki import certificates
 from bridgehead.security.pki.authority import Authority
+from bridgehead.security.pki.certificates import AUTHORITY_LIFE, BACKDATED
 
 FOLDER: Final = "dds"
 

@@ -13,15 +13,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from bridgehead.security import files
+from bridgehead.security.credentials import psk_context
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.identity import Enrolled, Identity
-from bridgehead.security.identity_credentials import make, psk_context
-from bridgehead.security.identity_rotation import kinds_of, rotated
-from bridgehead.security.identity_wanted import Fresh, NewPsk
+from bridgehead.security.identity.credentials import make
+from bridgehead.security.identity.identity import Enrolled, Identity
+from bridgehead.security.identity.rotation import kinds_of, rotated
+from bridgehead.security.identity.wanted import Fresh, NewPsk
+from bridgehead.security.login.passwords import PasswordHasher, generate_password
 from bridgehead.security.mechanisms import CERTIFICATE, DDS, OSCORE, PASSWORD, PRE_SHARED_KEY
-from bridgehead.security.passwords import PasswordHasher, generate_password
 from bridgehead.security.records import Device, PermissionRecord
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 
 GROUP: Final = "${group}"
 # Of what can be in a bundle.

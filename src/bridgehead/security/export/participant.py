@@ -6,12 +6,12 @@ from typing import Final
 
 from cryptography import x509
 
-from bridgehead.security import certificates
 from bridgehead.security.dds import documents
 from bridgehead.security.dds.authority import DdsAuthority
 from bridgehead.security.dds.grants import Grants
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.export.terms import Terms
+from bridgehead.security.pki import certificates
 from bridgehead.security.pki.hub import Pki
 
 IDENTITY: Final = "cert.pem"

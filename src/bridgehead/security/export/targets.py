@@ -16,7 +16,7 @@ from bridgehead.security.export.paho import paho
 from bridgehead.security.export.participant import Participant, left_out, participant
 from bridgehead.security.export.readme import compose, credential_files, readme
 from bridgehead.security.export.terms import MQTT_PORT, Terms
-from bridgehead.security.identity import Enrolled, Identity
+from bridgehead.security.identity.identity import Enrolled, Identity
 from bridgehead.security.mechanisms import CERTIFICATE as BY_CERTIFICATE
 from bridgehead.security.mechanisms import DDS, OSCORE, PRE_SHARED_KEY
 from bridgehead.security.mechanisms import PASSWORD as BY_PASSWORD

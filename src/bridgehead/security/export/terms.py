@@ -8,7 +8,7 @@ from bridgehead.core.policy import Context, Permission, Principal, Rights
 from bridgehead.core.rights import Bindings, resolved
 from bridgehead.core.topic import check_topic_filter
 from bridgehead.security import mechanisms
-from bridgehead.security.identity import Enrolled
+from bridgehead.security.identity.identity import Enrolled
 from bridgehead.security.records import Device, PermissionRecord
 
 EXAMPLE: Final = "21.5"

@@ -9,9 +9,10 @@ from typing import Final
 
 from cryptography import x509
 
-from bridgehead.security import certificates, files
-from bridgehead.security.certificates import SigningKey
+from bridgehead.security import files
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.pki import certificates
+from bridgehead.security.pki.certificates import SigningKey
 
 
 class Authority:

@@ -12,11 +12,11 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from bridgehead.security import certificates, files
-from bridgehead.security.certificates import SigningKey
+from bridgehead.security import files
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.pki import authority, profiles
+from bridgehead.security.pki import authority, certificates, profiles
 from bridgehead.security.pki.authority import date
+from bridgehead.security.pki.certificates import SigningKey
 from bridgehead.security.pki.hub import Pki
 from bridgehead.security.pki.rollover import Maker
 

@@ -11,13 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from bridgehead.security import certificates, files
-from bridgehead.security.certificates import Revoked
-from bridgehead.security.machine import Address, MachineNames, parse_host
-from bridgehead.security.pki import profiles, revocation, state
+from bridgehead.security import files
+from bridgehead.security.pki import certificates, profiles, revocation, state
 from bridgehead.security.pki.authority import Authority
+from bridgehead.security.pki.certificates import Revoked
 from bridgehead.security.pki.issued import IssuedCertificate
 from bridgehead.security.pki.ledger import Ledger
+from bridgehead.security.pki.machine import Address, MachineNames, parse_host
 from bridgehead.security.pki.profiles import Profile
 from bridgehead.security.pki.settings import PkiSettings, read_settings
 

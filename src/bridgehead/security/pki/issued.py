@@ -7,7 +7,7 @@ from typing import Final
 
 from cryptography import x509
 
-from bridgehead.security import certificates
+from bridgehead.security.pki import certificates
 
 
 class IssuedCertificate:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from bridgehead.security import files
-from bridgehead.security.certificates import REVOCATION_LIST_LIFE, Revoked
 from bridgehead.security.errors import NotAcceptable, SecurityError
+from bridgehead.security.pki.certificates import REVOCATION_LIST_LIFE, Revoked
 from bridgehead.security.pki.issued import IssuedCertificate
 
 FILE: Final = "issued.db"

@@ -15,8 +15,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from bridgehead.security import certificates
 from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.pki import certificates
 from bridgehead.security.records import is_name
 
 URN: Final = "urn:bridgehead:"

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bridgehead.security import certificates, files
-from bridgehead.security.machine import MachineNames, machine_names
-from bridgehead.security.pki import authority, revocation, state
+from bridgehead.security import files
+from bridgehead.security.pki import authority, certificates, revocation, state
 from bridgehead.security.pki.hub import FOLDER, Pki
+from bridgehead.security.pki.machine import MachineNames, machine_names
 from bridgehead.security.pki.state import FOLDERS, State
 
 

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from bridgehead.security import certificates
-from bridgehead.security.certificates import COMMON_NAME_LIMIT, DAY, SigningKey
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.machine import Address, parse_host
+from bridgehead.security.pki import certificates
+from bridgehead.security.pki.certificates import COMMON_NAME_LIMIT, DAY, SigningKey
+from bridgehead.security.pki.machine import Address, parse_host
 from bridgehead.security.pki.names import ADMINISTRATOR_URN, DEVICE_URN
 from bridgehead.security.records import check_name
 

@@ -9,9 +9,10 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from bridgehead.security import certificates, files
-from bridgehead.security.certificates import Revoked
+from bridgehead.security import files
+from bridgehead.security.pki import certificates
 from bridgehead.security.pki.authority import Authority
+from bridgehead.security.pki.certificates import Revoked
 from bridgehead.security.pki.ledger import Ledger
 
 

@@ -2,7 +2,8 @@
 
 During the overlap the new authority signs devices and both are verified; the hub shows its certificate from the old
 one, because clients may not have the new root yet (ca.pem holds both). At its end the old one is forgotten. What that
-means for records is in security/authorities.py. Errors: SecurityError, NotAcceptable; then nothing has changed.
+means for records is in security/identity/authorities.py. Errors: SecurityError, NotAcceptable; then nothing has
+changed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bridgehead.security import certificates, files
+from bridgehead.security import files
 from bridgehead.security.errors import NotAcceptable, SecurityError
-from bridgehead.security.machine import machine_names
-from bridgehead.security.pki import authority, profiles, revocation, state
+from bridgehead.security.pki import authority, certificates, profiles, revocation, state
 from bridgehead.security.pki.authority import Authority, date
 from bridgehead.security.pki.hub import Pki
+from bridgehead.security.pki.machine import machine_names
 from bridgehead.security.pki.state import FOLDERS, Former, State
 
 Maker = Callable[[Path], None]

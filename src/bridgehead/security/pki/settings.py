@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from bridgehead.security import files
-from bridgehead.security.certificates import DAY
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.pki import profiles
+from bridgehead.security.pki.certificates import DAY
 
 FILE: Final = "settings.json"
 

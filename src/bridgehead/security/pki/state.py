@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from bridgehead.security import certificates, files
+from bridgehead.security import files
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.pki import authority
+from bridgehead.security.pki import authority, certificates
 from bridgehead.security.pki.authority import Authority
 
 FILE: Final = "authorities.json"

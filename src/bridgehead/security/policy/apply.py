@@ -24,7 +24,7 @@ from bridgehead.security.policy.document import (
     document_of,
 )
 from bridgehead.security.records import Device, Group, Policy, Role
-from bridgehead.security.registry import Registry
+from bridgehead.security.registry.registry import Registry
 
 _SHOWN: Final = 5  # devices that a sentence names
 

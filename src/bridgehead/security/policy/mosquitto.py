@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridgehead.security import mosquitto_hash
+from bridgehead.security.login import mosquitto_hash
 from bridgehead.security.policy.moving import Moving
 
 PATTERNS: Final = "mosquitto-patterns"  # the role that has the patterns

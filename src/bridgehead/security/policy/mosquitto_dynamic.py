@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from bridgehead.security import mosquitto_hash
 from bridgehead.security.errors import NotAcceptable
+from bridgehead.security.login import mosquitto_hash
 from bridgehead.security.policy.algebra import intersection, overlaps, span
 from bridgehead.security.policy.moving import Moving
 from bridgehead.security.records import PermissionRecord

@@ -7,12 +7,12 @@ from typing import Final
 from bridgehead.core.policy import Context, Decision, Principal, Rights
 from bridgehead.core.rights import resolved
 from bridgehead.core.topic import covers
-from bridgehead.security.enforced import bindings_of, in_force
 from bridgehead.security.hours import Hours
 from bridgehead.security.mechanisms import CERTIFICATE, PASSWORD
 from bridgehead.security.policy.document import DEVICE, EVERYONE, GROUP, NOTHING, ROLE, Document, Section
 from bridgehead.security.policy.statement import text_of
 from bridgehead.security.records import Device, PermissionRecord
+from bridgehead.security.rights.enforced import bindings_of, in_force
 
 PUBLISH: Final = "publish"
 SUBSCRIBE: Final = "subscribe"

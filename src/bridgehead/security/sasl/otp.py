@@ -11,7 +11,7 @@ from typing import Final
 
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.security.mechanisms import OTP
-from bridgehead.security.otp import (
+from bridgehead.security.otp.otp import (
     ALGORITHMS,
     OCTETS,
     SEQUENCE_MAX,

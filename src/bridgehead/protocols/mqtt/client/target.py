@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from bridgehead.security.tls_profiles import harden
+from bridgehead.security.tls.profiles import harden
 
 # scheme: (port when the URL names none, TLS, WebSocket)
 SCHEMES: Final = {

@@ -1,0 +1,1 @@
+"""One-time passwords of RFC 2289."""

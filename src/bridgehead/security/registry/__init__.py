@@ -1,0 +1,1 @@
+"""The identity database: records and what they are found by."""
