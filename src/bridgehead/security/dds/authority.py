@@ -97,7 +97,7 @@ def _self_signed_form(issuer: Authority) -> x509.Certificate:
     begin, end = certificates.not_before(certificate), certificates.not_after(certificate)
     builder = _builder(certificate.subject, key, begin, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
+    builder = builder.add_extension(certificates.key_usage(signs_certificates=True), critical=True)
     # The identities name it by this identifier.
     identifier = x509.SubjectKeyIdentifier(certificates.key_identifier(certificate))
     return builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
@@ -109,7 +109,9 @@ def _signer(key: ec.EllipticCurvePrivateKey, now: float) -> x509.Certificate:
     name = certificates.common_name(f"Bridgehead DDS Permissions Signer {digest.hex()[:12]}")
     builder = _builder(name, key, now - BACKDATED, now - BACKDATED + AUTHORITY_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    return builder.add_extension(_usage(signs_certificates=False), critical=True).sign(key, hashes.SHA256())
+    return builder.add_extension(certificates.key_usage(signs_certificates=False), critical=True).sign(
+        key, hashes.SHA256()
+    )
 
 
 def _builder(
@@ -119,18 +121,4 @@ def _builder(
     builder = builder.serial_number(x509.random_serial_number())
     return builder.not_valid_before(datetime.fromtimestamp(int(begin), UTC)).not_valid_after(
         datetime.fromtimestamp(int(end), UTC)
-    )
-
-
-def _usage(signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
     )

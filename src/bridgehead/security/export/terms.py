@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridgehead.core.policy import Context, Permission, Principal, Rights
+from bridgehead.core.policy import Context, Principal, Rights
 from bridgehead.core.rights import Bindings, resolved
 from bridgehead.core.topic import check_topic_filter
 from bridgehead.security import mechanisms
 from bridgehead.security.identity.identity import Enrolled
 from bridgehead.security.records import Device, PermissionRecord
+from bridgehead.security.rights.enforced import permission_from
 
 EXAMPLE: Final = "21.5"
 MQTT_PORT: Final = 8883
@@ -74,26 +75,9 @@ def bindings_of(device: Device) -> Bindings:
 
 def _principal(device: Device, permissions: list[PermissionRecord], bindings: Bindings, context: Context) -> Principal:
     """Permissions with hours are left out: a snippet shall work at any hour. A denial with hours counts always."""
-    known = [_permission(each) for each in permissions if not (each.allow and each.hours)]
+    known = [permission_from(each) for each in permissions if not (each.allow and each.hours)]
     rights = [Rights(f"device {device.name}", known)]
     return Principal(device.name, rights, bindings, list(device.client_ids), device.created).under(context)
-
-
-def _permission(record: PermissionRecord) -> Permission:
-    return Permission(
-        record.topic_filter,
-        record.publish,
-        record.subscribe,
-        record.max_qos,
-        record.retain,
-        record.allow,
-        -1 if record.max_payload is None else record.max_payload,
-        0.0 if record.rate is None else record.rate,
-        record.verified,
-        record.protocols,
-        record.mechanisms,
-        record.source,
-    )
 
 
 def _publishable(principal: Principal, bindings: Bindings) -> tuple[str | None, int]:

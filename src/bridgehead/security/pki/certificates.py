@@ -169,7 +169,7 @@ def _authority(
     builder: x509.CertificateBuilder, identifier: x509.SubjectKeyIdentifier, path_length: int
 ) -> x509.CertificateBuilder:
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-    builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
+    builder = builder.add_extension(key_usage(signs_certificates=True), critical=True)
     return builder.add_extension(identifier, critical=False)
 
 
@@ -179,7 +179,7 @@ def make_request(key: SigningKey) -> x509.CertificateSigningRequest:
     builder = x509.CertificateSigningRequestBuilder()
     builder = builder.subject_name(common_name(f"Bridgehead Issuing CA {identifier.digest.hex()[:12]}"))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
+    builder = builder.add_extension(key_usage(signs_certificates=True), critical=True)
     return builder.sign(key, _hash_of(key))
 
 
@@ -200,7 +200,7 @@ def make_leaf(
     until = min(now - BACKDATED + life, not_after(issuer))
     builder = _builder(common_name(subject), issuer.subject, public_key, now, until)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
+    builder = builder.add_extension(key_usage(signs_certificates=False), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     builder = builder.add_extension(_issuer_key_identifier(issuer), critical=False)
     if alternatives:
@@ -266,7 +266,7 @@ def _issuer_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentif
     return x509.AuthorityKeyIdentifier(key_identifier(issuer), None, None)
 
 
-def _key_usage(signs_certificates: bool) -> x509.KeyUsage:
+def key_usage(signs_certificates: bool) -> x509.KeyUsage:
     """An authority signs certificates and lists; a leaf signs handshakes (ECDHE needs no keyAgreement)."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
