@@ -143,7 +143,10 @@ def diff(
         print_lines(difference_lines(difference))
         for topic_filter, change, gain in gained:
             print(f"bridgehead policy: {change} gains within {topic_filter}: {gain_text(gain)}", file=sys.stderr)
-    return GAINED if gained else 0 if difference.is_none() else DIFFERS
+    unsure = [change for change in difference.blocks if change.unsure and devices is None] if fail_on_gain else []
+    for change in unsure:
+        note(f"{change} may gain more for some names than was looked at: give --data, and each device is")
+    return GAINED if gained or unsure else 0 if difference.is_none() else DIFFERS
 
 
 def apply(

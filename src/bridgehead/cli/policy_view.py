@@ -90,7 +90,7 @@ def change_lines(change: Change) -> list[str]:
     if change.reworded:
         lines.append("    # otherwise worded, and the same rights")
     if change.unsure:
-        lines.append("    ~ otherwise worded; for some names the rights may differ: look at it with --data")
+        lines.append("    ~ for some names the rights may differ in yet another way: look at it with --data")
     return lines
 
 

@@ -42,6 +42,11 @@ def span(topic_filter: str) -> Span:
     return Span(("", None) if is_open and levels == _EMPTY else levels, is_open)
 
 
+def _is_reserved(level: str) -> bool:
+    """Whether wildcards keep away from topics that begin with it. No placeholder's value begins with `$`."""
+    return level.startswith("$") and not level.startswith("${")
+
+
 def intersection(one: Span, other: Span) -> Span | None:
     """What both match: one filter again, or nothing."""
     short, long = (one, other) if len(one.levels) <= len(other.levels) else (other, one)
@@ -52,7 +57,7 @@ def intersection(one: Span, other: Span) -> Span | None:
         mine = short.levels[i] if i < len(short.levels) else None
         if mine is None or theirs is None:
             met = theirs if mine is None else mine
-            if i == 0 and met is not None and met.startswith("$"):
+            if i == 0 and met is not None and _is_reserved(met):
                 return None  # [MQTT-4.7.2-1]
         elif mine == theirs:
             met = mine
@@ -160,12 +165,12 @@ class Index:
                 waiting += [
                     (next_level, depth + 1)
                     for name, next_level in at.below.items()
-                    if depth > 0 or name is None or not name.startswith("$")
+                    if depth > 0 or name is None or not _is_reserved(name)
                 ]
             else:
                 for name in (level, None):
                     next_level = at.below.get(name)
-                    if next_level is not None and (name is not None or depth > 0 or not level.startswith("$")):
+                    if next_level is not None and (name is not None or depth > 0 or not _is_reserved(level)):
                         waiting.append((next_level, depth + 1))
         return sorted(found)
 

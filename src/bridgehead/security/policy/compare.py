@@ -8,12 +8,13 @@ filter is looked at by itself.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bridgehead.security.policy.algebra import Span, overlaps, span
 from bridgehead.security.policy.document import DEVICE, EVERYONE, GROUP, NOTHING, ROLE, Document, Section, normal
-from bridgehead.security.policy.gains import PUBLISH, SUBSCRIBE, Gain, gains
+from bridgehead.security.policy.gains import PUBLISH, SUBSCRIBE, Gain, gains, told_once, undenied
 from bridgehead.security.policy.holdings import Bindings, Circumstances, Held, Holding, bind
 from bridgehead.security.policy.statement import PLACEHOLDER
 from bridgehead.security.policy.units import quota_text
@@ -26,8 +27,8 @@ _SECOND: Final = "\u2060"  # tells the second of two groups from the first
 
 class Change:
     """What one holder or device gains and loses. `names`: the devices, or the block's name alone; "" for everyone.
-    `quota` is (before, after) in words where it differs. `reworded`: other statements, the same rights. `unsure`: the
-    same as far as was looked, but there are more combinations of names than were tried."""
+    `quota` is (before, after) in words where it differs. `reworded`: other statements, the same rights. `unsure`: that
+    is all as far as was looked, but there are more combinations of names than were tried."""
 
     def __init__(
         self,
@@ -72,7 +73,10 @@ class Difference:
 
     def gains_within(self, topic_filter: str) -> list[tuple[Change, Gain]]:
         """What anybody gains that overlaps the filter, which is one of `also`: devices, or blocks, for whichever
-        name, when devices were not given."""
+        name, when devices were not given. `#` means whatever is gained, also of topics that begin with `$`."""
+        if topic_filter == "#":
+            changes = self.blocks if self.devices is None else self.devices
+            return [(change, each) for change in changes for each in change.gained]
         asked = span(topic_filter)
         if self.devices is not None:
             return [(change, each) for change in self.devices for each in change.gained if overlaps(each.span, asked)]
@@ -155,13 +159,13 @@ class _Comparison:
         for bindings in rows:
             before = bind(old, f"{kind} {name}".strip(), bindings, self._circumstances)
             after = bind(new, f"{kind} {name}".strip(), bindings, self._circumstances)
-            mine, theirs = _both(after, before)
+            mine, theirs = _both(after, before, True)
             for found, each in [(gained, gain) for gain in mine] + [(lost, gain) for gain in theirs]:
                 found.setdefault(str(each).replace(_SECOND, ""), each)
         quota = None if old.quota == new.quota else (_quota_words(old.quota), _quota_words(new.quota))
         same = not gained and not lost and quota is None
-        changes = list(gained.values()), list(lost.values())
-        return Change(kind, names, *changes, quota, reworded=same and exact, unsure=same and not exact)
+        changes = told_once(gained.values()), told_once(lost.values())
+        return Change(kind, names, *changes, quota, reworded=same and exact, unsure=not exact)
 
     # Devices. ---------------------------------------------------------------------------------------
 
@@ -253,19 +257,23 @@ class _Comparison:
         return None if messages is None and octets is None else Quota(messages, octets)
 
 
-def _both(after: list[Held], before: list[Held]) -> tuple[list[Gain], list[Gain]]:
-    """(gained, lost)."""
+def _both(after: list[Held], before: list[Held], alone: bool = False) -> tuple[list[Gain], list[Gain]]:
+    """(gained, lost). `alone`: they are not all that somebody holds, so that a denial tells by itself."""
     gained: list[Gain] = []
     lost: list[Gain] = []
     for operation, publish in ((PUBLISH, True), (SUBSCRIBE, False)):
         new, old = Holding(after, publish), Holding(before, publish)
-        gained += gains(new, old, operation)
-        lost += gains(old, new, operation)
+        for found, mine, theirs in ((gained, new, old), (lost, old, new)):
+            found += gains(mine, theirs, operation)
+            if alone:
+                found += undenied(mine, theirs, operation)
     return gained, lost
 
 
 def _meaning(section: Section) -> tuple[object, ...]:
-    return frozenset(normal(each) for each in section.permissions), section.quota
+    # Of those with a rate two permit twice as much.
+    counted = Counter(normal(each) for each in section.permissions)
+    return frozenset((each, 1 if each.rate is None else times) for each, times in counted.items()), section.quota
 
 
 def _quota_words(quota: Quota | None) -> str:

@@ -38,11 +38,19 @@ class Gain:
     `span` without `excepted` is where, `topic` an example. `held` is the permission that gives it. `only` names the
     bounds that alone make the difference ("up to QoS 2"); empty: the topics themselves are new. `whole`: the topics
     are not, but to subscribe to all of the filter at once is. `always`: under every circumstance in which the
-    permission counts, else under some of them.
+    permission counts, else under some of them. `undenied`: a denial that one side has is all that it is; the other
+    permits it where another permission does.
     """
 
     def __init__(
-        self, operation: str, held: Held, left: Remainder, only: tuple[str, ...], whole: bool, always: bool
+        self,
+        operation: str,
+        held: Held,
+        left: Remainder,
+        only: tuple[str, ...],
+        whole: bool,
+        always: bool,
+        undenied: bool = False,
     ) -> None:
         self.operation: Final = operation
         self.held: Final = held
@@ -52,6 +60,7 @@ class Gain:
         self.only: Final = only
         self.whole: Final = whole
         self.always: Final = always
+        self.undenied: Final = undenied
 
     def __str__(self) -> str:
         text = f"{self.operation} {quoted(str(self.span))}"
@@ -71,6 +80,8 @@ class Gain:
             text += " (as one subscription)"
         if not self.always:
             text += " (in some of the cases)"
+        if self.undenied:
+            text += " (not denied any more)"
         return text
 
     def key(self) -> tuple[object, ...]:
@@ -84,9 +95,45 @@ def gains(new: Holding, old: Holding, operation: str) -> list[Gain]:
     same_denials = new.denial_keys == old.denial_keys
     found: list[Gain] = []
     for each in new.allows:
-        if not (same_denials and each.key() in old.allow_keys):
+        if not (same_denials and _has(old, new, each)):
             found += _Comparison(each, new, old, operation).gains()
     return _widest_of(found)
+
+
+def undenied(new: Holding, old: Holding, operation: str) -> list[Gain]:
+    """What `old` denies and `new` does not: somebody may gain it who is permitted it elsewhere."""
+    found = gains(old.of_denials(), new.of_denials(), operation)
+    return [
+        Gain(operation, each.held, Remainder(each.span, each.excepted, each.topic), (), False, each.always, True)
+        for each in found
+        if not each.whole
+    ]
+
+
+def told_once(found: Iterable[Gain]) -> list[Gain]:
+    """Without those not denied any more that are among what is gained."""
+    every = list(found)
+    plain = [each for each in every if not each.undenied]
+    return [each for each in every if not each.undenied or not any(_tells(other, each) for other in plain)]
+
+
+def _tells(gain: Gain, freed: Gain) -> bool:
+    """Whether all of what is not denied any more is in the gain."""
+    return (
+        gain.operation == freed.operation
+        and not gain.only
+        and not gain.whole
+        and not gain.excepted
+        and covers(gain.span, freed.span)
+        and not freed.held.when & ~gain.held.when
+        and gain.always
+    )
+
+
+def _has(old: Holding, new: Holding, held: Held) -> bool:
+    """Whether the old side has the very same, as often as the new one where that counts."""
+    times = old.allow_keys[held.key()]
+    return times > 0 and (held.rate == UNBOUNDED or times >= new.allow_keys[held.key()])
 
 
 class _Comparison:
@@ -99,17 +146,23 @@ class _Comparison:
         self._new_denials: Final = new.denying(held.span)
         self._old_denials: Final = old.denying(held.span)
         self._old: Final = old.allowing(held.span)
-        # Each permission with a rate is counted by itself: two of them permit the sum.
-        self._paced: Final = _sum_of_rates(new.allowing(held.span)) <= _sum_of_rates(
-            each for each in self._old if covers(each.span, held.span)
-        )
+        self._paced_now: Final = [each for each in new.allowing(held.span) if each.rate != UNBOUNDED]
         self._enough: Final = [each for each in self._old if self._is_enough(each, "")]
 
     def _is_enough(self, wide: Held, but: str) -> bool:
         """Whether it permits the highest that this one does, `but` one bound aside."""
-        if wide.rate != UNBOUNDED and not self._paced and but != "rate" and self._operation == PUBLISH:
-            return False
         return all(test(wide, self._held) for name, test in self._bounds.items() if name != but)
+
+    def _is_paced(self, cell: int) -> bool:
+        """Whether those with a rate permit no more together than before: each is counted by itself, so they add up."""
+        if self._operation == SUBSCRIBE:
+            return True
+        before = [
+            each
+            for each in self._old
+            if each.when & cell == cell and covers(each.span, self._held.span) and self._is_enough(each, "rate")
+        ]
+        return _sum_of_rates(each for each in self._paced_now if each.when & cell) <= _sum_of_rates(before)
 
     def gains(self) -> list[Gain]:
         found: dict[tuple[object, ...], tuple[Gain, int]] = {}
@@ -142,7 +195,10 @@ class _Comparison:
         one = self._held.span
         denied = [each.span for each in self._new_denials if each.when & cell == cell]
         were_denied = [each.span for each in self._old_denials if each.when & cell]
-        allowed = [each.span for each in self._enough if each.when & cell == cell]
+        enough = [each for each in self._enough if each.when & cell == cell]
+        if not self._is_paced(cell):
+            enough = [each for each in enough if each.rate == UNBOUNDED]
+        allowed = [each.span for each in enough]
         found: list[Gain] = []
         left = subtract(one, denied + allowed)
         if left is not None:
@@ -179,11 +235,12 @@ class _Comparison:
         allowing = [each for each in self._old if each.when & cell == cell]
         if not allowing or subtract(one, denied + [each.span for each in allowing]) is not None:
             return ()
-        alone = [
-            name
-            for name in self._bounds
-            if subtract(one, denied + [each.span for each in allowing if self._is_enough(each, name)]) is None
-        ]
+        slow = [each for each in allowing if each.rate == UNBOUNDED or self._is_paced(cell)]
+        alone = []
+        for name in self._bounds:
+            wide = [each.span for each in (allowing if name == "rate" else slow) if self._is_enough(each, name)]
+            if subtract(one, denied + wide) is None:
+                alone.append(name)
         failing = [name for name, test in self._bounds.items() if any(not test(each, self._held) for each in allowing)]
         return tuple(self._in_words(name) for name in (alone or failing))
 

@@ -9,8 +9,11 @@ more apart: one kind is enough for what is allowed, and one for what was denied.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from bridgehead.core.rights import resolved
 from bridgehead.security.hours import Hours
@@ -107,13 +110,20 @@ class Holding:
     """All that an identity holds for one operation: what allows and what denies, each found by its filter."""
 
     def __init__(self, held: Sequence[Held], publish: bool) -> None:
+        self._publish: Final = publish
         mine = [each for each in held if (each.record.publish if publish else each.record.subscribe)]
         self.allows: Final = [each for each in mine if each.record.allow]
         self.denials: Final = [each for each in mine if not each.record.allow]
-        self.allow_keys: Final = frozenset(each.key() for each in self.allows)
+        # Each permission with a rate is counted by itself: two that say the same permit twice as much.
+        self.allow_keys: Final = Counter(each.key() for each in self.allows)
         self.denial_keys: Final = frozenset(each.key() for each in self.denials)
         self._allow_index: Final = _index(self.allows)
         self._denial_index: Final = _index(self.denials)
+
+    def of_denials(self) -> Holding:
+        """As if what is denied were all that is allowed."""
+        made = [Held(replace(each.record, allow=True), each.span, each.when, each.holder) for each in self.denials]
+        return Holding(made, self._publish)
 
     def allowing(self, one: Span) -> list[Held]:
         return [self.allows[i] for i in self._allow_index.overlapping(one)]
