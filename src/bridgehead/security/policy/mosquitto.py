@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.security.login import mosquitto_hash
-from bridgehead.security.policy.moving import Moving
+from bridgehead.security.policy.moving import Moving, any_name, lines_of
 
 PATTERNS: Final = "mosquitto-patterns"  # the role that has the patterns
 _ACCESS: Final = {"read": (False, True), "write": (True, False), "readwrite": (True, True), "deny": (True, True)}
@@ -21,7 +21,7 @@ def read_acl(moving: Moving, text: str, file: str) -> None:
     user: str | None = None
     usable = False
     patterns_deny = False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         stripped = line.strip(" \t")
         if not stripped or stripped.startswith("#"):
             continue
@@ -67,25 +67,24 @@ def _statement(moving: Moving, rest: str, file: str, number: int) -> tuple[str, 
 
 def _pattern(moving: Moving, pattern: str, publish: bool, subscribe: bool, allow: bool, file: str, number: int) -> None:
     if "${" in pattern:
-        moving.permission(pattern + "/${", publish, subscribe, allow, file, number)
+        moving.permission(pattern, publish, subscribe, allow, file, number)
         return
     topic_filter = pattern.replace("%u", _DEVICE)
     if "%c" in topic_filter:
         if not allow:
             # Which client identifiers a device will use is not known: all of them.
-            levels = ["+" if "%c" in level else level for level in topic_filter.split("/")]
-            topic_filter = "/".join(levels)
+            topic_filter = any_name(topic_filter, lambda level: "%c" in level, file, number)
             moving.remark(file, number, "narrower", f"%c in a denial stands for any: {topic_filter!r} is denied")
         else:
             topic_filter = topic_filter.replace("%c", _DEVICE)
             moving.remark(file, number, "narrower", "%c stands for the device's name, not for any client identifier")
-    found = moving.permission(topic_filter, publish, subscribe, allow, file, number)
+    found = moving.permission(topic_filter, publish, subscribe, allow, file, number, placeholders=True)
     moving.role_permissions.setdefault(PATTERNS, []).extend(found)
 
 
 def read_passwords(moving: Moving, text: str, file: str) -> None:
     """Takes the users over, with the hashes that they have."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, colon, encoded = line.strip().partition(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from bridgehead.security.policy.moving import Moving
+from bridgehead.security.policy.moving import Moving, lines_of
 
 # What each option is here. docs/from-mosquitto.md has the same table.
 HERE: Final = {
@@ -55,7 +55,7 @@ class Named:
 def read_configuration(moving: Moving, text: str, file: str, folder: Path) -> Named:
     """`folder`: where relative paths begin."""
     named = Named()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue

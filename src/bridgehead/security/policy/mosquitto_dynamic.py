@@ -14,7 +14,8 @@ import msgspec
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.login import mosquitto_hash
 from bridgehead.security.policy.algebra import intersection, overlaps, span
-from bridgehead.security.policy.moving import Moving
+from bridgehead.security.policy.mosquitto import PATTERNS
+from bridgehead.security.policy.moving import Moving, any_name
 from bridgehead.security.records import PermissionRecord
 
 DEFAULTS: Final = "mosquitto-defaults"  # the role that has what is allowed by default
@@ -103,6 +104,10 @@ def read_dynamic_security(moving: Moving, octets: bytes, file: str) -> None:
         moving.remark(file, 0, "narrower", "to receive is denied by default: nothing may be subscribed to by default")
     acls: dict[str, list[_Acl]] = {}
     for role in content.roles:
+        if role.rolename in (DEFAULTS, PATTERNS):
+            raise NotAcceptable(
+                f"{file}: the role {role.rolename!r} has a name that is given to all here: rename it there"
+            )
         if moving.is_usable(role.rolename, "role", file, 0):
             acls[role.rolename] = role.acls
             moving.role_permissions[role.rolename] = _role(moving, role, defaults, file)
@@ -125,7 +130,7 @@ def _role(moving: Moving, role: _Role, defaults: _Defaults, file: str) -> list[P
             if acl.allow:
                 moving.remark(file, 0, "left out", f"{shown}: whether % stands for a name depends on the version")
                 continue
-            wide = "/".join("+" if "%" in level else level for level in acl.topic.split("/"))
+            wide = any_name(acl.topic, lambda level: "%" in level, file, 0)
             moving.remark(file, 0, "narrower", f"{shown}: {wide!r} is denied")
             found += moving.permission(wide, acl.acltype == SEND, acl.acltype != SEND, False, file, 0)
             continue
@@ -192,6 +197,10 @@ def _clients(moving: Moving, content: _File, acls: dict[str, list[_Acl]], file: 
     told: set[tuple[str, ...]] = set()
     for client in content.clients:
         if not moving.is_usable(client.username, "device", file, 0):
+            continue
+        if client.clientid.endswith("*"):
+            text = f"the user {client.username!r} has the client identifier {client.clientid!r}: here * stands for any"
+            moving.remark(file, 0, "left out", text)
             continue
         account = moving.account(client.username)
         account.enabled = not client.disabled

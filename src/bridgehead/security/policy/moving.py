@@ -6,7 +6,7 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -70,14 +70,24 @@ class Moving:
         return False
 
     def permission(
-        self, topic_filter: str, publish: bool, subscribe: bool, allow: bool, file: str, line: int
+        self,
+        topic_filter: str,
+        publish: bool,
+        subscribe: bool,
+        allow: bool,
+        file: str,
+        line: int,
+        placeholders: bool = False,
     ) -> list[PermissionRecord]:
-        """One, or none and a remark. Errors: NotAcceptable for a denial that cannot be said here."""
+        """One, or none and a remark. `placeholders`: those in the filter are meant; elsewhere `${` is itself, which no
+        filter can say here. Errors: NotAcceptable for a denial that cannot be said here."""
         record = PermissionRecord(
             topic_filter, publish, subscribe, allow=allow, source=f"{file}:{line}" if line else file
         )
         try:
             check_filter(topic_filter)
+            if not placeholders and "${" in topic_filter:
+                raise NotAcceptable(f"the filter {topic_filter!r} has ${{ in it, which begins a placeholder here")
         except NotAcceptable as fault:
             if not allow and "${" in topic_filter:
                 raise NotAcceptable(
@@ -145,6 +155,23 @@ class Moving:
                 name: Section(tuple(each.permissions)) for name, each in self.accounts.items() if each.permissions
             },
         )
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a file as Mosquitto reads them: a line feed ends one, and no other character does."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def any_name(topic_filter: str, is_name: Callable[[str], bool], file: str, line: int) -> str:
+    """The filter of a denial, wide enough for whichever names stand in its levels for which `is_name` holds. Errors:
+    NotAcceptable where no filter is."""
+    levels = topic_filter.split("/")
+    if levels[0].startswith("$") and is_name(levels[0]):
+        raise NotAcceptable(
+            f"{file}{f':{line}' if line else ''}: the denial of {topic_filter!r} cannot be said here: no wildcard stands "
+            "for names that begin with $; name each of them"
+        )
+    return "/".join("+" if is_name(level) else level for level in levels)
 
 
 def _is_void(topic_filter: str, permissions: Sequence[PermissionRecord], publish: bool) -> bool:
