@@ -168,8 +168,8 @@ def any_name(topic_filter: str, is_name: Callable[[str], bool], file: str, line:
     levels = topic_filter.split("/")
     if levels[0].startswith("$") and is_name(levels[0]):
         raise NotAcceptable(
-            f"{file}{f':{line}' if line else ''}: the denial of {topic_filter!r} cannot be said here: no wildcard stands "
-            "for names that begin with $; name each of them"
+            f"{file}{f':{line}' if line else ''}: the denial of {topic_filter!r} cannot be said here: no "
+            "wildcard stands for names that begin with $; name each of them"
         )
     return "/".join("+" if is_name(level) else level for level in levels)
 
