@@ -121,9 +121,9 @@ class Vault:
         """Put the key under this pass phrase from now on; None: under none. What is sealed stays as it is."""
         if self.is_external():
             raise NotAcceptable("the master key is a systemd credential: whoever hands it over protects it")
-        key = self._current(make=True)
+        self._current(make=True)
         with files.locked(self._lock):
-            self._write(key, passphrase)
+            self._write(self._current(make=False), passphrase)  # another process may have put a new key in force
             self._phrase = passphrase
 
     def rotate(self) -> None:
@@ -131,9 +131,10 @@ class Vault:
         opens until the next rotation: seal it anew before that."""
         if self.is_external():
             raise NotAcceptable("the master key is a systemd credential: replace it where it is kept")
-        old = self._current(make=True)
-        phrase = self._ask() if self.is_protected() else None
+        self._current(make=True)
         with files.locked(self._lock):
+            old = self._current(make=False)  # another process may have put a new key in force
+            phrase = self._ask() if self.is_protected() else None
             self._former = old
             self._write(secrets.token_bytes(KEY_OCTETS), phrase)
 

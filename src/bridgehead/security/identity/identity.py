@@ -45,6 +45,7 @@ from bridgehead.security.vault import Passphrase, Vault
 __all__ = ["Enrolled", "Fresh", "Identity", "Wanted"]
 
 LONGEST_OVERLAP: Final = 90 * 86400.0
+_REKEY_LOCK: Final = ".rekey.lock"
 
 
 class Identity:
@@ -295,7 +296,8 @@ class Identity:
     def rekey(self) -> int:
         """A new master key, and all that is sealed is sealed anew under it; returns how many secrets. Interrupted, it
         can be done again: nothing is lost."""
-        with refusals(self.audit, "rekey", ""):
+        # One at a time: what one has not sealed anew yet would not open after the next one's rotation.
+        with refusals(self.audit, "rekey", ""), files.locked(self.data / _REKEY_LOCK):
             # What an interrupted one has left under the key before this one would not open after this rotation.
             self._reseal()
             self.vault.rotate()
