@@ -32,6 +32,7 @@ from bridgehead.security.audit.settings import COMMAND_RULES, Rules
 from bridgehead.security.audit.signing import Signer, open_signer
 from bridgehead.security.audit.vocabulary import (
     ADMINISTRATION,
+    BROKEN,
     CHECKPOINT,
     CLOCK_BACK,
     FILE_OPENED,
@@ -58,6 +59,7 @@ class Journal:
         self._clock: Final = clock
         self._head = Head()
         self._left = b""  # the head's octets as we left them
+        self._last = (0, "")  # number and hash of the last line that we have signed
         self._file = -1
         self._open_number = 0
         self._buffer: list[bytes] = []
@@ -144,6 +146,11 @@ class Journal:
         if head is not None and head.file and self._stands(head):
             self._head = head
             self._open_file()
+            number, digest = self._last
+            if head.number < number or (head.number == number and head.digest != digest):
+                because = f"the log was put back to line {head.number}, with its old head: it had {number} lines"
+                self._last = (0, "")
+                self._add(self._clock(), BROKEN, {"because": because})
             return
         recovered = recover(self.folder, head, chain_expected)
         self._head = recovered.head
@@ -229,6 +236,7 @@ class Journal:
         octets = head.octets(self._signer)
         self._write_head(octets)
         self._left = octets
+        self._last = (head.number, head.digest)
 
     def _write_head(self, octets: bytes) -> None:
         path = self.folder / HEAD

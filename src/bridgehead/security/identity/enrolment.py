@@ -102,6 +102,9 @@ def simple_reenroll(identity: Identity, certificate_der: bytes, request_der: byt
         record = next(each for each in device.certificates if each.fingerprint == known)
         if not record.not_before <= now <= _end(record):
             raise NotProven("this certificate is not in force")
+        if record.until is not None:
+            # It counts to the overlap's end and no longer: who took its key shall not prolong it.
+            raise NotProven("this certificate was replaced by another one: enrol again with that")
         try:
             named = device_of_certificate(x509.load_der_x509_certificate(certificate_der))
         except (*certificates.UNREADABLE, NotAcceptable):
