@@ -60,6 +60,7 @@ class Principals:
         self._amended: dict[str, None] = {}
         self._touched: dict[str, None] | None = {}
         self._next = NEVER
+        self._followed = 0.0
         self.generation = 0
         self.retained_of_revoked = directory.registry.policy().retained_of_revoked
 
@@ -117,8 +118,9 @@ class Principals:
             elif self._touched is not None:
                 self._touched.update(dict.fromkeys(devices))
             self._next = min(self._next, self._shared.next_change())
-        if now >= self._next:
+        if now >= self._next or now < self._followed:
             self._time_passed(now)
+        self._followed = now
 
     def _follow_policy(self, changes: list[Change] | None) -> None:
         if changes is None or any(change.kind == POLICY for change in changes):

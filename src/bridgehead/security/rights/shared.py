@@ -20,6 +20,7 @@ class Standing:
         self, name: str, records: tuple[PermissionRecord, ...], quota: Quota | None, group: str, now: float
     ) -> None:
         permissions, self.until = in_force(records, now)
+        self._since = now
         messages, octets = quota_from(quota)
         self.rights: Final = Rights(name, permissions, {"group": (group,)} if group else None, messages, octets)
         self._records = records
@@ -32,14 +33,16 @@ class Standing:
         self._records = records
         self._quota = quota
         permissions, self.until = in_force(records, now)
+        self._since = now
         self.rights.amend(permissions, *quota_from(quota))
         return True
 
     def renew(self, now: float) -> bool:
-        """Whether another hour changes anything."""
-        if now < self.until:
+        """Whether another hour changes anything. The clock may have been set back, too."""
+        if self.until == NEVER or self._since <= now < self.until:
             return False
         permissions, self.until = in_force(self._records, now)
+        self._since = now
         self.rights.amend(permissions, *quota_from(self._quota))
         return True
 
