@@ -169,6 +169,29 @@ def test_explain_names_what_is_nearest(bridgehead: Command, applied: Path) -> No
     assert "no permission of 'd1' covers publish 'Office/lobby/d2/Temp'; the nearest is to" in told.out
 
 
+def test_explain_names_rates_and_quotas(bridgehead: Command, data: Path, file: Path) -> None:
+    """What bounds a message that is permitted; a line without a rate beside one with it leaves no bound."""
+    file.write_text(
+        "role sensor\n  quota 3 messages/h\n  allow publish a/# rate 5/min\n  allow publish a/b rate 2/h\n"
+        "  allow publish a/c qos 0\ngroup lobby\n  quota 1 KiB/s\n  allow publish a/# rate 1/s\n"
+    )
+    assert bridgehead("policy", "apply", file, "--data", data).code == 0
+    told = bridgehead("policy", "explain", "d1", "publish", "a/b", "--data", data)
+    assert told.code == 0
+    keeps = [line for line in told.out.splitlines() if line.startswith("  as long as")]
+    assert [line.partition(":")[0].split()[-1] for line in keeps[:3]] == ["5/min", "2/h", "1/s"]
+    assert keeps[3:] == [
+        "  as long as all that it publishes keeps to 3 messages/h: the quota of role sensor",
+        "  as long as all that it publishes keeps to 1 KiB/s: the quota of group lobby",
+    ]
+    told = bridgehead("policy", "explain", "d1", "publish", "a/c", "--data", data, "--json")
+    assert (told.value["permitted"], told.value["rates"], len(told.value["quotas"])) == (True, [], 2)
+    told = bridgehead("policy", "explain", "d1", "publish", "a/c", "--qos", "1", "--data", data, "--json")
+    assert [each["holder"] for each in told.value["rates"]] == ["role sensor", "group lobby"]
+    told = bridgehead("policy", "explain", "d1", "publish", "b", "--data", data, "--json")
+    assert (told.value["permitted"], told.value["rates"], told.value["quotas"]) == (False, [], [])
+
+
 def test_explain_names_the_denial(bridgehead: Command, applied: Path) -> None:
     told = bridgehead("policy", "explain", "d1", "subscribe", "$SYS/#", "--data", applied, "--json")
     assert (told.code, told.value["holder"], told.value["source"]) == (1, "everyone", "office.policy:2")

@@ -164,7 +164,7 @@ def published(view: Principal, question: Question) -> bool:
 
 @given(taken=steps)
 @settings(
-    max_examples=settings.get_profile("default").max_examples // 4,
+    max_examples=settings().max_examples // 10,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_the_hub_decides_what_explain_says(offices: list[Office], taken: list[What]) -> None:

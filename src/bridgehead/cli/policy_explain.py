@@ -149,6 +149,7 @@ def _tell(document: Document, device: Device, question: Question, as_json: bool)
     from bridgehead.cli.device_show import print_json
     from bridgehead.cli.policy_view import print_lines
     from bridgehead.security.policy.standing import answer, line_of
+    from bridgehead.security.policy.units import quota_text
 
     found = answer(document, device, question)
     decision = found.decision
@@ -169,6 +170,8 @@ def _tell(document: Document, device: Device, question: Question, as_json: bool)
                 "protocol": question.context.protocol,
                 "mechanisms": list(question.context.mechanisms),
                 "at": _utc(question.at),
+                "rates": [{"holder": holder, "permission": str(each)} for holder, each in found.rates],
+                "quotas": [{"holder": holder, "quota": quota_text(each)} for holder, each in found.quotas],
                 "outside_hours": [
                     {"permission": line_of(holder, each), "until": None if until == float("inf") else _utc(until)}
                     for holder, each, until in found.resting
@@ -184,10 +187,15 @@ def _tell(document: Document, device: Device, question: Question, as_json: bool)
 
 def _lines(found: Answer, question: Question) -> list[str]:
     from bridgehead.security.policy.standing import line_of
+    from bridgehead.security.policy.units import quota_text, rate_text
 
     decision = found.decision
     lines = [f"{'+ permitted' if decision.permit else '- denied'}: {decision.because}"]
     lines.append(f"  asked for a connection over {question.context}, at {_utc(question.at)}")
+    for name, permission in found.rates:
+        lines.append(f"  as long as it keeps to {rate_text(permission.rate)}: {permission} ({name})")
+    for name, quota in found.quotas:
+        lines.append(f"  as long as all that it publishes keeps to {quota_text(quota)}: the quota of {name}")
     for holder, each, until in found.resting:
         when = "" if until == float("inf") else f", next time at {_utc(until)}"
         lines.append(f"  outside its hours{when}: {line_of(holder, each)}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from bridgehead.core.policy import Context, Decision, Principal, Rights
+from bridgehead.core.policy import Context, Decision, Permission, Principal, Rights
 from bridgehead.core.rights import resolved
 from bridgehead.core.topic import covers
 from bridgehead.security.hours import Hours
 from bridgehead.security.mechanisms import CERTIFICATE, PASSWORD
 from bridgehead.security.policy.document import DEVICE, EVERYONE, GROUP, NOTHING, ROLE, Document, Section
 from bridgehead.security.policy.statement import text_of
-from bridgehead.security.records import Device, PermissionRecord
+from bridgehead.security.records import Device, PermissionRecord, Quota
 from bridgehead.security.rights.enforced import bindings_of, in_force
 
 PUBLISH: Final = "publish"
@@ -46,11 +46,21 @@ class Question:
 
 
 class Answer:
-    """`resting`: permissions that cover it and are outside their hours, each with when that changes."""
+    """`resting`: permissions that cover it and are outside their hours, each with when that changes. Of what may be
+    published, `rates`: the lines that permit it, when each of them has a rate (whose it is, the permission); `quotas`:
+    those that count it (whose it is, the quota)."""
 
-    def __init__(self, decision: Decision, resting: list[tuple[str, PermissionRecord, float]]) -> None:
+    def __init__(
+        self,
+        decision: Decision,
+        resting: list[tuple[str, PermissionRecord, float]],
+        rates: list[tuple[str, Permission]],
+        quotas: list[tuple[str, Quota]],
+    ) -> None:
         self.decision: Final = decision
         self.resting: Final = resting
+        self.rates: Final = rates
+        self.quotas: Final = quotas
 
 
 def sections_of(document: Document, device: Device) -> list[tuple[str, Section, dict[str, tuple[str, ...]]]]:
@@ -88,15 +98,44 @@ def principal_of(document: Document, device: Device, at: float) -> Principal:
 def answer(document: Document, device: Device, question: Question) -> Answer:
     """`question.topic` is a valid Topic Name, or a Topic Filter for SUBSCRIBE."""
     view = principal_of(document, device, question.at).under(question.context)
+    rates: list[tuple[str, Permission]] = []
+    quotas: list[tuple[str, Quota]] = []
     if question.operation == PUBLISH:
-        decision = view.explain_publish(
-            question.topic, question.qos, question.retain, question.payload, question.verified, thorough=True
-        )
+        decision = _publish(view, question)
+        if decision.permit:
+            rates = _rates(view, question)
+            quotas = [
+                (holder, section.quota)
+                for holder, section, _ in sections_of(document, device)
+                if section.quota is not None
+            ]
     elif question.operation == SUBSCRIBE:
         decision = view.explain_subscribe(question.topic, thorough=True)
     else:
         decision = view.explain_receive(question.topic, question.verified, thorough=True)
-    return Answer(decision, _resting(document, device, question))
+    return Answer(decision, _resting(document, device, question), rates, quotas)
+
+
+def _publish(view: Principal, question: Question) -> Decision:
+    return view.explain_publish(
+        question.topic, question.qos, question.retain, question.payload, question.verified, thorough=True
+    )
+
+
+def _rates(view: Principal, question: Question) -> list[tuple[str, Permission]]:
+    """Takes away one line with a rate after the other, until one without permits the message or none is left."""
+    found: list[tuple[str, Permission]] = []
+    rights = view.rights
+    while (decision := _publish(view, question)).permit:
+        taken = decision.permission
+        if taken is None or taken.rate <= 0:
+            return []
+        found.append((decision.rights, taken))
+        rights = [
+            Rights(each.name, [one for one in each.permissions if one is not taken], each.bindings) for each in rights
+        ]
+        view = Principal(view.name, rights, view.bindings, view.client_ids, view.created).under(question.context)
+    return found
 
 
 def _resting(document: Document, device: Device, question: Question) -> list[tuple[str, PermissionRecord, float]]:
