@@ -152,7 +152,7 @@ def check_name(text: str, kind: str) -> None:
 
 def check_client_id(pattern: str) -> None:
     """Errors: NotAcceptable."""
-    if not pattern or "\x00" in pattern or not _is_text(pattern) or len(pattern.encode()) > CLIENT_ID_OCTETS:
+    if not pattern or not pattern.isprintable() or len(pattern.encode()) > CLIENT_ID_OCTETS:
         raise NotAcceptable(f"{pattern!r} cannot be a client identifier: give a text, with * at its end for anything")
     if "*" in pattern[:-1]:
         raise NotAcceptable(f"the client identifier {pattern!r} has a * inside: it means anything at the end only")
@@ -201,9 +201,10 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
                 f"{name[:80]!r} cannot be an attribute's name: use letters, digits, _ and -, begin with a letter, "
                 "and leave device and group to their own meaning"
             )
-        if not value or not _is_text(value) or len(value.encode()) > ATTRIBUTE_OCTETS or set(value) & set("/+#$\0"):
+        if not value or not value.isprintable() or len(value.encode()) > ATTRIBUTE_OCTETS or set(value) & set("/+#$"):
             raise NotAcceptable(
-                f"the attribute {name} cannot be {value[:80]!r}: give 1 to {ATTRIBUTE_OCTETS} octets without / + # $"
+                f"the attribute {name} cannot be {value[:80]!r}: give 1 to {ATTRIBUTE_OCTETS} octets without / + # $ "
+                "and control characters"
             )
 
 
@@ -218,6 +219,7 @@ def check_device(device: Device, complete: bool = True) -> None:
     check_quota(device.quota)
     for pattern in device.client_ids:
         check_client_id(pattern)
+    _check_shown(device)
     certified = device.certificates or device.foreign_certificates
     if complete and device.require == "password+certificate" and (device.password is None or not certified):
         raise NotAcceptable(f"the device {device.name!r} shall need password and certificate, and lacks one of them")
@@ -277,6 +279,16 @@ def _check_conditions(permission: PermissionRecord) -> None:
                 )
     for text in permission.hours:
         Hours.parse(text)
+
+
+def _check_shown(device: Device) -> None:
+    """What is shown on terminals and written into configurations makes no line of its own and moves no cursor."""
+    texts = [each.identity for each in device.pre_shared_keys] + list(device.kerberos_principals)
+    texts += [each.value for each in device.foreign_certificates]
+    texts += [text for each in device.token_subjects for text in (each.issuer, each.subject)]
+    for text in texts:
+        if not text.isprintable():
+            raise NotAcceptable(f"{text[:80]!r} holds control characters: no credential is known by such a name")
 
 
 def _is_text(text: str) -> bool:

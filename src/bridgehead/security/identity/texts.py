@@ -61,7 +61,7 @@ def attributes(pairs: Iterable[str]) -> dict[str, str]:
 def foreign(text: str) -> ForeignCertificate:
     """`fingerprint:SHA256`, `uri:...`, `dns:...`, `email:...` or `subject:RFC 4514`. Errors: NotAcceptable."""
     kind, colon, value = text.partition(":")
-    if not colon or kind not in _FOREIGN or not value or any(character < " " for character in value):
+    if not colon or kind not in _FOREIGN or not value or not value.isprintable():
         raise NotAcceptable(
             f"{text[:80]!r} names no foreign certificate: write fingerprint:SHA256, uri:..., dns:..., email:... "
             "or subject:..."

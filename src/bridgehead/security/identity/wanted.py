@@ -121,9 +121,9 @@ class Wanted:
             check_client_id(pattern)
         self.fresh.check()
         for subject in self.token_subjects:
-            if not subject.issuer or not subject.subject:
+            if not (subject.issuer and subject.subject and (subject.issuer + subject.subject).isprintable()):
                 raise NotAcceptable(
-                    "a token subject is two texts, the issuer (iss) and the subject (sub) of its tokens"
+                    "a token subject is two printable texts, the issuer (iss) and the subject (sub) of its tokens"
                 )
         for principal in self.kerberos_principals:
             check_kerberos(principal)
@@ -215,8 +215,7 @@ class Enrolled:
 
 def check_psk_identity(identity: str) -> None:
     """RFC 4279 section 5.1: UTF-8. Errors: NotAcceptable."""
-    printable = all(character >= " " and not "\ud800" <= character <= "\udfff" for character in identity)
-    if not printable or len(identity.encode("utf-8", "surrogatepass")) > PSK_IDENTITY_OCTETS:
+    if not identity.isprintable() or len(identity.encode()) > PSK_IDENTITY_OCTETS:
         raise NotAcceptable(
             f"{identity[:80]!r} cannot be the identity of a pre-shared key: give at most {PSK_IDENTITY_OCTETS} octets "
             "of printable UTF-8"
@@ -226,5 +225,5 @@ def check_psk_identity(identity: str) -> None:
 def check_kerberos(principal: str) -> None:
     """Errors: NotAcceptable."""
     name, at, realm = principal.rpartition("@")
-    if not name or not at or not realm or any(character <= " " for character in principal):
+    if not name or not at or not realm or " " in principal or not principal.isprintable():
         raise NotAcceptable(f"{principal[:80]!r} is no Kerberos principal: write NAME@REALM")
