@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bridgehead.core.permission import Permission
+from bridgehead.core.policy import Principal
 from bridgehead.security.credentials import ForeignCertificate, TokenSubject
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.identity.identity import Fresh, Identity, Wanted
@@ -50,6 +52,19 @@ def test_a_record_has_none_whoever_writes_it(identity: Identity, text: str) -> N
     ):
         with pytest.raises(NotAcceptable):
             identity.registry.add_device(device)
+
+
+@pytest.mark.parametrize("identity_of_key", ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)"])
+def test_the_table_of_secrets_holds_no_formula(identity: Identity, identity_of_key: str) -> None:
+    with pytest.raises(NotAcceptable, match="formula"):
+        read(f"name,psk_identity\na,{identity_of_key}\n", False, identity.registry)
+
+
+def test_an_explanation_is_one_line() -> None:
+    permission = Permission("x/\x1b[31m\n- permitted", True, False, source="a\nb:1")
+    decision = Principal.of("d", [permission], []).explain_publish("x/y", 0, False, thorough=True)
+    assert decision.because.isprintable()
+    assert "x/\\x1b[31m" in decision.because
 
 
 def test_an_import_file_brings_none_in(identity: Identity) -> None:

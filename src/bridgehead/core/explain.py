@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.core.errors import NOT_AUTHORIZED, TOO_LARGE
-from bridgehead.core.permission import Context, Decision, Permission
+from bridgehead.core.permission import Context, Decision, Permission, printable
 from bridgehead.core.rights import Bindings, Rights, resolved
 from bridgehead.core.topic import covers, shown
 
 
 def line_of(rights: Rights, permission: Permission) -> str:
     """The permission with its owner and its source."""
-    return f"{permission} ({rights.name}{', ' if permission.source else ''}{permission.source})"
+    return f"{permission} ({rights.name}{', ' if permission.source else ''}{printable(permission.source)})"
 
 
 class _Near:

@@ -16,6 +16,11 @@ DENIES_PUBLISH: Final = 0x1000000
 DENIES_RECEIVE: Final = 0x2000000
 
 
+def printable(text: str) -> str:
+    """As it is, or in quotes and escaped where it would write a line of its own into a sentence."""
+    return text if text.isprintable() else repr(text)
+
+
 class Context:
     """How a connection came: its protocol ("mqtt", ...) and by what its identity was proven (security.mechanisms)."""
 
@@ -110,7 +115,7 @@ class Permission:
         verbs = (
             "publish and subscribe" if self.publish and self.subscribe else "publish" if self.publish else "subscribe"
         )
-        text = f"{'allow' if self.allow else 'deny'} {verbs} {self.topic_filter}"
+        text = f"{'allow' if self.allow else 'deny'} {verbs} {printable(self.topic_filter)}"
         if self.allow:
             text += f" up to QoS {self.max_qos}"
             if self.publish and not self.retain:

@@ -50,6 +50,7 @@ _MADE: Final = ("password", "certificate", "psk", "raw-key", "oscore", "otp", "d
 _ARGON2ID: Final = re.compile(
     r"\$argon2id\$v=19\$m=[0-9]{1,7},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}"
 )
+_FORMULA: Final = ("=", "+", "-", "@")
 _MEMORY_MOST: Final = 262_144  # KiB: a hash shall not make each log-in an attack on ourselves
 
 
@@ -219,6 +220,9 @@ def _wanted(values: Mapping[str, object], new_password: Callable[[], str]) -> Wa
     require = texts["require"] or "any"
     if require not in ("any", "password+certificate"):
         raise NotAcceptable(f"require is {require[:40]!r}: it is any or password+certificate")
+    if texts["psk_identity"].startswith(_FORMULA):
+        # It comes back in secrets.csv, which somebody opens.
+        raise NotAcceptable(f"psk_identity is {texts['psk_identity'][:40]!r}: spreadsheets would take it for a formula")
     encoded = texts["password_hash"]
     if encoded:
         _check_hash(encoded)
