@@ -65,7 +65,7 @@ def issue(
     chosen = profiles.PROFILES[profile]
     with open_identity(data, make=chosen.urn != profiles.DEVICE.urn) as identity:
         issued = _issue(identity, chosen, [name, *(host or [])], csr)
-        files.private_folder(out)
+        files.output_folder(out)
         files.write_whole(out / "cert.pem", issued.certificate_pem)
         files.write_whole(out / "ca.pem", files.read(identity.pki.authority_file))
         names = ["ca.pem", "cert.pem"]

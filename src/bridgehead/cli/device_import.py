@@ -152,7 +152,7 @@ class _Folder:
         """Errors: SecurityError."""
         from bridgehead.security import files
 
-        files.private_folder(self.path)
+        files.output_folder(self.path)
         self._is_made = True
         files.write_whole(self.path / "ca.pem", enrolled[0].authority_pem)
         lines = io.StringIO()

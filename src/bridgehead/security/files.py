@@ -50,6 +50,22 @@ def private_folder(path: Path) -> None:
         raise _failure("cannot use the folder", path, fault) from None
 
 
+def output_folder(path: Path) -> None:
+    """Make the folder that secrets are handed out in (0700), or take an empty one of our own. A link, or a folder that
+    another user has put there, is refused: what is written there would be his. Errors: SecurityError."""
+    try:
+        if not path.parent.exists():
+            private_folder(path.parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, FOLDER_MODE)
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or any(path.iterdir()):
+            raise SecurityError(f"{path} is a link, another user's folder or not empty: name a new folder")
+        path.chmod(FOLDER_MODE)
+    except OSError as fault:
+        raise _failure("cannot make the folder", path, fault) from None
+
+
 def check_private(path: Path) -> None:
     """Refuse a file that holds secrets and that others than its owner can open. Errors: SecurityError."""
     try:
