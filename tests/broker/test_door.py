@@ -209,7 +209,7 @@ def test_a_will_is_asked_of_the_door_before_anything_is_begun() -> None:
     assert len(house.broker.sessions) == 0
     session = house.session("one", 100.0, receiver, Will("a", b"x", 0, False, MessageProperties(), None, 0))
     house.broker.detach(session, receiver, True)
-    assert house.named("will.published") == [{"principal": "one", "client_id": "one", "topic": "a"}]
+    assert house.named("will.published") == [{"principal": "one", "client_id": "one", "protocol": "fake", "topic": "a"}]
 
 
 def test_expired_retained_messages_are_swept_in_portions() -> None:

@@ -22,6 +22,7 @@ from bridgehead.broker.withdrawal import Withdrawal
 from bridgehead.broker.written import Written
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import NOT_AUTHORIZED
+from bridgehead.core.message import Origin
 from bridgehead.core.policy import Principal
 from bridgehead.core.retained import Retained
 from bridgehead.core.router import Router
@@ -148,13 +149,13 @@ class Broker:
         expiry_interval: float,
         will: Will | None,
         receiver: Receiver,
+        address: str = "",
     ) -> tuple[Session, bool]:
         """Begin or resume a session: see Sessions.attach. The Will is asked of the door first."""
+        origin = Origin(principal.name, protocol, verified, client_id, address)
         if will is not None:
-            self.door.check_will(principal, client_id, will, verified)
-        return self.sessions.attach(
-            principal, client_id, protocol, verified, clean_start, expiry_interval, will, receiver
-        )
+            self.door.check_will(principal, will, origin)
+        return self.sessions.attach(principal, origin, clean_start, expiry_interval, will, receiver)
 
     def detach(self, session: Session, receiver: Receiver, keep_will: bool) -> None:
         self.sessions.detach(session, receiver, keep_will)

@@ -18,6 +18,7 @@ from bridgehead.broker.events import (
     WILL_DENIED,
     WILL_PUBLISHED,
     EventSink,
+    told,
 )
 from bridgehead.broker.journal import Journal, Undo
 from bridgehead.broker.limits import Limits
@@ -31,7 +32,7 @@ from bridgehead.core.errors import (
     QUOTA_EXCEEDED,
     Refusal,
 )
-from bridgehead.core.message import NEVER, Message
+from bridgehead.core.message import NEVER, Message, Origin
 from bridgehead.core.permission import MAYBE
 from bridgehead.core.policy import Decision, Principal
 from bridgehead.core.retained import Retained
@@ -223,8 +224,7 @@ class Door:
         self._event(
             PUBLISH_DENIED,
             {
-                "principal": principal.name,
-                "client_id": message.origin.client_id,
+                **told(message.origin),
                 "topic": message.topic,
                 "qos": message.qos,
                 "retain": message.retain,
@@ -238,8 +238,7 @@ class Door:
         self._event(
             PUBLISH_REFUSED,
             {
-                "principal": principal.name,
-                "client_id": message.origin.client_id,
+                **told(message.origin),
                 "topic": message.topic,
                 "because": because,
             },
@@ -306,12 +305,7 @@ class Door:
             because = principal.explain_subscribe(topic_filter).because
             self._event(
                 SUBSCRIBE_DENIED,
-                {
-                    "principal": principal.name,
-                    "client_id": session.client_id,
-                    "filter": subscription.key,
-                    "because": because,
-                },
+                {**told(session.origin), "filter": subscription.key, "because": because},
             )
             raise Refusal(NOT_AUTHORIZED, because)
         known = session.subscriptions.get(subscription.key)
@@ -352,33 +346,26 @@ class Door:
 
     # Wills. -----------------------------------------------------------------------------------------
 
-    def check_will(self, principal: Principal, client_id: str, will: Will, verified: bool) -> None:
-        """Raise Refusal when the principal may not publish this Will over such a connection. It is asked again when
-        it is due, and counted then."""
+    def check_will(self, principal: Principal, will: Will, origin: Origin) -> None:
+        """Raise Refusal when the principal may not publish this Will over the connection of `origin`. It is asked again
+        when it is due, and counted then."""
         self._check_name(will.topic)
         if will.properties.is_text:
             try:
                 will.payload.decode("utf-8", "strict")
             except UnicodeDecodeError:
                 raise Refusal(PAYLOAD_FORMAT_INVALID, "the Will Payload is said to be UTF-8 and is not") from None
-        decision = principal.explain_publish(will.topic, will.qos, will.retain, len(will.payload), verified)
+        decision = principal.explain_publish(will.topic, will.qos, will.retain, len(will.payload), origin.verified)
         if not decision.permit:
-            self._event(
-                WILL_DENIED,
-                {"principal": principal.name, "client_id": client_id, "topic": will.topic, "because": decision.because},
-            )
+            self._event(WILL_DENIED, {**told(origin), "topic": will.topic, "because": decision.because})
             raise Refusal(decision.meaning, decision.because)
 
     def publish_will(self, waiting: DueWill) -> None:
         """Publish a Will that is due, as its principal, with the permissions of today."""
-        fields: dict[str, object] = {
-            "principal": waiting.principal,
-            "client_id": waiting.origin.client_id,
-            "topic": waiting.will.topic,
-        }
+        who = {**told(waiting.origin), "topic": waiting.will.topic}
         principal = self._principals.get(waiting.principal)
         if principal is None:
-            self._event(WILL_DENIED, {**fields, "because": "the identity does not exist any more"})
+            self._event(WILL_DENIED, {**who, "because": "the identity does not exist any more"})
             return
         if waiting.context is not None:
             principal = principal.under(waiting.context)
@@ -389,11 +376,11 @@ class Door:
         try:
             self.publish(principal, message, None)
         except Refusal as refusal:
-            self._event(WILL_DENIED, {**fields, "because": refusal.because})
+            self._event(WILL_DENIED, {**who, "because": refusal.because})
             return
         finally:
             self._journal.keeping = False
-        self._event(WILL_PUBLISHED, fields)
+        self._event(WILL_PUBLISHED, who)
 
     # Identities. ------------------------------------------------------------------------------------
 
@@ -417,13 +404,12 @@ class Door:
         """Remove the session's subscriptions that would not be granted today, and what is to be replayed of them;
         returns a sentence for each. What is delivered for the others is judged as it always is."""
         principal = session.principal
-        told: list[str] = []
+        sentences: list[str] = []
         for key, subscription in list(session.subscriptions.items()):
             if principal.subscribable_qos(subscription.topic_filter) >= 0:
                 continue
             because = principal.explain_subscribe(subscription.topic_filter).because
             self.unsubscribe(session, key)
-            fields: dict[str, object] = {"principal": principal.name, "client_id": session.client_id, "filter": key}
-            self._event(SUBSCRIPTION_WITHDRAWN, {**fields, "because": because})
-            told.append(f"the subscription to {shown(key)} was withdrawn: {because}")
-        return told
+            self._event(SUBSCRIPTION_WITHDRAWN, {**told(session.origin), "filter": key, "because": because})
+            sentences.append(f"the subscription to {shown(key)} was withdrawn: {because}")
+        return sentences

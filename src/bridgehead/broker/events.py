@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bridgehead.core.message import Origin
+
 EventSink = Callable[[str, dict[str, object]], None]
 
 SESSION_CREATED: Final = "session.created"
@@ -33,3 +35,13 @@ OUTBOX_DRAINED: Final = "outbox.drained"  # it has caught up; `dropped`: what it
 COMMIT_FAILED: Final = "store.commit-failed"
 COMMIT_RECOVERED: Final = "store.commit-recovered"
 RECOVERED: Final = "store.recovered"
+
+
+def told(origin: Origin) -> dict[str, object]:
+    """Who it was, over what and from where, for the fields of an event. The address is that of the connection of which
+    the session was last; of a session that comes from the store it is not known."""
+    fields: dict[str, object] = {"principal": origin.principal, "client_id": origin.client_id}
+    if origin.address:
+        fields["address"] = origin.address
+    fields["protocol"] = origin.protocol
+    return fields

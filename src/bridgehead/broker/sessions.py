@@ -14,6 +14,7 @@ from bridgehead.broker.events import (
     SESSION_RESUMED,
     SESSION_TAKEN_OVER,
     EventSink,
+    told,
 )
 from bridgehead.broker.journal import Journal
 from bridgehead.broker.limits import Limits
@@ -103,23 +104,22 @@ class Sessions:
     def attach(
         self,
         principal: Principal,
-        client_id: str,
-        protocol: str,
-        verified: bool,
+        origin: Origin,
         clean_start: bool,
         expiry_interval: float,
         will: Will | None,
         receiver: Receiver,
     ) -> tuple[Session, bool]:
-        """Begin or resume the session for a new connection; an older connection of it is dismissed.
+        """Begin or resume the session of `origin` for a new connection; an older connection of it is dismissed.
 
         Returns the session and whether it was there (Session Present). Refusal(QUOTA_EXCEEDED) when the
         principal has too many sessions.
         """
+        client_id = origin.client_id
         key = f"{principal.name}/{client_id}"
         session = self._by_key.get(key)
         if session is not None and session.receiver is not None:
-            self._event(SESSION_TAKEN_OVER, {"principal": principal.name, "client_id": client_id})
+            self._event(SESSION_TAKEN_OVER, {**told(origin), "from": session.origin.address})
             # [MQTT-3.1.4-3]: the older connection gets DISCONNECT with 0x8E; its Will follows section 3.1.2.5.
             session.receiver.dismiss(BUSY, "the same identity connected again with this client identifier")
             session = self._by_key.get(key)
@@ -137,12 +137,11 @@ class Sessions:
             count = len(self._by_principal.get(principal.name, {}))
             if count >= self._limits.sessions_per_principal:
                 raise Refusal(QUOTA_EXCEEDED, f"{principal.name!r} has {count} sessions, which is the limit")
-            session = Session(principal, client_id, Origin(principal.name, protocol, verified, client_id))
+            session = Session(principal, client_id, origin)
             self._keep(key, session)
             self._event(SESSION_CREATED, {"principal": principal.name, "client_id": client_id})
         else:
-            if session.origin.verified != verified or session.origin.protocol != protocol:
-                session.origin = Origin(principal.name, protocol, verified, client_id)
+            session.origin = origin
             if session.principal is not principal:
                 session.principal = principal
                 self.rejudge(session)

@@ -12,16 +12,17 @@ _PAIR: Final = 200  # octets that a user property takes beside its text
 
 @mypyc_attr(acyclic=True)
 class Origin:
-    """Who sent a message, over which protocol, and whether that was proven.
+    """Who sent a message, over which protocol, whether that was proven, and from which address ("": not known).
 
-    One object per session: a subscription asks by identity whether a message is its own (No Local).
+    One object per connection of a session: a subscription asks by identity whether a message is its own (No Local).
     """
 
-    def __init__(self, principal: str, protocol: str, verified: bool, client_id: str = "") -> None:
+    def __init__(self, principal: str, protocol: str, verified: bool, client_id: str = "", address: str = "") -> None:
         self.principal: Final = principal
         self.protocol: Final = protocol
         self.verified: Final = verified
         self.client_id: Final = client_id
+        self.address: Final = address
 
     def is_from(self, other: Origin) -> bool:
         """Whether it is the same client's, also of an earlier connection or run."""

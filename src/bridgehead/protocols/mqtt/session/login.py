@@ -191,7 +191,7 @@ class Login(Sender):
                 raise Refusal(TOO_LARGE, because)  # [MQTT-3.1.2-24]
             broker.admit(principal)
             session, present = broker.attach(
-                principal, self.client_id, _PROTOCOL, verified, connect.clean_start, expiry, will, self
+                principal, self.client_id, _PROTOCOL, verified, connect.clean_start, expiry, will, self, self.address
             )
         except Refusal as refusal:
             self.refuse(refusal)
