@@ -1,5 +1,5 @@
-"""Folders that secrets are handed out in: another user who knows their name makes them first, in a place like /tmp, while
-the credentials are still being made."""
+"""Folders that secrets are handed out in: another user who knows their name makes them first, in a place like /tmp,
+while the credentials are still being made."""
 
 from __future__ import annotations
 
