@@ -105,6 +105,16 @@ def with_both(house: House, name: str = "sensor-7") -> Enrolled:
     return enrol(house.identity, Wanted(name, require="password+certificate", password=PASSWORD, certificate=True))
 
 
+def overlap(house: House, name: str) -> None:
+    """As a rotation does: another password, and the present one for another hour."""
+    registry = house.identity.registry
+    device = registry.existing_device(name)
+    assert device.password is not None
+    new = replace(device.password, encoded=PasswordHasher(1, 8, 1).hash(b"new"))
+    former = replace(device.password, until=house.clock() + 3600)
+    registry.update_device(replace(device, password=new, former_password=former), house.clock())
+
+
 # By password. ---------------------------------------------------------------------------------------
 
 
@@ -166,15 +176,26 @@ async def test_whatever_is_wrong_the_peer_is_told_the_same(house: House) -> None
     ]
 
 
-async def test_an_unknown_name_costs_a_hash_of_the_same_kind(house: House) -> None:
-    """The same code path with the same parameters, not a stopwatch."""
+async def test_a_wrong_password_costs_the_same_hashes_whoevers_it_is(house: House) -> None:
+    """The same code path with the same parameters, not a stopwatch; also while a rotation overlaps."""
     with_password(house)
     with_certificate(house, "certified")
-    for user in ("sensor-7", "nobody", "certified", "not a name"):
+    with_password(house, "rotated")
+    overlap(house, "rotated")
+    for user in ("sensor-7", "nobody", "certified", "rotated", "not a name"):
         house.hasher.tried.clear()
         assert await house.enter(user=user, password=b"wrong") == BAD
-        assert len(house.hasher.tried) == 1
-        assert house.hasher.tried[0].startswith("$argon2id$v=19$m=8,t=1,p=1$")
+        assert len(house.hasher.tried) == 2
+        assert all(each.startswith("$argon2id$v=19$m=8,t=1,p=1$") for each in house.hasher.tried)
+    house.clock.now += 60
+    assert await house.enter(user="rotated", password=PASSWORD, address="192.0.2.2:1") == "rotated"
+
+
+async def test_guesses_that_are_sent_at_once_during_an_overlap_are_braked_too(house: House) -> None:
+    with_password(house)
+    overlap(house, "sensor-7")
+    await asyncio.gather(*(house.enter(user="sensor-7", password=b"wrong %d" % n) for n in range(50)))
+    assert len(house.hasher.tried) == 8
 
 
 async def test_a_remembered_password_costs_no_hash_and_a_wrong_one_always_does(house: House) -> None:
@@ -183,10 +204,10 @@ async def test_a_remembered_password_costs_no_hash_and_a_wrong_one_always_does(h
         assert await house.enter(user="sensor-7", password=PASSWORD) == "sensor-7"
     assert len(house.hasher.tried) == 1
     assert await house.enter(user="sensor-7", password=b"wrong") == BAD
-    assert len(house.hasher.tried) == 2
+    assert len(house.hasher.tried) == 3
     house.clock.now += 301
     assert await house.enter(user="sensor-7", password=PASSWORD) == "sensor-7"
-    assert len(house.hasher.tried) == 3
+    assert len(house.hasher.tried) == 4
 
 
 async def test_a_changed_password_is_asked_for_at_once(house: House) -> None:
@@ -373,10 +394,10 @@ async def test_guessing_is_slowed_down_and_a_braked_guess_is_not_looked_at(house
     with_password(house)
     for _ in range(4):
         assert await house.enter(user="sensor-7", password=b"wrong") == BAD
-    assert len(house.hasher.tried) == 4
+    assert len(house.hasher.tried) == 8
     # Even the right password gets the same answer, so that a guesser learns nothing.
     assert await house.enter(user="sensor-7", password=PASSWORD) == BAD
-    assert len(house.hasher.tried) == 4
+    assert len(house.hasher.tried) == 8
     assert house.last()["braked"] is True
     assert "not looked at for another 1 s" in str(house.last()["because"])
     house.clock.now += 1.0
@@ -395,7 +416,7 @@ async def test_names_that_do_not_exist_are_braked_alike(house: House) -> None:
     for _ in range(5):
         assert await house.enter(user="nobody", password=b"wrong") == BAD
     assert house.last()["braked"] is True
-    assert len(house.hasher.tried) == 4
+    assert len(house.hasher.tried) == 8
 
 
 async def test_trying_many_names_is_braked_by_address(house: House) -> None:
@@ -429,7 +450,7 @@ async def test_guesses_that_are_sent_at_once_are_braked_too(house: House) -> Non
     """Each is held against the brake again when its turn has come."""
     with_password(house)
     await asyncio.gather(*(house.enter(user="sensor-7", password=b"wrong %d" % n) for n in range(50)))
-    assert len(house.hasher.tried) == 4
+    assert len(house.hasher.tried) == 8
 
 
 async def test_a_fleet_is_not_braked(house: House) -> None:

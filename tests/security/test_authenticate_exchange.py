@@ -382,6 +382,25 @@ async def test_a_half_done_exchange_is_no_wrong_try(house: House) -> None:
     assert (await house.scram(house.shown())).name == "sensor-7"
 
 
+async def test_exchanges_that_were_begun_at_once_are_braked_too(house: House) -> None:
+    """Else who begins hundreds before the first wrong proof has as many guesses as exchanges."""
+    begun = []
+    for number in range(9):
+        password = PASSWORD if number == 8 else b"guess %d" % number
+        client = scramp.ScramClient([METHOD], "sensor-7", password.decode())
+        exchange = house.authenticator.exchange(METHOD, house.shown())
+        challenge = await exchange.begin(client.get_client_first().encode())
+        assert isinstance(challenge, bytes)
+        client.set_server_first(challenge.decode())
+        begun.append((exchange, client.get_client_final().encode()))
+    for exchange, final in begun:
+        with pytest.raises(Refusal) as caught:
+            await exchange.go_on(final)
+        assert caught.value.meaning == BAD_CREDENTIALS
+    assert "not looked at" in house.because()
+    assert (await house.scram(house.shown(address="192.0.2.2:50000"))).name == "sensor-7"
+
+
 async def test_half_done_exchanges_are_bounded_and_given_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticate, "EXCHANGES", 20)
     monkeypatch.setattr(authenticate, "EXCHANGES_PER_ADDRESS", 8)

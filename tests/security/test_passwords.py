@@ -35,7 +35,7 @@ def now() -> float:
     return 0.0
 
 
-def due(encoded: str) -> Callable[[], str]:
+def due(*encoded: str) -> Callable[[], tuple[str, ...]]:
     return lambda: encoded
 
 
@@ -107,7 +107,7 @@ async def test_it_does_not_hold_up_the_loop() -> None:
     await until(lambda: bool(gate.calls))
     assert not task.done()
     gate.go.set()
-    assert await task is False
+    assert await task is None
     verifier.close()
 
 
@@ -120,7 +120,7 @@ async def test_beyond_the_queue_it_is_busy_and_then_serves_again() -> None:
         await verifier.verify("192.0.2.9", b"x", due(gate.nobody), now)
     assert caught.value.meaning == BUSY
     gate.go.set()
-    assert await asyncio.gather(*tasks) == [False] * 4
+    assert await asyncio.gather(*tasks) == [None] * 4
     assert not await verifier.verify("192.0.2.9", b"x", due(gate.nobody), now)
     verifier.close()
 
@@ -134,7 +134,7 @@ async def test_one_address_does_not_take_the_whole_queue() -> None:
         await verifier.verify("192.0.2.1", b"x", due(gate.nobody), now)
     other = asyncio.create_task(verifier.verify("192.0.2.2", b"x", due(gate.nobody), now))
     gate.go.set()
-    assert await asyncio.gather(*tasks, other) == [False] * 4
+    assert await asyncio.gather(*tasks, other) == [None] * 4
     assert verifier._waiting_by_address == {}
     verifier.close()
 
@@ -151,7 +151,7 @@ async def test_who_goes_away_while_waiting_leaves_the_queue() -> None:
         await second
     third = asyncio.create_task(verifier.verify("192.0.2.3", b"z", due(gate.nobody), now))
     gate.go.set()
-    assert [await first, await third] == [False, False]
+    assert [await first, await third] == [None, None]
     assert [password for _, password in gate.calls] == [b"x", b"z"]
     verifier.close()
 
@@ -169,12 +169,12 @@ async def test_who_goes_away_while_being_verified_keeps_the_thread_counted() -> 
     await until(lambda: verifier._waiting == 1)
     assert len(gate.calls) == 1
     gate.go.set()
-    assert await second is False
+    assert await second is None
     verifier.close()
 
 
 async def test_a_turn_that_is_no_longer_wanted_is_given_on() -> None:
-    def braked() -> str:
+    def braked() -> tuple[str, ...]:
         raise Refusal(BUSY, "too late")
 
     verifier = PasswordVerifier(CHEAP, threads=1)
@@ -225,7 +225,7 @@ async def test_a_fleet_with_one_password_costs_as_many_hashes_as_there_are_threa
     verifier = PasswordVerifier(gate, threads=2)
     encoded = gate.hash(b"right")
     found = await asyncio.gather(*(verifier.verify("192.0.2.1", b"right", due(encoded), now) for _ in range(100)))
-    assert found == [True] * 100
+    assert found == [encoded] * 100
     assert len(gate.calls) <= 4
     verifier.close()
 
@@ -256,6 +256,6 @@ async def test_closing_gives_up_what_waits() -> None:
     assert [task.cancelled() for task in await asyncio.wait_for(_settled(running, waiting), 20)] == [True, True]
 
 
-async def _settled(*tasks: asyncio.Task[bool]) -> list[asyncio.Task[bool]]:
+async def _settled(*tasks: asyncio.Task[str | None]) -> list[asyncio.Task[str | None]]:
     await asyncio.gather(*tasks, return_exceptions=True)
     return list(tasks)

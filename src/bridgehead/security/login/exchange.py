@@ -242,6 +242,8 @@ class Exchange:
         device = authenticator.answers.device(success.name)
         if device is None or any(not still(device) for still in self._still):
             raise Unproven(f"what {success.name!r} was proven by was taken back meanwhile")
+        if self._claimed:  # again: whoever begins many exchanges at once would else have a guess in each
+            authenticator.guard.check(self._claimed, credentials.address)
         self._claimed = device.name
         if success.expires_at is not None:
             self._ends(success.expires_at)

@@ -19,6 +19,8 @@ from bridgehead.security.records import Device, is_name
 from bridgehead.security.registry.registry import Registry
 from bridgehead.security.rights.directory import Directory
 
+MOST_PASSWORDS: Final = 2  # of one device in force at a time: the password, and the one before it
+
 _Result = TypeVar("_Result")
 
 
@@ -36,8 +38,8 @@ class Desk(Protocol):
 
 
 class PasswordProof:
-    """An unknown name, and one without a password, cost a hash too. While a rotation overlaps, a wrong password of
-    that device costs two."""
+    """A wrong password costs two hashes, whoever's it is: as many as a device can have passwords in force while a
+    rotation overlaps. Else its time would tell which names exist, and which are in such an overlap."""
 
     def __init__(
         self, authenticator: Desk, directory: Directory, verifier: PasswordVerifier, events: EventSink
@@ -74,35 +76,28 @@ class PasswordProof:
         return None
 
     async def _verified(self, name: str, password: bytes, address: str) -> PasswordRecord | None:
-        """Each password in force has its turn."""
+        """All in one turn: of guesses that are sent at once, each is held against the brake after the one before."""
         authenticator = self._authenticator
-        tried: list[PasswordRecord | None] = []
+        tried: dict[str, PasswordRecord] = {}
+        begun = False
 
-        def due() -> str:
+        def due() -> list[str]:
             """Its turn has come: what it is to be held against, as of now."""
+            nonlocal begun
             authenticator.guard.check(name, address)
-            for record in passwords_in_force(self._device(name), authenticator.clock()):
-                if record not in tried:
-                    tried.append(record)
-                    return record.encoded
-            tried.append(None)
-            return self._verifier.hasher.nobody
+            begun = True
+            known = passwords_in_force(self._device(name), authenticator.clock())
+            tried.update((record.encoded, record) for record in known)
+            hashes = [record.encoded for record in known]
+            return hashes + [self._verifier.hasher.nobody] * (MOST_PASSWORDS - len(hashes))
 
         try:
-            while True:
-                if await self._verifier.verify(address_key(address), password, due, authenticator.clock):
-                    return tried[-1]
-                left = [
-                    record
-                    for record in passwords_in_force(self._device(name), authenticator.clock())
-                    if record not in tried
-                ]
-                if not left or tried[-1] is None:
-                    return None
+            right = await self._verifier.verify(address_key(address), password, due, authenticator.clock)
         except asyncio.CancelledError:
-            if tried:  # else who never waits for the answer would have hashes computed without end
+            if begun:  # else who never waits for the answer would have hashes computed without end
                 authenticator.guard.failed(name, address)
             raise
+        return None if right is None else tried.get(right)
 
     def _device(self, name: str) -> Device | None:
         self._authenticator.follow()

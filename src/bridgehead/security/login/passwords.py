@@ -15,7 +15,7 @@ import string
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -71,7 +71,7 @@ class PasswordVerifier:
 
     What was right a short while ago is remembered (`remember_seconds`, 0: never), as a MAC under a key that only
     this process has: a fleet's reconnecting costs one hash per device and not one per try. A wrong password always
-    costs a hash.
+    costs its hashes.
     """
 
     def __init__(
@@ -114,20 +114,22 @@ class PasswordVerifier:
         return until is not None and now < until
 
     async def verify(
-        self, address: str, password: bytes, encoded_when_due: Callable[[], str], now: Callable[[], float]
-    ) -> bool:
-        """Wait for a turn, first come, first served; then ask which hash to verify against, and do it.
+        self, address: str, password: bytes, encoded_when_due: Callable[[], Sequence[str]], now: Callable[[], float]
+    ) -> str | None:
+        """Wait for a turn, first come, first served; then ask which hashes to verify against, and do it, one after the
+        other. Returns the one that the password is right for.
 
         `encoded_when_due` may raise: much can have happened while waiting. Errors: Refusal(BUSY), and what it raises.
         """
         await self._wait(address)
         running = False
         try:
-            encoded = encoded_when_due()
-            if self.remembers(encoded, password, now()):
-                return True
+            hashes = encoded_when_due()
+            for encoded in hashes:
+                if self.remembers(encoded, password, now()):
+                    return encoded
             loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._pool, self.hasher.verify, encoded, password)
+            future = loop.run_in_executor(self._pool, self._right_one, hashes, password)
             # The thread goes on when who asked goes away: only its end makes room. Who asked hears of it before the
             # next one's turn comes, so that a failure counts against the next guess.
             verified = asyncio.shield(future)
@@ -137,9 +139,12 @@ class PasswordVerifier:
             if not running:
                 self._slots.release()
         right = await verified
-        if right:
-            self._remember(encoded, password, now())
+        if right is not None:
+            self._remember(right, password, now())
         return right
+
+    def _right_one(self, hashes: Sequence[str], password: bytes) -> str | None:
+        return next((encoded for encoded in hashes if self.hasher.verify(encoded, password)), None)
 
     async def run(self, function: Callable[[], _Result]) -> _Result:
         """Something else that belongs to passwords and blocks, on the same threads."""
@@ -159,7 +164,7 @@ class PasswordVerifier:
             if left:
                 self._waiting_by_address[address] = left
 
-    def _release(self, _: asyncio.Future[bool]) -> None:
+    def _release(self, _: asyncio.Future[str | None]) -> None:
         self._slots.release()
 
     def _remember(self, encoded: str, password: bytes, now: float) -> None:
