@@ -9,11 +9,12 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.identity.identity import Enrolled, Identity, Wanted
 from bridgehead.security.pki import certificates
 from bridgehead.security.tls.contexts import client_context
 from tests.cli.hub import Hub, wait_until
@@ -69,6 +70,16 @@ def invited(hub: Hub, name: str = "sensor-7") -> str:
             with identity.enrolling(Wanted(name, password=b"password")):
                 pass
         return identity.invite(name).token
+    finally:
+        identity.close()
+
+
+@contextmanager
+def enrolling(hub: Hub, wanted: Wanted) -> Iterator[Enrolled]:
+    identity = Identity(hub.data)
+    try:
+        with identity.enrolling(wanted) as enrolled:
+            yield enrolled
     finally:
         identity.close()
 
@@ -201,6 +212,24 @@ def test_guessing_is_braked(hub: Hub) -> None:
         '-H "Content-Type: application/pkcs10" --data-binary @r "https://$HUB/.well-known/est/simpleenroll"; '
     )
     assert run(hub, text * 7).stdout.split() == ["401"] * 6 + ["429"]
+
+
+def test_a_disabled_device_that_goes_on_asking_keeps_no_neighbour_out(hub: Hub) -> None:
+    """A fleet behind one address, of which one was disabled: a certificate is no guess."""
+    for name in ("off", "on"):
+        with enrolling(hub, Wanted(name, certificate=True)) as enrolled:
+            assert enrolled.certificate is not None
+            (hub.folder / f"{name}.pem").write_bytes(enrolled.certificate.certificate_pem)
+            (hub.folder / f"{name}.key").write_bytes(enrolled.certificate.key_pem)
+    assert bridgehead("device", "disable", "off", "--data", hub.data).returncode == 0
+    make = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -subj / -outform DER"
+    run(hub, make + " | openssl base64 > r")
+    text = (
+        'for who in off off off off off off off on; do curl -sS -o /dev/null -w "%{http_code} " --cacert ca.pem '
+        '--cert $who.pem --key $who.key -H "Content-Type: application/pkcs10" --data-binary @r '
+        '"https://$HUB/.well-known/est/simplereenroll"; done'
+    )
+    assert run(hub, text).stdout.split() == ["403"] * 6 + ["429", "200"]
 
 
 def test_a_roll_over_without_a_restart(hub: Hub) -> None:

@@ -26,6 +26,7 @@ from bridgehead.security.identity.enrolment import NotProven
 from bridgehead.security.identity.identity import Identity
 from bridgehead.security.login.brake import Brake, BrakeLimits, address_key
 from bridgehead.security.pki import IssuedCertificate, Pki
+from bridgehead.security.pki.certificates import fingerprint
 from bridgehead.security.pki.ocsp import Responder, Staple
 from bridgehead.security.records import is_name
 from bridgehead.transport.stream import Stream
@@ -71,13 +72,18 @@ class Https:
         return await self._run(lambda: self._responder.respond(request, now))
 
     async def enroll(self, name: str, token: str, request: bytes, address: str) -> bytes:
+        claimed = name if is_name(name) else ""
+        from_here = address_key(address)
+        brakes = [(self._by_name, f"{from_here} {claimed}"), (self._by_address, from_here)]
         return await self._signed(
-            name if is_name(name) else "", address, lambda act: enrolment.simple_enroll(act, name, token, request)
+            claimed, address, brakes, lambda act: enrolment.simple_enroll(act, name, token, request)
         )
 
     async def reenroll(self, certificate: bytes, request: bytes, address: str) -> bytes:
+        # A certificate is no guess: a disabled device that goes on asking must not keep its neighbours out.
+        brakes = [(self._by_name, f"{address_key(address)} {fingerprint(certificate)}")]
         return await self._signed(
-            "", address, lambda act: enrolment.simple_reenroll(act, certificate, request), NOT_AUTHORIZED
+            "", address, brakes, lambda act: enrolment.simple_reenroll(act, certificate, request), NOT_AUTHORIZED
         )
 
     # ------------------------------------------------------------------------------------------------
@@ -86,28 +92,29 @@ class Https:
         self,
         claimed: str,
         address: str,
+        brakes: list[tuple[Brake, str]],
         act: Callable[[Identity], IssuedCertificate],
         unproven: str = BAD_CREDENTIALS,
     ) -> bytes:
-        """A certificate, or a refusal that is told, and counted when it may have been a guess."""
-        from_here = address_key(address)
-        pair = f"{from_here} {claimed}"
+        """A certificate, or a refusal that is told, and counted by `brakes` (with their keys, the first is the
+        narrowest) when nothing was proven."""
         now = self._clock()
-        wait = max(self._by_name.wait(pair, now), self._by_address.wait(from_here, now))
+        wait = max(brake.wait(key, now) for brake, key in brakes)
         if wait > 0:
             self._refused(claimed, address, f"too many wrong tries: not looked at for another {wait:.0f} s", True)
             raise Refusal(QUOTA_EXCEEDED, "too many wrong tries from this address: wait")
         try:
             issued = await self._run(lambda: self._with_identity(act))
         except NotProven as fault:
-            self._by_name.failed(pair, self._clock())
-            self._by_address.failed(from_here, self._clock())
+            for brake, key in brakes:
+                brake.failed(key, self._clock())
             self._refused(claimed, address, str(fault))
             raise Refusal(unproven, str(fault)) from None
         except NotAcceptable as fault:
             self._refused(claimed, address, str(fault))
             raise Refusal(PAYLOAD_FORMAT_INVALID, str(fault)) from None
-        self._by_name.succeeded(pair)
+        narrowest, key = brakes[0]
+        narrowest.succeeded(key)
         # RFC 7030 4.2.3: it contains only the certificate that was issued. The hub knows what stands above it.
         return enrolment.certs_only(issued.certificate)
 
