@@ -164,16 +164,23 @@ def apply(
     from bridgehead.cli.policy_view import counts, difference_lines, difference_value, print_lines
     from bridgehead.security.identity.audit import refusals
     from bridgehead.security.policy.apply import apply as put_in_force
-    from bridgehead.security.policy.apply import attribute_names
+    from bridgehead.security.policy.apply import attribute_names, prepare
     from bridgehead.security.policy.events import POLICY_APPLIED
 
     with open_identity(data) as identity, refusals(identity.audit, "policy apply", file):
         document, name = read_policy(file, attribute_names(identity.registry.devices()))
         done: Applied | None = None
+        now = time.time()
+        prepared = prepare(identity.registry, document, now, all_devices)
         with contextlib.suppress(_TriedOnly), identity.registry.transaction():
-            now = time.time()
             done = put_in_force(
-                identity.registry, document, name, now, if_revision=if_revision, all_devices=all_devices
+                identity.registry,
+                document,
+                name,
+                now,
+                if_revision=if_revision,
+                all_devices=all_devices,
+                prepared=prepared,
             )
             if dry_run:
                 raise _TriedOnly

@@ -54,6 +54,22 @@ def completed(document: Document, current: Document, all_devices: bool) -> Docum
     return replace(document, devices={**current.devices, **document.devices})
 
 
+class Prepared:
+    """The difference that a document would make, and after which change of the registry."""
+
+    def __init__(self, number: int, difference: Difference) -> None:
+        self.number: Final = number
+        self.difference: Final = difference
+
+
+def prepare(registry: Registry, document: Document, now: float, all_devices: bool = False) -> Prepared:
+    """What takes long with many devices, before `apply` keeps others from writing. Errors: SecurityError."""
+    number = registry.change_number()
+    devices = registry.devices()
+    current = document_of(registry.policy(), registry.roles(), registry.groups(), devices)
+    return Prepared(number, compare(current, completed(document, current, all_devices), now, devices))
+
+
 def apply(
     registry: Registry,
     document: Document,
@@ -62,9 +78,10 @@ def apply(
     *,
     if_revision: int | None = None,
     all_devices: bool = False,
+    prepared: Prepared | None = None,
 ) -> Applied:
     """Put the document in force. `name` is the file's, for what is wrong; `if_revision`: only when no other policy
-    has been applied since that one.
+    has been applied since that one; `prepared`: of the same document, and counts if nothing has changed since.
 
     Errors: SecurityError; NotAcceptable for what cannot be applied. Nothing is changed then.
     """
@@ -81,7 +98,10 @@ def apply(
             raise PolicyFaults(name, faults)
         current = document_of(before, registry.roles(), registry.groups(), list(devices.values()))
         wanted = completed(document, current, all_devices)
-        difference = compare(current, wanted, now, devices.values())
+        if prepared is not None and prepared.number == registry.change_number():
+            difference = prepared.difference
+        else:
+            difference = compare(current, wanted, now, devices.values())
         own = {
             holder: wanted.devices.get(holder, NOTHING)
             for holder in {**current.devices, **wanted.devices}

@@ -40,8 +40,12 @@ class Circumstances:
             windows.update(each.hours)
         proofs = [frozenset(proof) for size in (1, 2) for proof in itertools.combinations(sorted(kinds), size)]
         times = _stretches(sorted(windows), now)
-        self._all: Final = list(itertools.product(sorted(protocols), proofs, times))
-        self.always: Final = (1 << len(self._all)) - 1
+        # Bit `i * width + t`: the connection number i, the stretch of time number t.
+        self._connections: Final = list(itertools.product(sorted(protocols), proofs))
+        self._width: Final = len(times)
+        self._any_time: Final = (1 << len(times)) - 1
+        self._times: Final = {text: sum(1 << t for t, each in enumerate(times) if text in each) for text in windows}
+        self.always: Final = (1 << len(self._connections) * self._width) - 1
         self._known: Final[dict[tuple[tuple[str, ...], ...], int]] = {((), (), ()): self.always}
 
     def when(self, permission: PermissionRecord) -> int:
@@ -49,14 +53,15 @@ class Circumstances:
         key = permission.protocols, permission.mechanisms, permission.hours
         known = self._known.get(key)
         if known is None:
+            times = 0 if permission.hours else self._any_time
+            for text in permission.hours:
+                times |= self._times[text]
             known = 0
-            for i, (protocol, proof, windows) in enumerate(self._all):
-                if (
-                    (not permission.protocols or protocol in permission.protocols)
-                    and (not permission.mechanisms or not proof.isdisjoint(permission.mechanisms))
-                    and (not permission.hours or not windows.isdisjoint(permission.hours))
+            for i, (protocol, proof) in enumerate(self._connections):
+                if (not permission.protocols or protocol in permission.protocols) and (
+                    not permission.mechanisms or not proof.isdisjoint(permission.mechanisms)
                 ):
-                    known |= 1 << i
+                    known |= times << i * self._width
             self._known[key] = known
         return known
 
