@@ -372,6 +372,8 @@ def test_another_identity_anew_is_a_failure() -> None:
     (packet,) = succeed(peer, name="another")
     assert isinstance(packet, Disconnect)
     assert packet.reason_code == codes.NOT_AUTHORIZED
+    (line,) = hub.named("connection.refused")
+    assert (line["principal"], line["because"]) == ("sensor", "the identity proven anew is another one, 'another'")
     assert peer.closed
 
 

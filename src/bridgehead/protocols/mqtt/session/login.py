@@ -6,7 +6,7 @@ from typing import Final
 
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.events import CONNECTED as EVENT_CONNECTED
-from bridgehead.broker.events import REFUSED
+from bridgehead.broker.events import REFUSED, told
 from bridgehead.core.errors import TOO_LARGE, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Principal
@@ -131,7 +131,9 @@ class Login(Sender):
             return
         known = session.principal
         if principal.name != known.name or principal.created != known.created:
-            self.refuse_again("the identity proven anew is another one")
+            because = f"the identity proven anew is another one, {principal.name!r}"
+            self._broker.event(REFUSED, {**told(session.origin), "because": because})
+            self.refuse_again(because)
             return
         made = exchange.succeeding(data)
         limit = client_packet_size(self.connect)
