@@ -137,7 +137,8 @@ def test_rfc_5280_4_1_2_2_a_negative_serial_number_is_malformed(pki: Pki) -> Non
 def test_a_request_with_octets_changed_gets_a_response_all_the_same(pki: Pki, data_: st.DataObject) -> None:
     request = bytearray(asking(pki.issue_device("a", NOW), pki.authority, hashes.SHA256(), b"nonce"))
     for _ in range(data_.draw(st.integers(1, 4))):
-        request[data_.draw(st.integers(0, len(request) - 1))] = data_.draw(st.integers(0, 255))
+        # Requests differ in length, and what is drawn must not depend on that.
+        request[data_.draw(st.integers(0, 4095)) % len(request)] = data_.draw(st.integers(0, 255))
     assert answer(pki, bytes(request)).response_status in OCSPResponseStatus
 
 
