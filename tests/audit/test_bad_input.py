@@ -324,6 +324,7 @@ def test_a_device_that_is_there_already(data: Path) -> None:
         "role reader\n  permit publish a/#\n",
         "role reader\n  allow publish a/#/b\n",
         "everyone\n  allow both # when hours Mon-Fri 07:00-06:60 Europe/Berlin\n",
+        "role reader\n  allow publish a/b\n  deny publish a/#\n",  # it can never match
     ],
 )
 def test_a_policy_that_cannot_be_applied(data: Path, text: str) -> None:

@@ -52,7 +52,7 @@ def issue(
 ) -> None:
     """Issue a certificate. A device's counts at once: it is put on its record."""
     from bridgehead.cli.device_show import print_json
-    from bridgehead.cli.identity_at import open_identity
+    from bridgehead.cli.identity_at import act_at
     from bridgehead.security import files
     from bridgehead.security.pki import certificates, profiles
 
@@ -63,7 +63,7 @@ def issue(
     if out.exists() and any(out.iterdir()):
         raise CommandError(f"{out} is not empty: name a new folder", USAGE)
     chosen = profiles.PROFILES[profile]
-    with open_identity(data, make=chosen.urn != profiles.DEVICE.urn) as identity:
+    with act_at(data, "ca issue", chosen.urn != profiles.DEVICE.urn, name) as identity:
         issued = _issue(identity, chosen, [name, *(host or [])], csr)
         files.output_folder(out)
         files.write_whole(out / "cert.pem", issued.certificate_pem)
@@ -146,7 +146,7 @@ def revoke(
     data: Data,
 ) -> None:
     """Revoke a certificate that stands on no device's record (those: `device revoke`, `device rotate`)."""
-    from bridgehead.cli.identity_at import open_identity
+    from bridgehead.cli.identity_at import act_at
     from bridgehead.security.events import CERTIFICATE_REVOKED
     from bridgehead.security.pki import profiles
 
@@ -154,7 +154,7 @@ def revoke(
         number = int(serial.replace(":", ""), 16)
     except ValueError:
         raise CommandError(f"{serial!r} is no serial number: take one of `bridgehead ca list`", USAGE) from None
-    with open_identity(data) as identity:
+    with act_at(data, "ca revoke") as identity:
         entry = identity.pki.ledger.find(number)
         of_device = entry is not None and entry.profile in (profiles.DEVICE.name, profiles.DDS_IDENTITY.name)
         if entry is not None and of_device and identity.registry.device_by_fingerprint(entry.fingerprint):

@@ -46,12 +46,12 @@ def roll_over(
     passphrase_file: KeyPassphrase = None,
 ) -> None:
     """Change to a new authority while the hub runs: both are accepted until the overlap ends."""
-    from bridgehead.cli.identity_at import open_identity
+    from bridgehead.cli.identity_at import act_at
     from bridgehead.security.pki import rollover
 
     if root_key is not None and not keep_root:
         raise CommandError("--root-key is for --keep-root: a new root has a key of its own", USAGE)
-    with open_identity(data, make=True) as identity:
+    with act_at(data, "ca roll-over", make=True) as identity:
         if finish:
             _finish(identity)
             return
@@ -104,11 +104,11 @@ def offline_root(
     passphrase_file: KeyPassphrase = None,
 ) -> None:
     """Move the root's key out of the data folder. Everything but `roll-over --keep-root` goes on without it."""
-    from bridgehead.cli.identity_at import open_identity
+    from bridgehead.cli.identity_at import act_at
     from bridgehead.security.events import AUTHORITY_CHANGED
     from bridgehead.security.pki import rollover
 
-    with open_identity(data, make=True) as identity:
+    with act_at(data, "ca offline-root", make=True) as identity:
         rollover.offline_root(identity.pki, to, _passphrase(passphrase_file))
         name = identity.pki.signer.root.subject.rfc4514_string()
         identity.audit(AUTHORITY_CHANGED, {"act": "offline-root", "authority": name, "overlap": 0.0})
@@ -125,11 +125,11 @@ def use_external(
     overlap: Overlap = "30d",
 ) -> None:
     """Issue by an authority below somebody else's root from now on."""
-    from bridgehead.cli.identity_at import open_identity
+    from bridgehead.cli.identity_at import act_at
     from bridgehead.security import files
     from bridgehead.security.pki import certificates, external
 
-    with open_identity(data, make=True) as identity:
+    with act_at(data, "ca use-external", make=True) as identity:
         found = external.read_chain(files.read(chain), str(chain), identity.now())
         secret = certificates.read_key(files.read(key), str(key), _passphrase(passphrase_file))
         _change(identity, "use-external", external.with_chain(found, secret, str(key)), overlap)
@@ -140,13 +140,13 @@ def request(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="New file for the PKCS #10 request.")],
 ) -> None:
     """Ask somebody else's root for an issuing authority; the key stays here. Then: `ca install`."""
-    from bridgehead.cli.identity_at import open_identity
+    from bridgehead.cli.identity_at import act_at
     from bridgehead.security import files
     from bridgehead.security.pki import external
 
     if out.exists():
         raise CommandError(f"{out} exists already: name a new file", USAGE)
-    with open_identity(data, make=True) as identity:
+    with act_at(data, "ca request", make=True) as identity:
         files.write_whole(out, external.request(identity.pki), 0o644)
         print(f"written to   {out}; install what comes back with: bridgehead ca install --chain FILE")
 
@@ -159,11 +159,11 @@ def install(
     overlap: Overlap = "30d",
 ) -> None:
     """Put in force what was signed for `ca request`."""
-    from bridgehead.cli.identity_at import open_identity
+    from bridgehead.cli.identity_at import act_at
     from bridgehead.security import files
     from bridgehead.security.pki import external
 
-    with open_identity(data, make=True) as identity:
+    with act_at(data, "ca install", make=True) as identity:
         found = external.read_chain(files.read(chain), str(chain), identity.now())
         maker = external.with_chain(found, external.requested_key(identity.pki), "the key of `ca request`")
         _change(identity, "install", maker, overlap)

@@ -65,6 +65,15 @@ def open_identity(
             identity.close()
 
 
+@contextmanager
+def act_at(data: Path, act: str, make: bool = False, principal: str = "") -> Iterator[Identity]:
+    """As `open_identity`, for one act; when it is refused, the audit log says so and why."""
+    from bridgehead.security.identity.audit import refusals
+
+    with open_identity(data, make) as identity, refusals(identity.audit, act, principal):
+        yield identity
+
+
 def passphrase(source: str | None) -> Callable[[], bytes] | None:
     """What asks for the master key's pass phrase when it is needed: a file, standard input (-), a file descriptor, or
     the terminal. None when nobody can be asked. It is never taken from the command line or the environment."""
