@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from bridgehead.core.errors import BAD_CREDENTIALS, BUSY, CLIENT_ID_INVALID, NOT_AUTHORIZED, Refusal
 from bridgehead.core.policy import Context
-from bridgehead.security.credentials import TokenSubject
+from bridgehead.security.credentials import Sealed, TokenSubject
 from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.identity.wanted import Fresh
 from bridgehead.security.login import authenticate
 from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.login.brake import BrakeLimits
@@ -21,6 +22,7 @@ from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.security.login.guard import GuardLimits
 from bridgehead.security.login.passwords import PasswordHasher, PasswordVerifier
 from bridgehead.security.login.proof import NEVER, Credentials, Proven
+from bridgehead.security.records import Device
 from bridgehead.security.registry.registry import Registry
 from bridgehead.security.sasl.contract import Binding
 from bridgehead.security.sasl.offer import NotOffered
@@ -64,6 +66,7 @@ class House:
             verifier=PasswordVerifier(PasswordHasher(1, 8, 1), threads=1),
             limits=brakes,
             tokens=self.tokens,
+            vault=self.identity.vault,
         )
 
     def shown(
@@ -282,6 +285,50 @@ async def test_the_password_before_counts_until_its_time(house: House) -> None:
     with pytest.raises(Refusal):
         await house.authenticator.authenticate(house.shown(user="sensor-7", password=PASSWORD))
     assert (await house.authenticator.authenticate(house.shown(user="sensor-7", password=b"new"))).name == "sensor-7"
+
+
+async def test_a_name_that_does_not_exist_costs_as_much_as_one_that_does(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The means of many first messages would tell them apart: the same look-ups and computations, not a stopwatch."""
+    looked_up: list[str] = []
+    opened: list[str] = []
+    look_up, vault = house.registry.device, house.identity.vault
+    open_sealed = vault.open_sealed
+
+    def counted_look_up(name: str) -> Device | None:
+        looked_up.append(name)
+        return look_up(name)
+
+    def counted_open(box: Sealed, context: str) -> bytes:
+        opened.append(context)
+        return open_sealed(box, context)
+
+    monkeypatch.setattr(house.registry, "device", counted_look_up)
+    monkeypatch.setattr(vault, "open_sealed", counted_open)
+    authenticator = house.another()
+    enrol(house.identity, Wanted("by-otp", fresh=Fresh(otp=True)))
+    chain = Chain(["OTP", METHOD])
+    for name in ("sensor-7", "by-otp", "nobody"):
+        for _ in range(3):
+            client = scramp.ScramClient([METHOD], name, "wrong")
+            for method, first in ((METHOD, client.get_client_first().encode()), ("OTP", b"\0" + name.encode())):
+                exchange = authenticator.exchange(method, house.shown(chain))
+                assert isinstance(await exchange.begin(first), bytes)
+                exchange.close()
+        assert looked_up == [name]
+        assert len(opened) == 3
+        looked_up.clear()
+        opened.clear()
+    authenticator.close()
+
+
+async def test_a_name_that_did_not_exist_gets_in_as_soon_as_it_does(house: House) -> None:
+    for _ in range(2):
+        with pytest.raises(Refusal):
+            await house.scram(house.shown(), "late")
+    enrol(house.identity, Wanted("late", password=PASSWORD))
+    assert (await house.scram(house.shown(), "late")).name == "late"
 
 
 # Tokens. --------------------------------------------------------------------------------------------

@@ -131,7 +131,8 @@ class Ntlm(Mechanism):
         authenticate = self._authenticate
         if authenticate is None or not (value is None or (isinstance(value, bytes) and len(value) == HASH_OCTETS)):
             raise LocalMisuse("the answer is no NT hash")
-        stored = value or hmac.digest(self._fake_key, b"ntlm\0" + self._claimed.encode(), "sha256")[:HASH_OCTETS]
+        nobodys = hmac.digest(self._fake_key, b"ntlm\0" + self._claimed.encode(), "sha256")[:HASH_OCTETS]
+        stored = value or nobodys
         # MS-NLMP 3.3.2: NTOWFv2, NTProofStr and the key that follows from it; 3.1.5.1.2: the MIC.
         owf = hmac.digest(stored, (authenticate.user.upper() + authenticate.domain).encode("utf-16-le"), "md5")
         proof = hmac.digest(owf, self._nonce + authenticate.response[16:], "md5")

@@ -90,7 +90,8 @@ class Otp(Mechanism):
             # RFC 2289 section 6.0: number 0 would be the last, and then there is none to begin anew with.
             return self._fail("the one-time passwords have run out: give the device a new seed")
         self._real = value is not None
-        state = self._state = value if value is not None else self._nobody()
+        nobody = self._nobody()  # made for every name, so that it takes as long
+        state = self._state = value if value is not None else nobody
         # RFC 2243 section 3: otp-<algorithm> <sequence> <seed> ext: extended responses are understood.
         return Challenge(f"{state.algorithm} {state.sequence - 1} {state.seed} ext".encode())
 

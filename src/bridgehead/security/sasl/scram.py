@@ -127,7 +127,8 @@ class Scram(Mechanism):
         if value is not None and not (isinstance(value, ScramRecord) and value.mechanism == self._base):
             raise LocalMisuse(f"the answer is no ScramRecord of {self._base}")
         self._real = value is not None
-        record = self._record = value if value is not None else self._nobody()
+        nobody = self._nobody()  # made for every name, so that it takes as long
+        record = self._record = value if value is not None else nobody
         self._server_first = f"r={self._whole_nonce},s={encoded(record.salt)},i={record.iterations}"
         return Challenge(self._server_first.encode())
 
