@@ -71,6 +71,19 @@ def test_a_database_that_others_can_read_is_refused(data: Path, loose: int) -> N
         Registry(data)
 
 
+def test_what_was_replaced_or_removed_is_overwritten_in_the_file(data: Path) -> None:
+    registry = Registry(data)
+    for name in ("replaced", "removed"):
+        registry.add_device(replace(device(name), password=PasswordRecord(f"$argon2id$hash-{name}", NOW)))
+    registry.update_device(replace(device("replaced"), password=PasswordRecord("$argon2id$other", NOW)), NOW)
+    registry.remove_device("removed", NOW)
+    registry.close()  # the last connection moves the write-ahead log into the file and deletes it
+    left = b"".join(each.read_bytes() for each in data.rglob("*") if each.is_file())
+    assert b"$argon2id$other" in left
+    assert b"hash-replaced" not in left
+    assert b"hash-removed" not in left
+
+
 def test_a_device_is_kept(data: Path, registry: Registry) -> None:
     written = Device(
         "sensor-7",

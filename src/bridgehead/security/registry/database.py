@@ -34,6 +34,8 @@ class Database:
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 self._connection.execute("PRAGMA trusted_schema = OFF")
+                # What verifies a password that was replaced is not left in free pages, for whoever gets an old copy.
+                self._connection.execute("PRAGMA secure_delete = ON")
                 self._migrate()
             except BaseException:
                 self._connection.close()
