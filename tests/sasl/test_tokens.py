@@ -169,6 +169,8 @@ def test_an_algorithm_that_the_issuer_does_not_use_is_refused() -> None:
         encode(b"\xff") + ".e30.AA",
         encode(b'{"alg":"ES256"}') + "." + encode(b'{"iss":"a","iss":"b"}') + ".AA",
         encode(b'{"alg":"ES256"}') + "." + encode(b'{"exp":' + b"9" * 5000 + b"}") + ".AA",
+        token(json.dumps(claims()).encode("utf-16-le")),  # RFC 8725 section 3.7
+        token(json.dumps(claims()).encode("utf-8-sig")),
     ],
 )
 def test_what_is_no_token_is_refused(text: str) -> None:

@@ -137,7 +137,8 @@ _URL: Final = str.maketrans("-_", "+/")
 def _object(text: str, part: str) -> dict[str, Any]:
     """Errors: NotAccepted."""
     try:
-        found = json.loads(_octets(text, part), object_pairs_hook=_once)
+        # RFC 8725 section 3.7: UTF-8 alone. `json.loads` would guess the encoding of octets.
+        found = json.loads(_octets(text, part).decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise NotAccepted(f"the token's {part} is no JSON, or names something twice") from None
     if not isinstance(found, dict):
