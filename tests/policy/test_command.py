@@ -159,6 +159,20 @@ def test_explain_names_the_line(bridgehead: Command, applied: Path) -> None:
     assert "over mqtt by password" in told.out
 
 
+def test_a_device_that_is_barred_may_nothing(bridgehead: Command, applied: Path) -> None:
+    """As at the hub, whatever the policy says."""
+    asked = ("publish", "Office/lobby/d1/Temp", "--data", applied)
+    assert bridgehead("device", "disable", "d1", "--data", applied).code == 0
+    told = bridgehead("policy", "explain", "d1", *asked)
+    assert (told.code, told.out.splitlines()[0]) == (1, "- denied: 'd1' is disabled: as it is, it may nothing at all")
+    assert bridgehead("device", "enable", "d1", "--data", applied).code == 0
+    assert bridgehead("policy", "explain", "d1", *asked).code == 0
+    assert bridgehead("device", "revoke", "d1", "--data", applied).code == 0
+    told = bridgehead("policy", "explain", "d1", *asked, "--json")
+    assert (told.code, told.value["permitted"]) == (1, False)
+    assert "'d1' was revoked" in told.value["because"]
+
+
 def test_explain_names_what_is_nearest(bridgehead: Command, applied: Path) -> None:
     asked = ("policy", "explain", "d1", "publish", "Office/lobby/d1/Temp", "--qos", "2", "--data", applied)
     told = bridgehead(*asked, "--json")

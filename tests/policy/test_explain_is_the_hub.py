@@ -54,6 +54,7 @@ class Membership(NamedTuple):
     roles: tuple[str, ...]
     groups: tuple[str, ...]
     attributes: dict[str, str]
+    enabled: bool
 
 
 What = float | Rules | Membership  # seconds that pass
@@ -98,6 +99,7 @@ members = st.builds(
     holders,
     holders,
     st.sampled_from([{}, {"floor": "a"}, {"floor": "x", "other": "b"}]),
+    st.sampled_from([True, True, True, False]),,
 )
 passing = st.sampled_from([0.0, 1.0, 5.9, 6.0, 13.0, 20.0, 40.0]).map(lambda number: number * HOUR)
 steps = st.lists(policies | members | passing, min_size=2, max_size=5)
@@ -129,7 +131,7 @@ class Office:
                 self.now += what
             elif isinstance(what, Membership):
                 device = self.writer.existing_device(what.name)
-                new = replace(device, roles=what.roles, groups=what.groups, attributes=what.attributes)
+                new = replace(device, roles=what.roles, groups=what.groups, attributes=what.attributes, enabled=what.enabled)
                 self.writer.update_device(new, device.created)
             else:
                 roles = [Role(name, 1.0, lines) for name, lines in zip(NAMES, what.roles, strict=True)]

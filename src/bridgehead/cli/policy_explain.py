@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from bridgehead.cli.device_options import Data, Json, note
+from bridgehead.cli.device_options import Data, Json
 from bridgehead.cli.identity_at import sentences
 from bridgehead.cli.main import USAGE, CommandError
 from bridgehead.cli.policy_files import PolicyFile, read_policy, registry_of
@@ -180,8 +180,6 @@ def _tell(document: Document, device: Device, question: Question, as_json: bool)
         )
     else:
         print_lines(_lines(found, question))
-        if not device.enabled:
-            note(f"{device.name} is disabled: as long as it is, it may nothing at all")
     return 0 if decision.permit else DENIED
 
 

@@ -12,7 +12,7 @@ from bridgehead.security.mechanisms import CERTIFICATE, PASSWORD
 from bridgehead.security.policy.document import DEVICE, EVERYONE, GROUP, NOTHING, ROLE, Document, Section
 from bridgehead.security.policy.statement import text_of
 from bridgehead.security.records import Device, PermissionRecord, Quota
-from bridgehead.security.rights.enforced import bindings_of, in_force
+from bridgehead.security.rights.enforced import bindings_of, in_force, is_barred
 
 PUBLISH: Final = "publish"
 SUBSCRIBE: Final = "subscribe"
@@ -97,6 +97,9 @@ def principal_of(document: Document, device: Device, at: float) -> Principal:
 
 def answer(document: Document, device: Device, question: Question) -> Answer:
     """`question.topic` is a valid Topic Name, or a Topic Filter for SUBSCRIBE."""
+    if is_barred(device):
+        state = "is disabled" if device.revoked_at is None else "was revoked"
+        return Answer(Decision(False, f"{device.name!r} {state}: as it is, it may nothing at all", None), [], [], [])
     view = principal_of(document, device, question.at).under(question.context)
     rates: list[tuple[str, Permission]] = []
     quotas: list[tuple[str, Quota]] = []
