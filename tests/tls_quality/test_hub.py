@@ -112,7 +112,7 @@ def test_sslyze_finds_the_hub_compliant_with_mozillas_profile(town: Town, tmp_pa
     }
     assert len(suites("tls_1_2")) == (3 if profile == "intermediate" else 0)
     assert all(name.startswith("TLS_ECDHE_") for name in suites("tls_1_2"))
-    assert [each["name"] for each in found["elliptic_curves"]["supported_curves"]] == ["secp256r1"]
+    assert sorted(each["name"] for each in found["elliptic_curves"]["supported_curves"]) == ["X25519", "secp256r1"]
     assert found["tls_compression"]["supports_compression"] is False
     assert found["session_renegotiation"]["is_vulnerable_to_client_renegotiation_dos"] is False
     assert found["session_renegotiation"]["supports_secure_renegotiation"] is True
@@ -169,7 +169,15 @@ def test_the_client_chooses_among_suites_none_of_which_is_weak(town: Town) -> No
 @pytest.mark.peer("openssl")
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(
-    ("groups", "accepted"), [("P-256", True), ("X25519:P-256", True), ("X25519", False), ("ffdhe2048", False)]
+    ("groups", "accepted"),
+    [
+        ("P-256", True),
+        ("X25519", True),
+        ("P-384:P-256", True),
+        ("P-384", False),
+        ("P-521", False),
+        ("ffdhe2048", False),
+    ],
 )
 def test_groups(town: Town, profile: str, groups: str, accepted: bool) -> None:
     assert connected(town.s_client(profile, "-tls1_3", "-groups", groups)) is accepted

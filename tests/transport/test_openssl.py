@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 
 import pytest
 
 from bench.certificates import Authority
+from bridgehead.security.tls.profiles import INTERMEDIATE, harden_server
 from bridgehead.transport import openssl
 from bridgehead.transport.openssl import OpenSsl
 
@@ -91,3 +93,49 @@ def test_where_it_cannot_be_had_the_hub_goes_on(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(openssl, "find", lambda: "no, because")
     assert openssl.exporter(server) is None
     assert not openssl.staple(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), lambda: b"")
+    assert not openssl.set_groups(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "X25519")
+    assert not openssl.set_lifetime(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), 60)
+
+
+def test_a_group_that_openssl_does_not_know_changes_nothing(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert openssl.set_groups(context, "P-256")
+    assert not openssl.set_groups(context, "X25519:no-such-group")
+    assert handshaken(tmp_path, context)[1].version() == "TLSv1.3"
+
+
+def resumed(folder: Path, server: ssl.SSLContext, version: ssl.TLSVersion) -> tuple[int, bool]:
+    """(what the server says a session lives, whether the client's second connection resumed the first's)."""
+    authority = Authority(folder)
+    server.load_cert_chain(*authority.issue("hub", ("localhost",)))
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.load_verify_locations(authority.ca)
+    client.maximum_version = version
+    session: ssl.SSLSession | None = None
+    hint, reused = 0, False
+    for _ in range(2):
+        up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+        ends = (
+            server.wrap_bio(up, down, server_side=True),
+            client.wrap_bio(down, up, server_hostname="localhost", session=session),
+        )
+        for _ in range(4):
+            for end in reversed(ends):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    end.do_handshake()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            ends[1].read(1)  # the tickets of TLS 1.3 come behind the handshake
+        session, reused = ends[1].session, bool(ends[1].session_reused)
+        hint = session.ticket_lifetime_hint if session is not None else 0
+    return hint, reused
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("lifetime", [60, 86400, 0])
+def test_rfc_8446_4_6_1_a_ticket_says_how_long_it_lives(tmp_path: Path, version: ssl.TLSVersion, lifetime: int) -> None:
+    """With 0 nothing is resumed, neither by ticket nor by TLS 1.2's Session ID (RFC 5246 7.4.1.3)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    harden_server(context, INTERMEDIATE, lifetime > 0)
+    assert openssl.set_lifetime(context, lifetime)
+    hint, reused = resumed(tmp_path, context, version)
+    assert (hint, reused) == (lifetime, lifetime > 0)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.pki_settings import Pki
 from bridgehead.security.login.chain import default_chain
-from bridgehead.security.tls.profiles import ProfileName
+from bridgehead.security.tls.profiles import LONGEST_TICKET_LIFETIME, TICKET_LIFETIME, ProfileName
 
 MIB: Final = 1024 * 1024
 DAY: Final = 24 * 60 * 60
@@ -256,6 +256,10 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ProfileName,
         Meta(description="`modern`: TLS 1.3 only; `intermediate`: 1.2 too; for each listener that names none itself"),
     ] = "intermediate"
+    ticket_lifetime: Annotated[
+        int,
+        Meta(ge=0, le=LONGEST_TICKET_LIFETIME, description="seconds that a TLS session may be resumed; 0: never"),
+    ] = TICKET_LIFETIME
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

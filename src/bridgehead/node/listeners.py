@@ -20,11 +20,11 @@ from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.security.pki import Pki
 from bridgehead.security.pki.foreign_lists import ForeignLists
 from bridgehead.security.tls.contexts import server_context
-from bridgehead.security.tls.profiles import PROFILES
+from bridgehead.security.tls.profiles import GROUPS, PROFILES, TICKET_LIFETIME
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.events import OnEvent
 from bridgehead.transport.listener import AcceptRules, Listener
-from bridgehead.transport.openssl import staple
+from bridgehead.transport.openssl import set_groups, set_lifetime, staple
 from bridgehead.transport.shared import Shared
 from bridgehead.transport.stream import Stream
 from bridgehead.transport.upgrade import WebSocketRules
@@ -98,6 +98,7 @@ class Listeners:
         self._shared: Final = shared
         self._ceilings: Final = ceilings
         self._event: Final = event
+        self._ticket_lifetime = TICKET_LIFETIME
         self._open: list[_Open] = []
 
     def addresses(self) -> list[str]:
@@ -107,12 +108,13 @@ class Listeners:
             pairs += [f"{name_of(each.settings)}={_bare(address)}" for address in each.listener.addresses]
         return pairs
 
-    async def change(self, wanted: Sequence[Settings], limits: Limits) -> None:
+    async def change(self, wanted: Sequence[Settings], limits: Limits, ticket_lifetime: int = TICKET_LIFETIME) -> None:
         """Have exactly the `wanted` listeners open, with certificates read anew. Connections are not touched.
+        `ticket_lifetime`: seconds that TLS sessions may be resumed; 0: none is.
 
         Errors: SecurityError (a certificate), BindError (an address); then everything is as it was.
         """
-        contexts = [self._context(settings) for settings in wanted]
+        contexts = [self._context(settings, ticket_lifetime) for settings in wanted]
         shapes = [_Shape(settings, limits) for settings in wanted]
         left = list(self._open)
         kept: dict[int, _Open] = {}
@@ -146,6 +148,7 @@ class Listeners:
         for gone in (*left, *moved):
             self._event(LISTENER_CLOSED, {"name": name_of(gone.settings), "address": gone.listener.address})
             gone.listener.close()
+        self._ticket_lifetime = ticket_lifetime
         self._open = [kept[index] if index in kept else opened[index] for index in range(len(wanted))]
         for new in opened.values():
             self._event(LISTENER_OPENED, {"name": name_of(new.settings), "address": new.listener.address})
@@ -158,7 +161,7 @@ class Listeners:
 
     def renew_certificates(self) -> None:
         """Read all certificates anew, for handshakes from now on. Errors: SecurityError; then nothing has changed."""
-        contexts = [self._context(each.settings) for each in self._open]
+        contexts = [self._context(each.settings, self._ticket_lifetime) for each in self._open]
         for each, context in zip(self._open, contexts, strict=True):
             if context is not None:
                 each.listener.reload(context)
@@ -217,7 +220,7 @@ class Listeners:
     def _accept_by(self, chain: Chain, stream: Stream) -> None:
         self._accept(stream, chain)
 
-    def _context(self, settings: Settings) -> ssl.SSLContext | None:
+    def _context(self, settings: Settings, ticket_lifetime: int) -> ssl.SSLContext | None:
         if settings.plaintext:
             return None
         lists = [self._lists.path_of(source) for source in settings.client_crl]
@@ -234,7 +237,10 @@ class Listeners:
             lists_enforced=hold or (bool(lists) and settings.client_crl_stale == "refuse"),
             alpn=(alpn,),
             profile=PROFILES[settings.tls_profile or "intermediate"],
+            tickets=ticket_lifetime > 0,
         )
+        set_groups(context, GROUPS)
+        set_lifetime(context, ticket_lifetime)
         if self._response is not None and not settings.certificate:
             staple(context, self._response)
         return context

@@ -136,7 +136,7 @@ class Node:
             renewal = Renewal(lambda: self.config, listeners, https, self._log, self._driver.time)
             renewal.begin()
             try:
-                await listeners.change(self.config.listeners, self.config.limits)
+                await listeners.change(self.config.listeners, self.config.limits, self.config.tls.ticket_lifetime)
                 self._tell_ready(identity, listeners)
                 await self._work(broker, identities, listeners, server, renewal)
             finally:
@@ -244,7 +244,7 @@ class Node:
         self._log.reconfigure(new.log)  # first what can fail alone
         try:
             apply_audit(new, self._audit)
-            await listeners.change(new.listeners, new.limits)
+            await listeners.change(new.listeners, new.limits, new.tls.ticket_lifetime)
         except (SecurityError, BindError, OSError):
             self._log.reconfigure(old.log)
             apply_audit(old, self._audit)

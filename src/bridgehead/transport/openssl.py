@@ -1,8 +1,9 @@
-"""What OpenSSL can do and Python's `ssl` does not offer: OCSP stapling and exported keying material.
+"""What OpenSSL can do and Python's `ssl` does not offer: OCSP stapling, exported keying material, several groups for
+the key exchange, and how long a session lasts.
 
 Reached by ctypes in the very libssl that `_ssl` is linked to, through the pointers inside of CPython's objects
 (docs/adr/0007). Nothing here is used before `find()` has held those pointers against what Python says of the same
-objects; where anything differs, the hub goes on without these two abilities and says why.
+objects; where anything differs, the hub goes on without these abilities and says why.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from typing import Any, Final
 
 # openssl/tls1.h and openssl/ssl.h; part of OpenSSL's stable ABI since 1.1.0.
 _SET_STATUS_CALLBACK: Final = 63  # SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB
+_SET_CACHE_MODE: Final = 44  # SSL_CTRL_SET_SESS_CACHE_MODE
+_CACHE_OFF: Final = 0  # SSL_SESS_CACHE_OFF
+_SET_GROUPS: Final = 92  # SSL_CTRL_SET_GROUPS_LIST
 _SET_STATUS_RESPONSE: Final = 71  # SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP
 _OK: Final = 0  # SSL_TLSEXT_ERR_OK
 _NO_ACKNOWLEDGEMENT: Final = 3  # SSL_TLSEXT_ERR_NOACK: the handshake goes on without a response
 _LARGEST_RESPONSE: Final = 16_384
+_UNSET_LIFETIME: Final = 7200  # seconds; tls_v1_2_default_timeout and its sisters
 
 # RFC 9266 section 2: the label and length of the channel binding "tls-exporter".
 _EXPORTER_LABEL: Final = b"EXPORTER-Channel-Binding"
@@ -57,6 +62,13 @@ class OpenSsl:
             self._get_options: Final = _typed(library.SSL_CTX_get_options, ctypes.c_uint64, ctypes.c_void_p)
             self._callback_ctrl: Final = _typed(
                 library.SSL_CTX_callback_ctrl, ctypes.c_long, ctypes.c_void_p, ctypes.c_int, _StatusCallback
+            )
+            self._context_ctrl: Final = _typed(
+                library.SSL_CTX_ctrl, ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p
+            )
+            self._get_timeout: Final = _typed(library.SSL_CTX_get_timeout, ctypes.c_long, ctypes.c_void_p)
+            self._set_timeout: Final = _typed(
+                library.SSL_CTX_set_timeout, ctypes.c_long, ctypes.c_void_p, ctypes.c_long
             )
             self._ctrl: Final = _typed(
                 library.SSL_ctrl, ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p
@@ -111,6 +123,22 @@ class OpenSsl:
         self._callback_ctrl(_word_at(id(context) + _HEADER), _SET_STATUS_CALLBACK, callback)
         self._callbacks[context] = callback
 
+    # Groups and sessions. ---------------------------------------------------------------------------
+
+    def set_groups(self, context: ssl.SSLContext, groups: str) -> bool:
+        """The groups of the key exchange, by OpenSSL's names with colons between them, best first. False, and nothing
+        changed, where OpenSSL does not know one of them."""
+        done: int = self._context_ctrl(_word_at(id(context) + _HEADER), _SET_GROUPS, 0, groups.encode("ascii"))
+        return done == 1
+
+    def set_lifetime(self, context: ssl.SSLContext, seconds: int) -> None:
+        """How long a session of this context may be resumed: what its tickets say, and what is held against them.
+        With 0 none is: no tickets are given, and TLS 1.2's sessions are not kept here either (RFC 5246 7.4.1.3)."""
+        pointer = _word_at(id(context) + _HEADER)
+        self._set_timeout(pointer, seconds)
+        if not seconds:
+            self._context_ctrl(pointer, _SET_CACHE_MODE, _CACHE_OFF, None)
+
     # Channel binding. -------------------------------------------------------------------------------
 
     def exporter(self, connection: ssl.SSLSocket | ssl.SSLObject) -> bytes | None:
@@ -135,6 +163,11 @@ class OpenSsl:
             pointer = _word_at(id(context) + _HEADER)
             if not _is_mapped(pointer) or self._get_options(pointer) != int(context.options) % 2**64:
                 raise Missing("the pointer inside of an SSLContext is not where it was looked for")
+            # ssl shows neither of the two, but an unset lifetime is OpenSSL's default, and an unknown group is refused.
+            if self._get_timeout(pointer) != _UNSET_LIFETIME or self.set_groups(context, "no-such-group"):
+                raise Missing("a context does not answer as OpenSSL's do")
+            if self._set_timeout(pointer, 1) != _UNSET_LIFETIME or self._get_timeout(pointer) != 1:
+                raise Missing("a context's lifetime of sessions cannot be set")
             connection = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
             if not _is_mapped(_word_at(id(_inner(connection)) + _HEADER + _WORD)):
                 raise Missing("a TLS connection holds no pointer where it was looked for")
@@ -153,7 +186,7 @@ def find() -> OpenSsl | str:
     try:
         return OpenSsl()
     except Missing as fault:
-        return f"no OCSP stapling and no tls-exporter channel binding: {fault}"
+        return f"no OCSP stapling, no tls-exporter channel binding, one group only, tickets last two hours: {fault}"
 
 
 def exporter(connection: ssl.SSLSocket | ssl.SSLObject) -> bytes | None:
@@ -173,6 +206,21 @@ def staple(context: ssl.SSLContext, response: Callable[[], bytes | None]) -> boo
     if isinstance(found, str):
         return False
     found.staple(context, response)
+    return True
+
+
+def set_groups(context: ssl.SSLContext, groups: str) -> bool:
+    """As OpenSsl.set_groups; False where it cannot be had."""
+    found = find()
+    return not isinstance(found, str) and found.set_groups(context, groups)
+
+
+def set_lifetime(context: ssl.SSLContext, seconds: int) -> bool:
+    """As OpenSsl.set_lifetime; False where it cannot be had."""
+    found = find()
+    if isinstance(found, str):
+        return False
+    found.set_lifetime(context, seconds)
     return True
 
 

@@ -3,8 +3,8 @@
 Session tickets (RFC 5077, RFC 8446 4.6.1) are on: a resumption costs a fifth of a handshake. Their keys live in the
 context's memory only, are never written, and end with the context; each listener has a context of its own, so a
 session cannot move from one listener to another. A new context (new certificate, somebody was revoked, or a day has
-gone by) ends them. OpenSSL gives a ticket two hours. 0-RTT data is off: it could be replayed. A resumed session
-carries the client's certificate, and the authenticator judges it again.
+gone by) ends them. How long one is valid is set by the node (`tls.ticket_lifetime`). 0-RTT data is off: it could be
+replayed. A resumed session carries the client's certificate, and the authenticator judges it again.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def server_context(
     client_certificate_required: bool = False,
     alpn: Sequence[str] = ("mqtt",),
     profile: Profile = INTERMEDIATE,
+    tickets: bool = True,
 ) -> ssl.SSLContext:
     """A listener's context. Without `certificate` (PEM chain) and `key` the hub's own are used.
 
@@ -69,7 +70,7 @@ def server_context(
     optional for clients. Errors: SecurityError.
     """
     context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
-    harden_server(context, profile)
+    harden_server(context, profile, tickets)
     own = pki.server_file if certificate is None else certificate
     _load_own(context, own, key)
     context.end_point = end_point(own)
