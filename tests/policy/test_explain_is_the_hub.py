@@ -99,7 +99,7 @@ members = st.builds(
     holders,
     holders,
     st.sampled_from([{}, {"floor": "a"}, {"floor": "x", "other": "b"}]),
-    st.sampled_from([True, True, True, False]),,
+    st.sampled_from([True, True, True, False]),
 )
 passing = st.sampled_from([0.0, 1.0, 5.9, 6.0, 13.0, 20.0, 40.0]).map(lambda number: number * HOUR)
 steps = st.lists(policies | members | passing, min_size=2, max_size=5)
@@ -131,7 +131,8 @@ class Office:
                 self.now += what
             elif isinstance(what, Membership):
                 device = self.writer.existing_device(what.name)
-                new = replace(device, roles=what.roles, groups=what.groups, attributes=what.attributes, enabled=what.enabled)
+                held = {"roles": what.roles, "groups": what.groups, "attributes": what.attributes}
+                new = replace(device, enabled=what.enabled, **held)
                 self.writer.update_device(new, device.created)
             else:
                 roles = [Role(name, 1.0, lines) for name, lines in zip(NAMES, what.roles, strict=True)]
