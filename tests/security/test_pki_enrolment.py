@@ -86,6 +86,7 @@ def test_the_subject_is_empty_or_the_device(identity: Identity, invited: str, oc
         request("sensor-7", uri="urn:bridgehead:device:sensor-8"),
         request("sensor-7", uri="urn:bridgehead:administrator:sensor-7"),
         request(key=rsa.generate_private_key(65537, 1024)),
+        request(key=rsa.generate_private_key(3, 2048)),
         request(key=ec.generate_private_key(ec.SECP256K1())),
         request()[:-1] + bytes([request()[-1] ^ 1]),
     ],

@@ -19,6 +19,7 @@ from bridgehead.security.records import check_name
 
 RSA_BITS: Final = 2048  # NIST SP 800-57 part 1, table 2: the least with 112 bits of strength
 RSA_BITS_MOST: Final = 8192  # a signature check with more costs us more than it costs who asks
+RSA_EXPONENT: Final = 65537
 
 
 class Profile:
@@ -88,7 +89,8 @@ def make(
 
 
 def check_key(public_key: CertificatePublicKeyTypes) -> None:
-    """ECDSA on P-256 or P-384, Ed25519, RSA of 2048 to 8192 bits. Errors: NotAcceptable."""
+    """ECDSA on P-256 or P-384, Ed25519, RSA of 2048 to 8192 bits with a public exponent of 65537 or more (BSI
+    TR-02102-1). Errors: NotAcceptable."""
     if isinstance(public_key, ed25519.Ed25519PublicKey):
         return
     if isinstance(public_key, ec.EllipticCurvePublicKey):
@@ -96,6 +98,9 @@ def check_key(public_key: CertificatePublicKeyTypes) -> None:
             return
         raise NotAcceptable(f"a key on the curve {public_key.curve.name} is not certified: use P-256, P-384 or Ed25519")
     if isinstance(public_key, rsa.RSAPublicKey):
+        exponent = public_key.public_numbers().e
+        if exponent < RSA_EXPONENT:
+            raise NotAcceptable(f"an RSA key with the exponent {exponent} is not certified: use {RSA_EXPONENT}")
         if RSA_BITS <= public_key.key_size <= RSA_BITS_MOST:
             return
         raise NotAcceptable(f"an RSA key of {public_key.key_size} bits is not certified: use {RSA_BITS} or more")
