@@ -93,16 +93,15 @@ class Broker:
                 session.receiver.dismiss(NOT_AUTHORIZED, because)
             self.sessions.end(session, because)
 
-    def disconnect(self, name: str, because: str, mechanisms: frozenset[str] | None = None) -> int:
-        """The identity's credentials changed: its connections close, its sessions stay. `mechanisms`: only those that
-        were proven by one of them, or of which it is not known. Returns how many were closed."""
+    def disconnect(self, name: str, because: str, marks: frozenset[str] | None = None) -> int:
+        """The identity's credentials changed: its connections close, its sessions stay. `marks`: only those that were
+        proven by one of these credentials, or by its kind when no more is known. Returns how many were closed."""
         closed = 0
         for session in self.sessions.of(name):
             receiver = session.receiver
-            context = session.principal.context
             if receiver is None:
                 continue
-            if mechanisms is None or context is None or not mechanisms.isdisjoint(context.mechanisms):
+            if marks is None or _stands_on(session, marks):
                 closed += 1
                 receiver.dismiss(NOT_AUTHORIZED, because)
         return closed
@@ -193,3 +192,13 @@ class Broker:
                 self.retained.discard(topic)
                 self.journal.delete_retained(topic)
                 self.counters.dropped_expired += 1
+
+
+def _stands_on(session: Session, marks: frozenset[str]) -> bool:
+    """Whether its connection was proven by one of the credentials, as far as it is known."""
+    if session.marks:
+        return not marks.isdisjoint(session.marks)
+    context = session.principal.context
+    if context is None:
+        return True
+    return not {mark.partition(" ")[0] for mark in marks}.isdisjoint(context.mechanisms)

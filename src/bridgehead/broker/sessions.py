@@ -147,6 +147,7 @@ class Sessions:
                 self.rejudge(session)
             self._event(SESSION_RESUMED, {"principal": principal.name, "client_id": client_id})
         session.receiver = receiver
+        session.marks = ()
         session.expires_at = NEVER
         self.set_expiry_interval(session, expiry_interval)
         session.will = will

@@ -181,6 +181,7 @@ class Session:
         self.client_id: Final = client_id
         self.origin: Origin = origin
         self.receiver: Receiver | None = None
+        self.marks: tuple[str, ...] = ()  # of the credentials that proved its connection; empty: not known
         self.expiry_interval: float = 0.0
         self.expires_at: float = 0.0
         self.log = ""

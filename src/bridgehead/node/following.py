@@ -54,7 +54,7 @@ class Following:
             broker.revoke(name, because)
             broker.event(IDENTITY_ENDED, {"principal": name, "because": because})
         else:
-            closed = broker.disconnect(name, _CHANGED, ended.mechanisms)
+            closed = broker.disconnect(name, _CHANGED, ended.marks)
             broker.event(IDENTITY_CHANGED, {"principal": name, "closed": closed})
 
     def _is_another(self, name: str) -> bool:

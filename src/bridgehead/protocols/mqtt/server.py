@@ -184,12 +184,17 @@ class MqttServer:
             if isinstance(outcome, bytes):
                 connection.challenge(outcome)
             elif again:
-                connection.authenticated_again(outcome.principal, outcome.expires_at, outcome.data)
+                connection.authenticated_again(outcome.principal, outcome.expires_at, outcome.data, outcome.marks)
             else:
                 stream = link.stream
                 verified = stream.tls is not None or stream.peer.startswith("unix:")
                 connection.authenticated(
-                    outcome.principal, verified, secrets.token_hex(8), outcome.expires_at, outcome.data
+                    outcome.principal,
+                    verified,
+                    secrets.token_hex(8),
+                    outcome.expires_at,
+                    outcome.data,
+                    outcome.marks,
                 )
         link.task = None
         self.watch(link)

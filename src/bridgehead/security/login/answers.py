@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from bridgehead.security.credentials import OtpRecord, PasswordRecord, ScramRecord, Sealed, ntlm_context, otp_context
 from bridgehead.security.errors import SecurityError
+from bridgehead.security.mechanisms import SCRAM
 from bridgehead.security.records import Device, is_name
 from bridgehead.security.registry.registry import Registry
 from bridgehead.security.rights.directory import Directory
+from bridgehead.security.rights.enforced import mark_of_password
 from bridgehead.security.sasl.contract import OtpState
 from bridgehead.security.tokens.verify import VerifiedToken
 
@@ -43,13 +45,13 @@ def passwords_in_force(device: Device | None, now: float) -> tuple[PasswordRecor
     return tuple(each for each in known if each is not None and (each.until is None or now < each.until))
 
 
-def scram_record(device: Device | None, mechanism: str, now: float) -> tuple[ScramRecord, float | None] | None:
-    """The verifier of the password in force, and until when. A rotation's former password has none: a client cannot
-    be asked twice."""
+def scram_record(device: Device | None, mechanism: str, now: float) -> tuple[ScramRecord, float | None, str] | None:
+    """The verifier of the password in force, until when, and the mark. A rotation's former
+    password has none: a client cannot be asked twice."""
     for password in passwords_in_force(device, now)[:1]:
         for record in password.scram:
             if record.mechanism == mechanism:
-                return record, password.until
+                return record, password.until, mark_of_password(SCRAM, password)
     return None
 
 

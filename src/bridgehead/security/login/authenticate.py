@@ -43,6 +43,7 @@ from bridgehead.security.records import Device, is_name
 from bridgehead.security.registry.registry import Registry
 from bridgehead.security.registry.tokens import Lockout
 from bridgehead.security.rights.directory import Directory
+from bridgehead.security.rights.enforced import mark_of
 from bridgehead.security.rights.principals import Principals
 from bridgehead.security.sasl.contract import OtpState
 from bridgehead.security.sasl.offer import RANDOM_OCTETS, Settings, make
@@ -145,8 +146,8 @@ class Authenticator:
         """Errors: Refusal(BAD_CREDENTIALS | NOT_AUTHORIZED | CLIENT_ID_INVALID | BUSY | UNAVAILABLE)."""
         try:
             self.follow()
-            device, kinds, until = await self._prove(credentials)
-            return self.proven(credentials, device, kinds, until)
+            device, kinds, until, marks = await self._prove(credentials)
+            return self.proven(credentials, device, kinds, until, marks=marks)
         except Unproven as fault:
             self.refused(credentials, str(fault), isinstance(fault, Braked))
             raise Refusal(BAD_CREDENTIALS, _BAD) from None
@@ -186,13 +187,13 @@ class Authenticator:
         if left:
             self._exchanges_by_address[key] = left
 
-    async def _prove(self, credentials: Credentials) -> tuple[Device, tuple[str, ...], float]:
-        """The device, by which kinds of proof, and until when."""
+    async def _prove(self, credentials: Credentials) -> tuple[Device, tuple[str, ...], float, tuple[str, ...]]:
+        """The device, by which kinds of proof, until when, and the marks of what proved it."""
         self._check_chain(credentials)
         by_certificate: Device | None = None
-        until = NEVER
+        until, mark = NEVER, ""
         if credentials.certificate is not None:
-            by_certificate, until = self.by_certificate(credentials.certificate)
+            by_certificate, until, mark = self.by_certificate(credentials.certificate)
         name = credentials.user_name
         if by_certificate is not None:
             if name is not None and name != by_certificate.name:
@@ -201,16 +202,16 @@ class Authenticator:
         if credentials.password is None:
             if by_certificate is None:
                 raise Unproven("a user name without a password")
-            return by_certificate, (CERTIFICATE,), until
+            return by_certificate, (CERTIFICATE,), until, (mark,)
         if name is None:
             raise Unproven("a password without a user name or a certificate")
-        device, password_until = await self.by_password(name, credentials.password, credentials.address)
+        device, password_until, password = await self.by_password(name, credentials.password, credentials.address)
         if credentials.certificate is None or not credentials.chain.takes_certificate:
-            return device, (PASSWORD,), password_until
+            return device, (PASSWORD,), password_until, (password,)
         # While the password waited for its turn the certificate may have been taken back.
         if self.by_certificate(credentials.certificate)[0].name != device.name:
             raise Unproven("the certificate is not the device's any more")
-        return device, (CERTIFICATE, PASSWORD), min(until, password_until)
+        return device, (CERTIFICATE, PASSWORD), min(until, password_until), (mark, password)
 
     def _check_chain(self, credentials: Credentials) -> None:
         """Whether what is shown could be enough: said before any of it is looked at, so it tells nothing about it."""
@@ -231,8 +232,9 @@ class Authenticator:
         if shown and not chain.permits(shown):
             raise Refusal(NOT_AUTHORIZED, f"this listener asks for {chain}")
 
-    def by_certificate(self, certificate: bytes) -> tuple[Device, float]:
-        """The device that has this certificate on its record, in force now, and until when. Errors: Unproven."""
+    def by_certificate(self, certificate: bytes) -> tuple[Device, float, str]:
+        """The device that has this certificate on its record, in force now, until when, and its mark there. Errors:
+        Unproven."""
         known = fingerprint(certificate)
         now = self.clock()
         device = self._directory.device_by_fingerprint(known)
@@ -250,10 +252,10 @@ class Authenticator:
         ends = record.not_after if record.until is None else min(record.not_after, record.until)
         if now > ends:
             raise Unproven(f"the certificate {known[:16]}... of {device.name!r} has expired")
-        return device, ends
+        return device, ends, mark_of(CERTIFICATE, known)
 
-    async def by_password(self, name: str, password: bytes, address: str) -> tuple[Device, float]:
-        """The device whose password it is, and until when. Errors: Unproven, Refusal(BUSY), SecurityError."""
+    async def by_password(self, name: str, password: bytes, address: str) -> tuple[Device, float, str]:
+        """The device whose password it is, until when, and its mark. Errors: Unproven, Refusal(BUSY), SecurityError."""
         return await self._passwords.prove(name, password, address)
 
     # The end of every way. --------------------------------------------------------------------------
@@ -266,6 +268,7 @@ class Authenticator:
         until: float,
         data: bytes | None = None,
         mechanism: str = "",
+        marks: tuple[str, ...] = (),
     ) -> Proven:
         """What holds however it was proven. `device` is as of now. Errors: Unproven, Refusal, SecurityError."""
         kinds = tuple(sorted(kinds))  # one view for each set of them
@@ -289,7 +292,7 @@ class Authenticator:
         if mechanism:
             fields["mechanism"] = mechanism
         self._events(AUTHENTICATED, fields)
-        return Proven(principal.under(Context(credentials.protocol, kinds)), kinds, until, data)
+        return Proven(principal.under(Context(credentials.protocol, kinds)), kinds, until, data, marks)
 
     def refused(
         self, credentials: Credentials, because: str, braked: bool = False, claimed: str = "", mechanism: str = ""

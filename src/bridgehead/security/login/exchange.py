@@ -9,12 +9,14 @@ from typing import Final, Protocol, TypeVar
 from bridgehead.core.errors import BAD_CREDENTIALS, NOT_AUTHORIZED, UNAVAILABLE, LocalMisuse, Refusal
 from bridgehead.security.credentials import TokenSubject
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.login.answers import Answers, VerifiesTokens, scram_record
+from bridgehead.security.login.answers import Answers, VerifiesTokens, passwords_in_force, scram_record
 from bridgehead.security.login.chain import GSSAPI, NTLM
 from bridgehead.security.login.guard import Guard
 from bridgehead.security.login.proof import NEVER, Braked, Credentials, Proven, Unproven
-from bridgehead.security.mechanisms import CERTIFICATE, PASSWORD, SCRAM
+from bridgehead.security.mechanisms import CERTIFICATE, KERBEROS, OTP, PASSWORD, SCRAM, TOKEN
+from bridgehead.security.mechanisms import NTLM as NTLM_KIND
 from bridgehead.security.records import Device
+from bridgehead.security.rights.enforced import mark_of, mark_of_password
 from bridgehead.security.sasl.contract import (
     AdvanceOtp,
     Answer,
@@ -63,9 +65,9 @@ class Judge(Protocol):
 
     async def run(self, function: Callable[[], _Result]) -> _Result: ...
 
-    async def by_password(self, name: str, password: bytes, address: str) -> tuple[Device, float]: ...
+    async def by_password(self, name: str, password: bytes, address: str) -> tuple[Device, float, str]: ...
 
-    def by_certificate(self, certificate: bytes) -> tuple[Device, float]: ...
+    def by_certificate(self, certificate: bytes) -> tuple[Device, float, str]: ...
 
     async def advance_otp(self, name: str, before: OtpState, after: OtpState) -> bool: ...
 
@@ -77,6 +79,7 @@ class Judge(Protocol):
         until: float,
         data: bytes | None,
         mechanism: str,
+        marks: tuple[str, ...],
     ) -> Proven: ...
 
     def refused(self, credentials: Credentials, because: str, braked: bool, claimed: str, mechanism: str) -> None: ...
@@ -97,6 +100,7 @@ class Exchange:
         self._over: Callable[[], None] | None = over
         self._claimed = ""  # the name that the questions were about
         self._expires_at = NEVER
+        self._marks: dict[str, None] = {}  # of the credentials that it stands on
         self._still: list[Callable[[Device], bool]] = []  # what must be true of the record in the end
 
     @property
@@ -169,39 +173,43 @@ class Exchange:
         authenticator.follow()
         if isinstance(question, VerifyPassword):
             self._tries(question.name)
-            device, until = await authenticator.by_password(question.name, question.password, credentials.address)
-            self._ends(until)
+            device, until, mark = await authenticator.by_password(question.name, question.password, credentials.address)
+            self._stands_on(mark, until)
             return device.name
         if isinstance(question, LookUpScram):
             self._tries(question.name)
             found = scram_record(answers.device(question.name), question.mechanism, now)
             if found is None:
                 return None
-            record, ends = found
-            self._ends(NEVER if ends is None else ends)
+            record, ends, mark = found
+            self._stands_on(mark, NEVER if ends is None else ends)
             mechanism = question.mechanism
-            self._still.append(lambda device: (record, ends) == scram_record(device, mechanism, authenticator.clock()))
+            self._still.append(lambda device: found == scram_record(device, mechanism, authenticator.clock()))
             return record
         if isinstance(question, VerifyToken):
             return await self._token(question.token)
         if isinstance(question, LookUpOtp):
             self._tries(question.name)
+            self._stands_on(mark_of(OTP, "otp"), NEVER)
             return answers.otp(question.name)
         if isinstance(question, AdvanceOtp):
             return await authenticator.advance_otp(question.name, question.before, question.after)
         if isinstance(question, LookUpKerberos):
             principal = question.principal
             self._still.append(lambda device: principal in device.kerberos_principals)
+            self._stands_on(mark_of(KERBEROS, principal), NEVER)
             owner = answers.by_kerberos(principal)
             return None if owner is None else owner.name
         if isinstance(question, LookUpNtlm):
             self._tries(question.name)
+            for password in passwords_in_force(answers.device(question.name), now)[:1]:
+                self._stands_on(mark_of_password(NTLM_KIND, password), NEVER)
             return answers.nt_hash(question.name, now)
         assert isinstance(question, CertificateIdentity)
         if credentials.certificate is None:
             return None
-        holder, until = authenticator.by_certificate(credentials.certificate)
-        self._ends(until)
+        holder, until, mark = authenticator.by_certificate(credentials.certificate)
+        self._stands_on(mark, until)
         return holder.name
 
     async def _token(self, token: str) -> TokenIdentity | None:
@@ -220,6 +228,7 @@ class Exchange:
             raise Unproven("the token is right, and its subject is on no device's record")
         subject = TokenSubject(claims.issuer, claims.subject)
         self._still.append(lambda device: subject in device.token_subjects)
+        self._stands_on(mark_of(TOKEN, f"{claims.issuer} {claims.subject}"), NEVER)
         return TokenIdentity(owner.name, claims.expires_at)
 
     def _tries(self, name: str) -> None:
@@ -228,6 +237,10 @@ class Exchange:
             raise Unproven("the exchange began as one identity and went on as another")
         self._claimed = name
         self._authenticator.guard.check(name, self._credentials.address)
+
+    def _stands_on(self, mark: str, until: float) -> None:
+        self._marks[mark] = None
+        self._ends(until)
 
     def _ends(self, until: float) -> None:
         self._expires_at = min(self._expires_at, until)
@@ -249,13 +262,13 @@ class Exchange:
             self._ends(success.expires_at)
         words, kinds = [self.mechanism], [success.kind]
         if credentials.certificate is not None:
-            holder, until = authenticator.by_certificate(credentials.certificate)
+            holder, until, mark = authenticator.by_certificate(credentials.certificate)
             if holder.name != device.name:
                 raise Unproven(f"the certificate is of {holder.name!r}, and the exchange proved another")
             if credentials.chain.takes_certificate:
                 words.append(CERTIFICATE)
                 kinds.append(CERTIFICATE)
-                self._ends(until)
+                self._stands_on(mark, until)
         if credentials.user_name is not None and credentials.user_name != device.name:
             raise Unproven("the user name is not the identity that the exchange proved")
         if not credentials.chain.permits(words):
@@ -263,5 +276,11 @@ class Exchange:
         if success.kind in (PASSWORD, SCRAM):
             authenticator.guard.succeeded(device.name, credentials.address)
         return authenticator.proven(
-            credentials, device, tuple(dict.fromkeys(kinds)), self._expires_at, success.data, self.mechanism
+            credentials,
+            device,
+            tuple(dict.fromkeys(kinds)),
+            self._expires_at,
+            success.data,
+            self.mechanism,
+            tuple(self._marks),
         )

@@ -11,9 +11,11 @@ from typing import Final
 from cryptography import x509
 
 from bridgehead.security.login.proof import Unproven
+from bridgehead.security.mechanisms import CERTIFICATE
 from bridgehead.security.pki.certificates import fingerprint, not_after, not_before
 from bridgehead.security.records import Device
 from bridgehead.security.registry.registry import Registry
+from bridgehead.security.rights.enforced import mark_of
 
 _OURS: Final = "urn:bridgehead:"
 _MOST_NAMES: Final = 64  # of one certificate that are looked up
@@ -39,8 +41,8 @@ def foreign_names(certificate: x509.Certificate) -> list[tuple[str, str]]:
     return found
 
 
-def foreign_device(registry: Registry, der: bytes, now: float) -> tuple[Device, float] | None:
-    """The device that the certificate speaks for, and until when; None: it is on no record.
+def foreign_device(registry: Registry, der: bytes, now: float) -> tuple[Device, float, str] | None:
+    """The device that the certificate speaks for, until when, and the record's mark; None: it is on no record.
 
     Names of two devices in one certificate prove neither. Errors: Unproven, SecurityError.
     """
@@ -51,23 +53,23 @@ def foreign_device(registry: Registry, der: bytes, now: float) -> tuple[Device, 
     except ValueError:  # what OpenSSL takes, and `cryptography` does not
         raise Unproven("the certificate cannot be read") from None
     known = fingerprint(der)
-    holders: dict[str, Device] = {}
+    holders: dict[str, tuple[Device, str]] = {}
     exact = registry.device_by_foreign("fingerprint", known)
     if exact is not None:
-        holders[exact.name] = exact
+        holders[exact.name] = exact, mark_of(CERTIFICATE, f"fingerprint {known}")
     elif not any(kind == "uri" and value.startswith(_OURS) for kind, value in names):
         for kind, value in names[:_MOST_NAMES]:
             device = registry.device_by_foreign(kind, value)
             if device is not None:
-                holders[device.name] = device
+                holders.setdefault(device.name, (device, mark_of(CERTIFICATE, f"{kind} {value}")))
     if not holders:
         return None
     if len(holders) > 1:
         raise Unproven(f"the certificate {known[:16]}... names several devices: {', '.join(sorted(holders))}")
-    ((name, device),) = holders.items()
+    ((name, (device, mark)),) = holders.items()
     # In a resumed session TLS has not looked again.
     if now < begins:
         raise Unproven(f"the certificate {known[:16]}... of {name!r} is not valid yet")
     if now > ends:
         raise Unproven(f"the certificate {known[:16]}... of {name!r} has expired")
-    return device, ends
+    return device, ends, mark

@@ -15,9 +15,11 @@ from bridgehead.security.login.brake import address_key
 from bridgehead.security.login.guard import Guard
 from bridgehead.security.login.passwords import PasswordVerifier
 from bridgehead.security.login.proof import NEVER, Unproven
+from bridgehead.security.mechanisms import PASSWORD
 from bridgehead.security.records import Device, is_name
 from bridgehead.security.registry.registry import Registry
 from bridgehead.security.rights.directory import Directory
+from bridgehead.security.rights.enforced import mark_of_password
 
 MOST_PASSWORDS: Final = 2  # of one device in force at a time: the password, and the one before it
 
@@ -49,8 +51,9 @@ class PasswordProof:
         self._verifier: Final = verifier
         self._events: Final = events
 
-    async def prove(self, name: str, password: bytes, address: str) -> tuple[Device, float]:
-        """The device whose password it is, and until when. Errors: Unproven, Refusal(BUSY), SecurityError."""
+    async def prove(self, name: str, password: bytes, address: str) -> tuple[Device, float, str]:
+        """The device whose password it is, until when, and the password's mark. Errors: Unproven, Refusal(BUSY),
+        SecurityError."""
         guard = self._authenticator.guard
         guard.check(name, address)
         record = self._remembered(name, password)
@@ -66,7 +69,7 @@ class PasswordProof:
         if record == device.password and self._verifier.hasher.is_outdated(record.encoded):
             await self._hash_anew(device.name, record.encoded, password)
             device = self._still(device)
-        return device, NEVER if record.until is None else record.until
+        return device, NEVER if record.until is None else record.until, mark_of_password(PASSWORD, record)
 
     def _remembered(self, name: str, password: bytes) -> PasswordRecord | None:
         now = self._authenticator.clock()

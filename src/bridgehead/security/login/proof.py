@@ -43,15 +43,22 @@ class Credentials:
 
 class Proven:
     """An identity that is proven: `principal` as this connection has it, by which `kinds` of proof
-    (security.mechanisms), and until when (seconds since the epoch). `data` ends an exchange, on its way to the peer."""
+    (security.mechanisms), and until when (seconds since the epoch). `data` ends an exchange, on its way to the peer.
+    `marks` say which credentials proved it, as rights.enforced.mark_of writes them."""
 
     def __init__(
-        self, principal: Principal, kinds: tuple[str, ...], expires_at: float = NEVER, data: bytes | None = None
+        self,
+        principal: Principal,
+        kinds: tuple[str, ...],
+        expires_at: float = NEVER,
+        data: bytes | None = None,
+        marks: tuple[str, ...] = (),
     ) -> None:
         self.principal: Final = principal
         self.kinds: Final = kinds
         self.expires_at: Final = expires_at
         self.data: Final = data
+        self.marks: Final = marks
 
     @property
     def name(self) -> str:

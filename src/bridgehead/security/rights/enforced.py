@@ -99,6 +99,16 @@ def bindings_of(device: Device) -> Bindings:
     return found
 
 
+def mark_of(kind: str, text: str) -> str:
+    """What a connection remembers of the credential that proved it: nothing secret."""
+    return f"{kind} {text}"
+
+
+def mark_of_password(kind: str, record: PasswordRecord) -> str:
+    """`kind`: PASSWORD, SCRAM or NTLM."""
+    return mark_of(kind, f"{record.set_at}")
+
+
 def credentials_in_force(device: Device, now: float) -> tuple[dict[str, set[str]], float]:
     """What the device can prove itself by now, by the kind of proof, and until when these are all. What is not a
     credential any more, or another one, is missing or has another text."""

@@ -13,26 +13,26 @@ from bridgehead.security.events import RECORD_UNREADABLE
 from bridgehead.security.records import Device
 from bridgehead.security.registry.base import DEVICE, GROUP, POLICY, ROLE, Change
 from bridgehead.security.rights.directory import Directory
-from bridgehead.security.rights.enforced import NEVER, bindings_of, credentials_in_force, is_barred
+from bridgehead.security.rights.enforced import NEVER, bindings_of, credentials_in_force, is_barred, mark_of
 from bridgehead.security.rights.shared import SharedRights, Standing
 
 
 class Ended:
-    """Connections of an identity that no longer rest on what proved them: those by `mechanisms`, None: all.
-    `revoked`: all its credentials were taken back, and its sessions are to end with them."""
+    """Connections of an identity that no longer rest on what proved them: those by the credentials of these `marks`
+    (enforced.mark_of), None: all. `revoked`: all its credentials were taken back, and its sessions are to end too."""
 
-    def __init__(self, name: str, mechanisms: frozenset[str] | None, revoked: bool = False) -> None:
+    def __init__(self, name: str, marks: frozenset[str] | None, revoked: bool = False) -> None:
         self.name: Final = name
-        self.mechanisms: Final = mechanisms
+        self.marks: Final = marks
         self.revoked: Final = revoked
 
     def with_another(self, other: Ended | None) -> Ended:
         if other is None:
             return self
         revoked = self.revoked or other.revoked
-        if self.mechanisms is None or other.mechanisms is None:
+        if self.marks is None or other.marks is None:
             return Ended(self.name, None, revoked)
-        return Ended(self.name, self.mechanisms | other.mechanisms, revoked)
+        return Ended(self.name, self.marks | other.marks, revoked)
 
 
 class _Live:
@@ -229,11 +229,12 @@ class Principals:
         self._expect(live)
 
     def _compare_credentials(self, live: _Live, now: float) -> None:
-        """Connections that may have been proven by what is no credential any more must be proven again. Which of two
-        passwords proved one is not known: at the end of a rotation's overlap all by password are."""
+        """Connections that were proven by what is no credential any more must be proven again, and no others."""
         before = live.credentials
         live.credentials, live.until = credentials_in_force(live.device, now)
-        lost = [kind for kind, held in before.items() if not held <= live.credentials.get(kind, set())]
+        lost = [
+            mark_of(kind, text) for kind, held in before.items() for text in held - live.credentials.get(kind, set())
+        ]
         if lost:
             self._end(Ended(live.device.name, frozenset(lost)))
 

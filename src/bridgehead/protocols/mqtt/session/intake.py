@@ -48,8 +48,7 @@ class Intake:
         config: MqttConfig,
         connect: Connect,
     ) -> None:
-        self._session: Final = session
-        self._principal: Final = session.principal
+        self._session: Final = session  # its view of the identity changes with a re-authentication
         self._receiver: Final = receiver
         self._outbox: Final = outbox
         self._acknowledgements: Final = acknowledgements
@@ -70,7 +69,7 @@ class Intake:
         message = message_from_publish(packet, topic, self._session.origin, self._clock.now)
         if packet.qos == 0:
             try:
-                self._door.publish(self._principal, message, None)
+                self._door.publish(self._session.principal, message, None)
             except Refusal as refusal:
                 self._not_acknowledged(refusal)
             return
@@ -78,7 +77,7 @@ class Intake:
         if packet.qos == 1:
             self._count(packet_id)
             try:
-                ticket = self._door.publish(self._principal, message, self._receiver)
+                ticket = self._door.publish(self._session.principal, message, self._receiver)
             except Refusal as refusal:
                 self._acknowledge(0, self._refused(PUBACK, packet_id, refusal), b"", 0)
                 return

@@ -123,8 +123,11 @@ class Login(Sender):
             self.state = table.CHALLENGED
         self.outbox.write(made)
 
-    def authenticated_again(self, principal: Principal, expires_at: float, data: bytes | None) -> None:
-        """The identity is proven anew: the connection goes on, until `expires_at`."""
+    def authenticated_again(
+        self, principal: Principal, expires_at: float, data: bytes | None, marks: tuple[str, ...] = ()
+    ) -> None:
+        """The identity is proven anew: the connection goes on, until `expires_at`, with what the policy permits to who
+        proves itself so, and stands on the credentials of the new proof alone."""
         exchange = self.exchange
         session = self.session
         if self.state != table.CONNECTED or exchange is None or exchange.turn != HUB or session is None:
@@ -141,7 +144,12 @@ class Login(Sender):
             self._close(codes.NOT_AUTHORIZED, f"a Maximum Packet Size of {limit} octets leaves no room for AUTH", True)
             return
         self.expires_at = expires_at
+        session.marks = marks
         self.outbox.write(made)
+        if principal is not known:
+            session.principal = principal
+            self._broker.sessions.set_expiry_interval(session, session.expiry_interval)  # a restart judges by it too
+            self._broker.permissions_changed([principal.name])
 
     def refuse_again(self, because: str) -> None:
         """A re-authentication failed [MQTT-4.12.1-2]. 0x86 is no Reason Code of DISCONNECT, whatever was wrong."""
@@ -171,8 +179,10 @@ class Login(Sender):
         unique: str,
         expires_at: float = NEVER,
         data: bytes | None = None,
+        marks: tuple[str, ...] = (),
     ) -> None:
-        """The identity is proven, until `expires_at`; `data` ends an enhanced authentication. `unique` makes a Client
+        """The identity is proven, until `expires_at`, by the credentials of these `marks` (Proven.marks); `data` ends
+        an enhanced authentication. `unique` makes a Client
         Identifier for a client that has none."""
         connect = self.connect
         if self.state not in (table.AUTHENTICATING, table.JUDGING) or connect is None:
@@ -200,6 +210,7 @@ class Login(Sender):
             return
         self.state = table.CONNECTED
         self.expires_at = expires_at
+        session.marks = marks
         self._began = not present
         broker.counters.connections += 1
         broker.counters.connections_total += 1
