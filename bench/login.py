@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import ssl
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -154,11 +155,24 @@ def mosquitto(folder: Path, hub: Hub) -> tuple[subprocess.Popen[bytes], int, int
             time.sleep(0.05)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=400, help="log-ins by certificate in each measurement")
-    count = parser.parse_args().count
-    with tempfile.TemporaryDirectory() as name, Hub(Path(name), _HUB) as hub:
+class Figures:
+    """`certificate`, `password`: log-ins per CPU second, (Mosquitto's, ours). `quiet`, `storm`: what others wait."""
+
+    def __init__(self) -> None:
+        self.certificate: list[tuple[float, float]] = []
+        self.password = (0.0, 0.0)
+        self.quiet = self.storm = (0.0, 0.0, 0)
+
+    @property
+    def ratio(self) -> float:
+        """Of log-ins by certificate, ours to Mosquitto's: the median of the rounds."""
+        return statistics.median(ours / theirs for theirs, ours in self.certificate)
+
+
+def compare(count: int, rounds: int) -> Figures:
+    """Runs both servers in folders of their own."""
+    found = Figures()
+    with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as name, Hub(Path(name), _HUB) as hub:
         folder = Path(name)
         identity = Identity(hub.data)
         wanted = Wanted(NAME, password=PASSWORD.encode(), certificate=True)
@@ -174,17 +188,30 @@ def main() -> None:
         other, certificates, passwords = mosquitto(folder, hub)
         try:
             theirs = Server("mosquitto", other.pid, certificates, ca, certificate)
-            rounds = [(per_cpu_second(theirs, True, count), per_cpu_second(ours, True, count)) for _ in range(3)]
-            for there, here in rounds:
-                print(f"certificate: {here:.0f} of ours, {there:.0f} of Mosquitto's a CPU second: {here / there:.2f}")
+            for _ in range(rounds):
+                found.certificate.append((per_cpu_second(theirs, True, count), per_cpu_second(ours, True, count)))
             theirs = Server("mosquitto", other.pid, passwords, ca, certificate)
-            there, here = per_cpu_second(theirs, False, count), per_cpu_second(ours, False, count // 4)
-            print(f"password: {here:.0f} of ours (Argon2id), {there:.0f} of Mosquitto's (PBKDF2) a CPU second")
-            print("others wait, median and p99 in ms, without log-ins:", p99_of_others(ours, lambda: time.sleep(3)))
-            print(f"... while {STORM} log-ins by password run:", p99_of_others(ours, lambda: storm(ours)))
+            found.password = per_cpu_second(theirs, False, count), per_cpu_second(ours, False, count // 4)
+            found.quiet = p99_of_others(ours, lambda: time.sleep(3))
+            found.storm = p99_of_others(ours, lambda: storm(ours))
         finally:
             other.send_signal(signal.SIGTERM)
             other.wait(10)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=400, help="log-ins by certificate in each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    found = compare(options.count, options.rounds)
+    for there, here in found.certificate:
+        print(f"certificate: {here:.0f} of ours, {there:.0f} of Mosquitto's a CPU second: {here / there:.2f}")
+    there, here = found.password
+    print(f"password: {here:.0f} of ours (Argon2id), {there:.0f} of Mosquitto's (PBKDF2) a CPU second")
+    print("others wait, median and p99 in ms, without log-ins:", found.quiet)
+    print(f"... while {STORM} log-ins by password run:", found.storm)
 
 
 if __name__ == "__main__":

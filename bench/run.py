@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from rich.console import Console
 
-from bench import claims, machine
+from bench import claims, identity, machine, policy_cost
 from bench.claims import Claim
 from bench.hub import Hub, flavour
 from bench.mosquitto import Mosquitto
@@ -36,6 +36,7 @@ BEYOND = {
     FLAT: "cost per message beside 10 and 100,000 subscriptions of others",
     DURABLE: "QoS 1 to persistent sessions beside raw SQLite",
     START: "time from the command to the ready line",
+    **identity.MEASUREMENTS,
 }
 WIDTH = 150  # columns where the output is no terminal
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -47,6 +48,7 @@ class Settings:
     def __init__(self, options: argparse.Namespace) -> None:
         self.pairs: int = options.pairs or (1 if options.quick else 3)
         self.seconds: float = options.seconds or (1.5 if options.quick else 3.0)
+        self.quick: bool = options.quick
         self.warm_up = 0.5 if options.quick else 0.8
         self.connections = 500 if options.quick else 5000
         cores = sorted(os.sched_getaffinity(0))
@@ -188,6 +190,32 @@ class Bench:
                 )
             )
 
+    def login(self) -> None:
+        self.report.claims += identity.log_ins(self.settings.quick)
+
+    def revoke(self) -> None:
+        self.report.claims += identity.revocations(Hub(self.place(), {}, []), self.settings.quick, self.step)
+
+    def policy(self) -> None:
+        self.report.claims += identity.decisions()
+        few, many = Hub(self.place(), self.users, [f"{TOPIC}/#"]), Hub(self.place(), self.users, [f"{TOPIC}/#"])
+        for hub in (few, many):
+            hub.enrol()
+        policy_cost.burden(many.data)
+        settings = self.settings
+        try:
+            few.start(settings.server_core)
+            many.start(settings.server_core)
+            self.report.claims += identity.price(
+                few, many, settings.pairs, settings.seconds, settings.warm_up, self.say
+            )
+        finally:
+            few.stop()
+            many.stop()
+
+    def audit(self) -> None:
+        self.report.claims += identity.audit_lines(self.place())
+
 
 def run_line(name: str, result: Result) -> str:
     """One run in one line."""
@@ -243,7 +271,16 @@ def main() -> int:
             bench.table(rows)
         for key in beyond:
             console.print(BEYOND[key], style="bold", highlight=False)
-            {IDLE: bench.idle, FLAT: bench.flat, DURABLE: bench.durable, START: bench.start}[key]()
+            {
+                IDLE: bench.idle,
+                FLAT: bench.flat,
+                DURABLE: bench.durable,
+                START: bench.start,
+                identity.LOGIN: bench.login,
+                identity.REVOKE: bench.revoke,
+                identity.POLICY: bench.policy,
+                identity.AUDIT: bench.audit,
+            }[key]()
     bench.report.show(console)
     # Part of the table, or a hasty one, is no record: it is kept only where it is asked for.
     folder_of_results = options.out or (None if options.only or options.quick else RESULTS)

@@ -12,6 +12,7 @@ import pytest
 from bench.claims import Claim, foreign_filter
 from bench.hub import addresses
 from bench.machine import slug
+from bench.policy_cost import COUNT, KEYS, permissions
 from bench.report import Report, Row
 from bench.scenarios import SCENARIOS, USER
 from bridgehead.cli.load.histogram import Histogram
@@ -124,3 +125,17 @@ def test_an_unknown_measurement_is_a_usage_error() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert "--list" in done.stderr
+
+
+def test_the_list_names_what_is_measured_of_identities() -> None:
+    command = [sys.executable, str(ROOT / "bench" / "run.py"), "--list"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert {"login", "revoke", "policy", "audit"} < {line.split()[0] for line in done.stdout.splitlines()}
+
+
+def test_ten_thousand_permissions_leave_the_measured_topics_alone() -> None:
+    burden = permissions(0, COUNT)
+    assert len(burden) == COUNT
+    assert sum(not each.allow for each in burden) == COUNT // 100
+    topics = [topic for key in KEYS for topic in Plan(10, 10, topic=f"bench/{key}/0").topics_of(3)]
+    assert not any(matches(each.topic_filter.replace("${device}", USER), topic) for each in burden for topic in topics)
