@@ -398,6 +398,15 @@ def test_the_store_needs_a_new_start(hub: Hub) -> None:
     hub.await_event("node.reloaded")
 
 
+def test_kerberos_needs_a_new_start(hub: Hub) -> None:
+    keytab = hub.folder / "hub.keytab"
+    keytab.write_bytes(b"\x05\x02")  # an empty one
+    keytab.chmod(0o600)
+    hub.reload(TLS + f'[kerberos]\nkeytab = "{keytab}"\n')
+    assert "[kerberos] changes with a new start only" in str(hub.await_event("node.restart-needed")["because"])
+    hub.await_event("node.reloaded")
+
+
 # Identities. ------------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from bridgehead.node.login import make_authenticator
 from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
 from bridgehead.node.renewal import Renewal, maintain
-from bridgehead.node.settings import apply_limits, apply_login
+from bridgehead.node.settings import apply_limits, apply_login, waits_for_a_start
 from bridgehead.node.system_topics import SystemTopics
 from bridgehead.security.audit.log import AuditLog
 from bridgehead.security.errors import SecurityError
@@ -237,8 +237,8 @@ class Node:
         old = self.config
         self._log.reconfigure(old.log)  # the file may have been rotated, whatever the configuration says
         new = load(old.file, old.data)
-        if new.store != old.store:
-            because = f"{new.file}: [store] changes with a new start only; the rest is applied"
+        if waiting := waits_for_a_start(old, new):
+            because = f"{new.file}: {waiting} changes with a new start only; the rest is applied"
             self._log(vocabulary.RESTART_NEEDED, {"because": because})
         await asyncio.to_thread(maintain, new, self._driver.time)
         self._log.reconfigure(new.log)  # first what can fail alone

@@ -64,3 +64,13 @@ def apply_mqtt(config: Config, mqtt: MqttConfig) -> None:
     mqtt.publish_burst = chosen.publish_burst
     mqtt.denied_publish_v3 = config.mqtt.denied_publish_v3
     mqtt.response_information = config.mqtt.response_information
+
+
+def waits_for_a_start(old: Config, new: Config) -> str:
+    """The tables that differ and are not changed live, as they stand in the file; empty: none."""
+    found = {
+        "[store]": new.store != old.store,
+        "[[token_issuer]]": new.token_issuers != old.token_issuers,
+        "[kerberos]": new.kerberos != old.kerberos,
+    }
+    return ", ".join(name for name, differs in found.items() if differs)
