@@ -228,6 +228,20 @@ def test_tickets_do_not_live_for_a_day(town: Town, profile: str, version: str) -
 
 
 @pytest.mark.peer("openssl")
+@pytest.mark.parametrize(("lifetime", "version"), [(600, "-tls1_2"), (600, "-tls1_3"), (0, "-tls1_2"), (0, "-tls1_3")])
+def test_the_lifetime_of_tickets_is_the_configurations(tmp_path: Path, lifetime: int, version: str) -> None:
+    """RFC 9325 3.4; with 0 there is no ticket and no session to resume."""
+    with Hub(tmp_path, f"[tls]\nticket_lifetime = {lifetime}\n{CONFIG}") as hub:
+        town, kept = Town(hub), str(tmp_path / "session.pem")
+        said = town.s_client("intermediate", version, "-sess_out", kept, "-ign_eof", typed="\x00\x00")
+        assert connected(said)
+        hints = {int(each) for each in re.findall(r"ticket lifetime hint: (\d+)", said)}
+        assert hints == ({lifetime} if lifetime else set())
+        if Path(kept).exists():
+            assert ("Reused" in town.s_client("intermediate", version, "-sess_in", kept)) is (lifetime > 0)
+
+
+@pytest.mark.peer("openssl")
 def test_a_session_is_resumed_at_its_own_listener_only(town: Town, tmp_path: Path) -> None:
     kept = str(tmp_path / "session.pem")
     assert connected(town.s_client("intermediate", "-tls1_2", "-sess_out", kept))
