@@ -84,7 +84,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 @pytest.mark.peer("mosquitto_pub")
 def test_from_nothing_to_a_device_publishing(terminal: Terminal, tmp_path: Path) -> None:
-    _, enrol, flow, denied = blocks()
+    _, enrol, flow, denied, why = blocks()
     done = terminal.run(enrol)
     assert done.returncode == 0, done.stdout + done.stderr
     done = terminal.run(flow)
@@ -93,6 +93,10 @@ def test_from_nothing_to_a_device_publishing(terminal: Terminal, tmp_path: Path)
     done = terminal.run(denied)
     assert done.returncode != 0
     assert "no permission of 'sensor-7' covers publish" in done.stderr
+    done = terminal.run(why)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Office/Meetingroom/#" in done.stdout
+    assert terminal.run(flow).stdout == ""  # the office is revoked, and nothing of it is accepted any more
     done = terminal.run(told("sh sensor-7/"))
     assert done.returncode == 0, done.stdout + done.stderr
     done = terminal.run(told("bridgehead device add door-3"))
