@@ -42,7 +42,7 @@ def chain(tmp_path: Path) -> Chain:
 
 def test_verify_says_so_and_exits_with_0(chain: Chain, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["log", "verify", "--data", str(chain.data)]) == 0
-    assert capsys.readouterr().out.startswith("intact: 35 lines in 1 files, 2 signed checkpoints; it ends at 35:")
+    assert capsys.readouterr().out.startswith("intact: 35 lines in 1 file, 2 signed checkpoints; it ends at 35:")
 
 
 def test_verify_names_the_line_and_exits_with_1(chain: Chain, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,12 @@ def _head(text: str) -> tuple[int, str] | None:
 
 def _summary(report: Report) -> str:
     verdict = "intact" if report.intact else f"NOT intact: {len(report.findings)} findings"
-    counted = f"{report.lines} lines in {report.files} files, {report.checkpoints} signed checkpoints"
+    counted = ", ".join(
+        (
+            f"{_count(report.lines, 'line')} in {_count(report.files, 'file')}",
+            _count(report.checkpoints, "signed checkpoint"),
+        )
+    )
     uncovered = f", {report.uncovered} lines after the last one" if report.uncovered else ""
     return f"{verdict}: {counted}{uncovered}; it ends at {report.number}:{report.digest}"
 
@@ -146,3 +151,7 @@ def _print_report(report: Report) -> None:
             "notices": values(report.notices),
         }
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
