@@ -259,6 +259,20 @@ async def test_without_any_credentials(house: House) -> None:
     assert house.hasher.tried == []
 
 
+async def test_with_its_new_hash_a_password_gets_the_verifiers_of_scram_that_it_had_not(house: House) -> None:
+    """Passwords that came from elsewhere (a Mosquitto's file) have none until they are shown."""
+    with_password(house)
+    registry = house.identity.registry
+    device = registry.existing_device("sensor-7")
+    assert device.password is not None
+    registry.update_device(replace(device, password=replace(device.password, scram=())), house.clock.now)
+    house.authenticator = house.another(CountingHasher(passes=2))
+    assert await house.enter(user="sensor-7", password=PASSWORD) == "sensor-7"
+    after = registry.existing_device("sensor-7").password
+    assert after is not None
+    assert {each.mechanism for each in after.scram} == {"SCRAM-SHA-256", "SCRAM-SHA-512"}
+
+
 async def test_a_hash_of_older_parameters_is_made_anew_and_nobody_is_disconnected(house: House) -> None:
     with_password(house)
     before = house.identity.registry.existing_device("sensor-7").password
@@ -271,6 +285,7 @@ async def test_a_hash_of_older_parameters_is_made_anew_and_nobody_is_disconnecte
     assert after.encoded != before.encoded
     assert "t=2" in after.encoded
     assert after.set_at == before.set_at
+    assert after.scram == before.scram
     assert house.authenticator.refresh() == []
     assert await house.enter(user="sensor-7", password=PASSWORD) == "sensor-7"
     assert sum(name == PASSWORD_REHASHED for name, _ in house.events) == 1

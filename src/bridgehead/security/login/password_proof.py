@@ -20,6 +20,7 @@ from bridgehead.security.records import Device, is_name
 from bridgehead.security.registry.registry import Registry
 from bridgehead.security.rights.directory import Directory
 from bridgehead.security.rights.enforced import mark_of_password
+from bridgehead.security.sasl.verifiers import scram_records
 
 MOST_PASSWORDS: Final = 2  # of one device in force at a time: the password, and the one before it
 
@@ -119,7 +120,7 @@ class PasswordProof:
         hasher = self._verifier.hasher
         try:
             await self._authenticator.write(
-                lambda registry: registry.renew_password_hash(name, old, hasher.hash(password))
+                lambda registry: registry.renew_password_hash(name, old, hasher.hash(password), scram_records(password))
             )
         except SecurityError as fault:
             self._events(PASSWORD_NOT_REHASHED, {"principal": name, "because": str(fault)})

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.structs import replace
 
+from bridgehead.security.credentials import ScramRecord
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.records import Device, PermissionRecord, check_device
 from bridgehead.security.registry.base import DEVICE, GROUP, POLICY, ROLE, Change
@@ -81,13 +82,15 @@ class Registry(RegistryPolicy, RegistryCredentials, RegistryTokens):
             self._changed(DEVICE, name)
             return device
 
-    def renew_password_hash(self, name: str, old: str, new: str) -> bool:
-        """Put another hash of the same password in place of `old`. False when it is no longer there."""
+    def renew_password_hash(self, name: str, old: str, new: str, scram: tuple[ScramRecord, ...] = ()) -> bool:
+        """Put another hash of the same password in place of `old`, and `scram` where it has no verifiers yet. False
+        when it is no longer there."""
         with self.transaction():
             device = self.device(name)
             if device is None or device.password is None or device.password.encoded != old:
                 return False
-            changed = replace(device, password=replace(device.password, encoded=new))
+            password = replace(device.password, encoded=new, scram=device.password.scram or scram)
+            changed = replace(device, password=password)
             self._database.write("UPDATE devices SET record = ? WHERE name = ?", msgspec.json.encode(changed), name)
             self._changed(DEVICE, name)
             return True
