@@ -1,0 +1,1 @@
+"""The state machines of CoAP: messages, exchanges, what the hub answers."""
