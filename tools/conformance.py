@@ -1,9 +1,9 @@
-"""Writes docs/conformance/mqtt.md: each normative statement of MQTT, the tests that prove it, and how they ended last.
+"""Writes docs/conformance/{mqtt,coap}.md: what each clause asks, the tests that prove it, and how they ended last.
 
-    python tools/conformance.py           # writes the table
-    python tools/conformance.py --check   # exit code 1 when the committed table says something else
+    python tools/conformance.py           # writes the tables
+    python tools/conformance.py --check   # exit code 1 when a committed table says something else
 
-The statements stand in docs/conformance/mqtt-clauses.csv, the tests carry `@pytest.mark.clause(...)`, and
+The clauses stand in docs/conformance/*-clauses.csv, the tests carry `@pytest.mark.clause(...)`, and
 tests/conftest.py records how each marked test ended in the last run of each flavour.
 """
 
@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-CLAUSES = ROOT / "docs" / "conformance" / "mqtt-clauses.csv"
-TABLE = ROOT / "docs" / "conformance" / "mqtt.md"
+FOLDER = ROOT / "docs" / "conformance"
 RECORDS = ROOT / "build" / "conformance"
 
 Marks = dict[str, list[str]]  # clause -> names of tests
@@ -33,14 +32,63 @@ CLIENTS = "the client's"
 OPEN = "open"
 
 
+class Catalogue(NamedTuple):
+    """One table. `parts` are its headings with the beginnings of their clauses' names."""
+
+    name: str
+    title: str
+    what: str
+    parts: tuple[tuple[str, str], ...]
+
+    @property
+    def clauses(self) -> Path:
+        return FOLDER / f"{self.name}-clauses.csv"
+
+    @property
+    def table(self) -> Path:
+        return FOLDER / f"{self.name}.md"
+
+
+MQTT = Catalogue(
+    "mqtt",
+    "MQTT",
+    "the normative statements, summed up in our words",
+    (("MQTT 5.0", "MQTT-"), ("MQTT 3.1.1", "MQTT3-")),
+)
+COAP = Catalogue(
+    "coap",
+    "CoAP",
+    "the sections with rules for what the hub does, summed up in our words",
+    (
+        ("RFC 7252, CoAP", "RFC7252-"),
+        ("RFC 6690, link-format", "RFC6690-"),
+        ("RFC 7641, Observe", "RFC7641-"),
+        ("RFC 7959, block-wise transfer", "RFC7959-"),
+        ("RFC 9177, Q-Block", "RFC9177-"),
+        ("RFC 9175, Echo, Request-Tag and tokens", "RFC9175-"),
+        ("RFC 7967, No-Response", "RFC7967-"),
+        ("RFC 8132, FETCH, PATCH and iPATCH", "RFC8132-"),
+        ("RFC 8323, TCP, TLS and WebSocket", "RFC8323-"),
+        ("RFC 8613, OSCORE", "RFC8613-"),
+        ("RFC 8768, Hop-Limit", "RFC8768-"),
+        ("RFC 9176, resource directory", "RFC9176-"),
+        ("RFC 8075, HTTP and CoAP", "RFC8075-"),
+        ("RFC 6347, DTLS 1.2", "RFC6347-"),
+        ("RFC 7925, profiles of TLS and DTLS", "RFC7925-"),
+        ("RFC 9146, Connection ID", "RFC9146-"),
+    ),
+)
+CATALOGUES = (MQTT, COAP)
+
+
 class Clause(NamedTuple):
     name: str
-    binds: str  # server, client or both
+    binds: str  # server, client, both or proxy
     summary: str
 
 
-def read_clauses(path: Path = CLAUSES) -> list[Clause]:
-    with path.open(newline="", encoding="utf-8") as file:
+def read_clauses(catalogue: Catalogue) -> list[Clause]:
+    with catalogue.clauses.open(newline="", encoding="utf-8") as file:
         return [Clause(row["clause"], row["binds"], row["summary"]) for row in csv.DictReader(file)]
 
 
@@ -84,29 +132,29 @@ def state(clause: Clause, tests: list[str], outcomes: Outcomes) -> str:
     return PROVED if "passed" in ended else NOT_RUN
 
 
-def render(clauses: list[Clause], marks: Marks, outcomes: Outcomes) -> str:
+def render(catalogue: Catalogue, clauses: list[Clause], marks: Marks, outcomes: Outcomes) -> str:
     """The table. Depends on nothing but its arguments, so that a test can see whether the committed one is current."""
+    states = (PROVED, CLIENTS, OPEN, FAILED, NOT_RUN)
     lines = [
-        "# MQTT, clause by clause",
+        f"# {catalogue.title}, clause by clause",
         "",
-        "Made by `make conformance` from `mqtt-clauses.csv` (the normative statements, summed up in our words), the",
+        f"Made by `make conformance` from `{catalogue.name}-clauses.csv` ({catalogue.what}), the",
         "tests' `@pytest.mark.clause(...)` and how those tests ended, interpreted and compiled. Don't edit it by hand.",
         "",
         f"*{PROVED}*: its tests passed. *{CLIENTS}*: binds clients, and has no test here. *{OPEN}*: no test yet.",
         "",
-        "| version | statements | " + " | ".join((PROVED, CLIENTS, OPEN, FAILED, NOT_RUN)) + " |",
+        "| standard | clauses | " + " | ".join(states) + " |",
         "|---|---|---|---|---|---|---|",
     ]
-    versions = (("5.0", "MQTT-"), ("3.1.1", "MQTT3-"))
-    for version, prefix in versions:
-        of_version = [clause for clause in clauses if clause.name.startswith(prefix)]
-        states = [state(clause, marks.get(clause.name, []), outcomes) for clause in of_version]
-        counts = " | ".join(str(states.count(each)) for each in (PROVED, CLIENTS, OPEN, FAILED, NOT_RUN))
-        lines.append(f"| {version} | {len(of_version)} | {counts} |")
-    for version, prefix in versions:
+    for heading, prefix in catalogue.parts:
+        of_part = [clause for clause in clauses if clause.name.startswith(prefix)]
+        of_each = [state(clause, marks.get(clause.name, []), outcomes) for clause in of_part]
+        counts = " | ".join(str(of_each.count(each)) for each in states)
+        lines.append(f"| {heading} | {len(of_part)} | {counts} |")
+    for heading, prefix in catalogue.parts:
         lines += [
             "",
-            f"## MQTT {version}",
+            f"## {heading}",
             "",
             "| clause | binds | what it asks | tests | state |",
             "|---|---|---|---|---|",
@@ -125,31 +173,45 @@ def all_passed(marks: Marks) -> Outcomes:
     return {test: "passed" for tests in marks.values() for test in tests}
 
 
+def check(marks: Marks) -> int:
+    stale = [
+        catalogue.table.name
+        for catalogue in CATALOGUES
+        if not catalogue.table.exists()
+        or catalogue.table.read_text(encoding="utf-8")
+        != render(catalogue, read_clauses(catalogue), marks, all_passed(marks))
+    ]
+    print(f"run `make conformance` and commit {', '.join(stale)}" if stale else "the tables are current")
+    return 1 if stale else 0
+
+
+def write(marks: Marks, outcomes: Outcomes) -> int:
+    wrong = False
+    for catalogue in CATALOGUES:
+        clauses = read_clauses(catalogue)
+        catalogue.table.write_text(render(catalogue, clauses, marks, outcomes), encoding="utf-8")
+        states = [state(clause, marks.get(clause.name, []), outcomes) for clause in clauses]
+        counts = ", ".join(f"{states.count(each)} {each}" for each in (PROVED, CLIENTS, OPEN, FAILED, NOT_RUN))
+        print(f"{catalogue.title}: {counts}")
+        wrong = wrong or FAILED in states or NOT_RUN in states
+    if wrong:
+        print("run `make test-all` first: the tables say what was seen, and some tests failed or were not run")
+    return 1 if wrong else 0
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Write docs/conformance/mqtt.md from marks and results.")
-    parser.add_argument("--check", action="store_true", help="only say whether the committed table is current")
+    parser = argparse.ArgumentParser(description="Write docs/conformance/*.md from marks and results.")
+    parser.add_argument("--check", action="store_true", help="only say whether the committed tables are current")
     arguments = parser.parse_args()
-    clauses = read_clauses()
     try:
         marks = collect_marks()
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
-    if unknown := unknown_clauses(clauses, marks):
-        print("marks that name no clause of mqtt-clauses.csv:\n  " + "\n  ".join(unknown), file=sys.stderr)
+    if unknown := unknown_clauses([clause for each in CATALOGUES for clause in read_clauses(each)], marks):
+        print("marks that name no clause of docs/conformance:\n  " + "\n  ".join(unknown), file=sys.stderr)
         return 1
-    if arguments.check:
-        current = TABLE.exists() and TABLE.read_text(encoding="utf-8") == render(clauses, marks, all_passed(marks))
-        print("docs/conformance/mqtt.md is current" if current else "run `make conformance` and commit the table")
-        return 0 if current else 1
-    outcomes = read_outcomes()
-    TABLE.write_text(render(clauses, marks, outcomes), encoding="utf-8")
-    states = [state(clause, marks.get(clause.name, []), outcomes) for clause in clauses]
-    print(", ".join(f"{states.count(each)} {each}" for each in (PROVED, CLIENTS, OPEN, FAILED, NOT_RUN)))
-    if FAILED in states or NOT_RUN in states:
-        print("run `make test-all` first: the table says what was seen, and some tests failed or were not run")
-        return 1
-    return 0
+    return check(marks) if arguments.check else write(marks, read_outcomes())
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-from tools.conformance import TABLE as COMMITTED_TABLE
 from tools.conformance import (
+    CATALOGUES,
+    MQTT,
+    Catalogue,
     Clause,
     all_passed,
     collect_marks,
@@ -17,7 +19,8 @@ from tools.conformance import (
     unknown_clauses,
 )
 
-FORM = re.compile(r"MQTT3?-\d+\.\d+(\.\d+)?-\d+")
+FORM = re.compile(r"MQTT3?-\d+\.\d+(\.\d+)?-\d+|RFC\d{4}-([A-C]|\d+)(\.\d+){0,3}")
+EACH = pytest.mark.parametrize("catalogue", CATALOGUES, ids=[each.name for each in CATALOGUES])
 
 
 @pytest.fixture(scope="module")
@@ -25,27 +28,34 @@ def marks() -> dict[str, list[str]]:
     return collect_marks()
 
 
-def test_clauses_are_well_formed_and_named_once() -> None:
-    clauses = read_clauses()
-    assert len({clause.name for clause in clauses}) == len(clauses) == 251 + 141
+@EACH
+def test_clauses_are_well_formed_and_named_once(catalogue: Catalogue) -> None:
+    clauses = read_clauses(catalogue)
+    assert len({clause.name for clause in clauses}) == len(clauses)
     for clause in clauses:
         assert FORM.fullmatch(clause.name), clause.name
-        assert clause.binds in ("server", "client", "both"), clause.name
+        assert sum(clause.name.startswith(prefix) for _, prefix in catalogue.parts) == 1, clause.name
+        assert clause.binds in ("server", "client", "both", "proxy"), clause.name
         assert clause.summary, clause.name
         assert "|" not in clause.summary, clause.name
 
 
+def test_mqtts_statements_are_all_there() -> None:
+    assert len(read_clauses(MQTT)) == 251 + 141
+
+
 def test_no_mark_names_an_unknown_clause(marks: dict[str, list[str]]) -> None:
-    assert unknown_clauses(read_clauses(), marks) == []
+    assert unknown_clauses([clause for each in CATALOGUES for clause in read_clauses(each)], marks) == []
 
 
-def test_the_committed_table_is_current(marks: dict[str, list[str]]) -> None:
+@EACH
+def test_the_committed_table_is_current(marks: dict[str, list[str]], catalogue: Catalogue) -> None:
     """All tests that a committed table rests on passed: any other state in it makes this fail too."""
-    current = render(read_clauses(), marks, all_passed(marks))
-    committed = set(COMMITTED_TABLE.read_text(encoding="utf-8").splitlines())
+    current = render(catalogue, read_clauses(catalogue), marks, all_passed(marks))
+    committed = set(catalogue.table.read_text(encoding="utf-8").splitlines())
     missing = [line for line in current.splitlines() if line not in committed]
     assert not missing, f"run `make test-all`, then `make conformance`: {len(missing)} lines differ, as {missing[0]}"
-    assert COMMITTED_TABLE.read_text(encoding="utf-8") == current, "run `make conformance`"
+    assert catalogue.table.read_text(encoding="utf-8") == current, "run `make conformance`"
 
 
 def test_states() -> None:
@@ -67,7 +77,7 @@ def test_an_unknown_clause_is_told_with_its_tests() -> None:
 
 def test_render_counts_and_lists() -> None:
     clauses = [Clause("MQTT-1.0.0-1", "both", "a rule"), Clause("MQTT3-1.0.0-1", "server", "another")]
-    text = render(clauses, {"MQTT-1.0.0-1": ["a.py::test"]}, {"a.py::test": "passed"})
-    assert "| 5.0 | 1 | 1 | 0 | 0 | 0 | 0 |" in text
-    assert "| 3.1.1 | 1 | 0 | 0 | 1 | 0 | 0 |" in text
+    text = render(MQTT, clauses, {"MQTT-1.0.0-1": ["a.py::test"]}, {"a.py::test": "passed"})
+    assert "| MQTT 5.0 | 1 | 1 | 0 | 0 | 0 | 0 |" in text
+    assert "| MQTT 3.1.1 | 1 | 0 | 0 | 1 | 0 | 0 |" in text
     assert "| MQTT-1.0.0-1 | both | a rule | `a.py::test` | proved |" in text
