@@ -51,6 +51,7 @@ class Peer:
         self.proven: bool = proven
         self.block: int = 6
         self.largest: int = 1152  # octets of a whole message that may be sent in one piece
+        self.held: int = 0
         self.gone: bool = False
 
     def close(self, because: str) -> None:
