@@ -19,15 +19,16 @@ from fuzz import harness
 with harness.use_the_source():
     from cryptography.x509 import ocsp
 
-    from bridgehead.protocols.est.codec import authorization, body
+    from bridgehead.protocols.est.codec import body
     from bridgehead.protocols.est.codec import target as targets
     from bridgehead.protocols.est.config import EstConfig
-    from bridgehead.protocols.est.session.http import ANSWERING, HttpConnection
     from bridgehead.security.errors import NotAcceptable
     from bridgehead.security.identity.enrolment import read_request
     from bridgehead.security.pki import open_authority
     from bridgehead.security.pki.ocsp import Responder
+    from bridgehead.wire import http_basic
     from bridgehead.wire.errors import PeerError
+    from bridgehead.wire.http import ANSWERING, HttpConnection
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-est-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -64,7 +65,7 @@ def target(data: bytes) -> None:
             raise AssertionError(f"cut at {cut}: {parts} instead of {whole}")
     elif kind == 1:
         targets.parse(octets)
-        authorization.basic(octets)
+        http_basic.basic(octets)
     elif kind == 2:
         try:
             body.decode(octets)

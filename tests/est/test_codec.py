@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgehead.protocols.est.codec import authorization, body, target
+from bridgehead.protocols.est.codec import body, target
 from bridgehead.protocols.est.codec.attributes import CSR_ATTRIBUTES
+from bridgehead.wire import http_basic
 from bridgehead.wire.errors import Malformed
 
 
@@ -55,12 +56,12 @@ def test_any_octets_are_a_body_or_malformed(octets: bytes) -> None:
     ],
 )
 def test_rfc_7617_basic(header: bytes, found: tuple[str, str] | None) -> None:
-    assert authorization.basic(header) == found
+    assert http_basic.basic(header) == found
 
 
 @given(st.binary(max_size=300))
 def test_any_octets_are_credentials_or_none(header: bytes) -> None:
-    found = authorization.basic(header)
+    found = http_basic.basic(header)
     assert found is None or header.lower().lstrip().startswith(b"basic")
 
 

@@ -1,4 +1,4 @@
-"""HTTP Basic (RFC 7617): the name and the one-time token of a device that enrols itself (RFC 7030 3.2.3)."""
+"""HTTP Basic (RFC 7617): a name and a secret."""
 
 from __future__ import annotations
 

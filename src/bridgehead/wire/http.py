@@ -8,15 +8,32 @@ from __future__ import annotations
 from typing import Any, Final
 
 import h11
+from mypy_extensions import mypyc_attr
 
-from bridgehead.protocols.est.config import EstConfig
-
-# States. WAITING: for a request or the rest of one. ANSWERING: a request is there and waits for respond().
+# States. WAITING: for a request or the rest of one. ANSWERING: a request is there and waits for respond() or begin().
+# STREAMING: begin() was called, and end() was not.
 WAITING: Final = 0
 ANSWERING: Final = 1
 CLOSED: Final = 2
+STREAMING: Final = 3
 
 _NEVER: Final = float("inf")
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class HttpLimits:
+    """Times are in seconds, sizes in octets."""
+
+    def __init__(self) -> None:
+        # From the first octet of a request to its last, and between two requests of a connection.
+        self.request_timeout = 10.0
+        self.idle_timeout = 15.0
+        self.body_octets = 16 * 1024
+        self.head_octets = 8 * 1024
+        # Connections at a time, in all and from one address; requests before a connection has to be made anew.
+        self.connections = 512
+        self.connections_per_address = 32
+        self.requests_per_connection = 100
 
 
 class Request:
@@ -32,14 +49,14 @@ class Request:
 class HttpConnection:
     """receive() and handle_timeout() may leave output for to_send() and a request in `request`."""
 
-    def __init__(self, config: EstConfig, now: float) -> None:
-        self._config: Final = config
-        self._http: Final = h11.Connection(h11.SERVER, max_incomplete_event_size=config.head_octets)
+    def __init__(self, limits: HttpLimits, now: float) -> None:
+        self._limits: Final = limits
+        self._http: Final = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_octets)
         self._out: list[bytes] = []
         self._head: Any = None
         self._body = bytearray()
         self._served = 0
-        self._deadline = now + config.request_timeout
+        self._deadline = now + limits.request_timeout
         self.state = WAITING
         self.request: Request | None = None
         self.close = False  # once the output has gone
@@ -65,6 +82,12 @@ class HttpConnection:
         """`data` b"": the peer has ended its side."""
         if self.state == CLOSED:
             return
+        if self.state == STREAMING:
+            if data:
+                self._http.receive_data(data)  # held until the answer is whole; the rim does not read on
+            else:
+                self._end()  # who listens no more needs no more
+            return
         try:
             self._http.receive_data(data)
             self._advance(now)
@@ -78,14 +101,37 @@ class HttpConnection:
         method = self.request.method
         self.request = None
         self._served += 1
-        last = self._served >= self._config.requests_per_connection
+        last = self._served >= self._limits.requests_per_connection
         self._write(status, headers, body, method == b"HEAD", last)
+        self._go_on(last, now)
+
+    def begin(self, status: int, headers: list[tuple[bytes, bytes]], now: float) -> None:
+        """Answer the request with a body that comes in parts: `part` and, at last, `end`."""
+        assert self.state == ANSWERING
+        self.request = None
+        self._served += 1
+        self.state = STREAMING
+        self._out.append(self._http.send(h11.Response(status_code=status, headers=headers)) or b"")
+
+    def part(self, data: bytes) -> None:
+        """The next octets of the body."""
+        if self.state == STREAMING:
+            self._out.append(self._http.send(h11.Data(data=data)) or b"")
+
+    def end(self, now: float) -> None:
+        """The body that began is whole."""
+        if self.state == STREAMING:
+            self._out.append(self._http.send(h11.EndOfMessage()) or b"")
+            self._go_on(self._served >= self._limits.requests_per_connection, now)
+
+    def _go_on(self, last: bool, now: float) -> None:
+        """An answer has gone out: the connection takes another request, or ends."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or last:
             self._end()
             return
         self._http.start_next_cycle()
         self.state = WAITING
-        self._deadline = now + self._config.idle_timeout
+        self._deadline = now + self._limits.idle_timeout
         try:
             self._advance(now)
         except h11.RemoteProtocolError as fault:
@@ -101,17 +147,17 @@ class HttpConnection:
             if kind is h11.Request:
                 self._head = event
                 self._body.clear()
-                self._deadline = now + self._config.request_timeout
+                self._deadline = now + self._limits.request_timeout
                 if not self._fits():
-                    self._refuse(413, f"the body is larger than {self._config.body_octets} octets")
+                    self._refuse(413, f"the body is larger than {self._limits.body_octets} octets")
                     return
                 if self._http.they_are_waiting_for_100_continue:
                     go_on = h11.InformationalResponse(status_code=100, headers=[])
                     self._out.append(self._http.send(go_on) or b"")
             elif kind is h11.Data:
                 self._body += event.data
-                if len(self._body) > self._config.body_octets:
-                    self._refuse(413, f"the body is larger than {self._config.body_octets} octets")
+                if len(self._body) > self._limits.body_octets:
+                    self._refuse(413, f"the body is larger than {self._limits.body_octets} octets")
             elif kind is h11.EndOfMessage:
                 self._complete()
             else:  # NEED_DATA, PAUSED, or the peer has gone
@@ -119,13 +165,13 @@ class HttpConnection:
                     self._end()
                 elif self._served and self._head is None and self._http.trailing_data[0]:
                     # The first octets of another request: from now on it has the time of a request.
-                    self._deadline = min(self._deadline, now + self._config.request_timeout)
+                    self._deadline = min(self._deadline, now + self._limits.request_timeout)
                 return
 
     def _fits(self) -> bool:
         """Whether what the head announces can be taken."""
         for name, value in self._head.headers:
-            if name == b"content-length" and int(value) > self._config.body_octets:
+            if name == b"content-length" and int(value) > self._limits.body_octets:
                 return False
         return True
 

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgehead.protocols.est.config import EstConfig
-from bridgehead.protocols.est.session.http import ANSWERING, CLOSED, WAITING, HttpConnection
+from bridgehead.wire.http import ANSWERING, CLOSED, STREAMING, WAITING, HttpConnection, HttpLimits
 
 
-def small() -> EstConfig:
-    config = EstConfig()
+def small() -> HttpLimits:
+    config = HttpLimits()
     config.body_octets = 100
     config.requests_per_connection = 3
     return config
@@ -165,3 +164,40 @@ def test_any_octets_leave_a_state(octets: bytes, cut: int) -> None:
         if http.state == ANSWERING:
             http.respond(404, [], b"no", 0.0)
     assert http.state in (WAITING, CLOSED)
+
+
+def test_a_body_in_parts() -> None:
+    http = connection()
+    http.receive(GET, 0.0)
+    http.begin(200, [(b"content-type", b"text/event-stream")], 0.0)
+    assert http.state == STREAMING
+    assert b"transfer-encoding: chunked" in http.to_send().lower()
+    http.part(b"data: 21.5\n\n")
+    assert http.to_send() == b"c\r\ndata: 21.5\n\n\r\n"
+    assert http.next_timeout() == float("inf")
+    http.end(1.0)
+    assert http.to_send() == b"0\r\n\r\n"
+    assert http.state == WAITING
+
+
+def test_who_listens_no_more_ends_the_parts() -> None:
+    http = connection()
+    http.receive(GET, 0.0)
+    http.begin(200, [], 0.0)
+    http.receive(b"", 0.0)
+    assert (http.state, http.close) == (CLOSED, True)
+    http.part(b"more")
+    http.end(1.0)
+    assert b"more" not in http.to_send()
+
+
+def test_a_request_that_comes_while_parts_go_out_waits() -> None:
+    http = connection()
+    http.receive(GET, 0.0)
+    http.begin(200, [], 0.0)
+    http.receive(post(b"next"), 0.5)
+    assert http.state == STREAMING
+    http.end(1.0)
+    assert http.state == ANSWERING
+    assert http.request is not None
+    assert http.request.body == b"next"

@@ -1,1 +1,0 @@
-"""HTTP/1.1 as a machine without a socket."""
