@@ -114,6 +114,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     identities.PASSWORD_NOT_REHASHED: Entry(logging.WARNING, _RARE),
     identities.LOCKED_OUT: Entry(logging.WARNING, 60),
     identities.LOCKOUT_NOT_KEPT: Entry(logging.ERROR, _RARE),
+    identities.SEQUENCE_NOT_KEPT: Entry(logging.ERROR, _RARE),
     identities.WEAK_LOGIN: Entry(logging.WARNING, _RARE),
     identities.DEVICE_ADDED: Entry(logging.INFO, _BUSY),
     identities.DEVICE_ROTATED: Entry(logging.INFO, _BUSY),

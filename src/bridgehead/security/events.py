@@ -22,6 +22,8 @@ RECORD_UNREADABLE: Final = "identity.unreadable"
 LOCKED_OUT: Final = "authentication.locked-out"
 # because: it holds, and would not outlive a restart
 LOCKOUT_NOT_KEPT: Final = "authentication.lockout-not-kept"
+# principal, because: nothing that needs a new OSCORE sequence number goes out to it; told once, until there are some
+SEQUENCE_NOT_KEPT: Final = "oscore.sequence-not-kept"
 # listener, because: it lets in by something weak, as configured
 WEAK_LOGIN: Final = "authentication.weak"
 

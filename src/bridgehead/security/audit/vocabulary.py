@@ -52,6 +52,7 @@ AUDITED: Final[dict[str, str]] = {
     "authentication.rehashed": ADMINISTRATION,
     "authentication.locked-out": REFUSAL,
     "authentication.lockout-not-kept": RUN,
+    "oscore.sequence-not-kept": RUN,
     "authentication.weak": LOG_IN,
     "device.added": ADMINISTRATION,
     "device.rotated": ADMINISTRATION,

@@ -67,6 +67,20 @@ class RegistryCredentials(RegistryBase):
         """`sender_id` is the device's, our Recipient ID."""
         return self._by(_OSCORE, _oscore(sender_id, id_context))
 
+    def oscore_owners(self, sender_id: bytes) -> list[str]:
+        """The names of the devices that have a context with this Sender ID, whatever its ID Context: a request may
+        leave that out (RFC 8613 section 5.1)."""
+        first = _oscore(sender_id, b"")
+        # The first octet is the identifier's length, so the next value of that length is no longer.
+        beyond = (int.from_bytes(first, "big") + 1).to_bytes(len(first), "big")
+        rows = self._database.rows(
+            "SELECT DISTINCT device FROM identifiers WHERE kind = ? AND value >= ? AND value < ?",
+            _OSCORE,
+            first,
+            beyond,
+        )
+        return [str(name) for (name,) in rows]
+
     def device_by_dds(self, fingerprint: str) -> Device | None:
         return self._by(_DDS, fingerprint.encode())
 

@@ -1,0 +1,1 @@
+"""OSCORE's keys and sequence numbers (RFC 8613)."""
