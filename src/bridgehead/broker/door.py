@@ -285,6 +285,22 @@ class Door:
         if lasts:
             self._journal.put_retained(message, keep)
 
+    # What is neither a message nor a subscription, and has a topic's name for the policy. -------------
+
+    def permit(self, principal: Principal, topic: str, origin: Origin, publish: bool) -> Decision:
+        """The decision that permits to write (`publish`) or to read what the topic stands for; raises Refusal."""
+        self._check_name(topic)
+        if publish:
+            decision = principal.explain_publish(topic, 0, False, -1, origin.verified)
+        else:
+            decision = principal.explain_receive(topic, origin.verified)
+        if not decision.permit:
+            event = PUBLISH_DENIED if publish else SUBSCRIBE_DENIED
+            name = "topic" if publish else "filter"
+            self._event(event, {**told(origin), name: topic, "because": decision.because})
+            raise Refusal(NOT_AUTHORIZED, decision.because)
+        return decision
+
     # Subscribe. -------------------------------------------------------------------------------------
 
     def subscribe(self, subscription: Subscription) -> int:
