@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from mypy_extensions import mypyc_attr
 
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.protocols.coap.codec import codes
-from bridgehead.protocols.coap.codec.decode import MessageFormatError, decode
-from bridgehead.protocols.coap.codec.message import ACK, CON, NON, RST, Message
+from bridgehead.protocols.coap.codec.decode import decode
+from bridgehead.protocols.coap.codec.errors import MessageFormatError
+from bridgehead.protocols.coap.codec.message import ACK, CON, NON, RST, Message, Option
 from bridgehead.protocols.coap.codec.numbers import (
     BLOCK2,
     CONTENT_FORMAT,
@@ -19,151 +19,94 @@ from bridgehead.protocols.coap.codec.numbers import (
     NO_RESPONSE,
     OBSERVE,
     OSCORE,
+    Q_BLOCK2,
 )
 from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer, Watcher
+from bridgehead.protocols.coap.session.duplicates import Duplicates, Record
 from bridgehead.protocols.coap.session.echo import Echo
+from bridgehead.protocols.coap.session.faults import BAD_HOP_LIMIT, BUSY, DEFECT
 from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
 from bridgehead.protocols.coap.session.link import Link
+from bridgehead.protocols.coap.session.transmissions import Transmissions
+from bridgehead.protocols.coap.session.way import Way
 
-_RECORD: Final = 250  # octets that a remembered Message ID takes beside its answer
-_ANSWERED: Final = 65_536  # octets of credit for an acknowledgement: less than guessing its Message ID costs
 _ABSENT: Final = -1
-_BAD_HOP_LIMIT: Final = Message(codes.BAD_REQUEST, (), b"Hop-Limit is a number from 1 to 255.")
-_DEFECT: Final = Message(codes.INTERNAL_SERVER_ERROR, (), b"The hub could not answer this: a defect of its own.")
-_BUSY: Final = Message(
-    codes.SERVICE_UNAVAILABLE, (), b"Too many requests of yours are not answered yet: wait for them."
-)
+_NO_TOKEN: Final = b""
 
 
-def head(type: int, code: int, message_id: int, token: bytes) -> bytes:  # noqa: A002 - a message has a type
+def head(kind: int, code: int, message_id: int, token: bytes) -> bytes:
     """The header and the token (RFC 7252 section 3)."""
-    return ((0x40 | type << 4 | len(token)) << 24 | code << 16 | message_id).to_bytes(4, "big") + token
-
-
-class Record:
-    """What became of a request, for its duplicates (RFC 7252 section 4.5). `fingerprint` tells a duplicate from a
-    request of an endpoint that began anew with the same Message IDs. `reply` is sent again: the acknowledgement, or
-    None while there is none."""
-
-    def __init__(self, fingerprint: int, until: float, reply: bytes | None) -> None:
-        self.fingerprint: Final = fingerprint
-        self.until: Final = until
-        self.reply: bytes | None = reply
-        self.octets: int = _RECORD if reply is None else _RECORD + len(reply)
-
-
-class Transmission(Timed):
-    """A confirmable message of the hub, until it is acknowledged, reset or given up (RFC 7252 section 4.2)."""
-
-    def __init__(self, peer: DatagramPeer, message_id: int, data: bytes, watcher: Watcher | None, number: int) -> None:
-        super().__init__()
-        self._peer: Final = peer
-        self.message_id: Final = message_id
-        self.data: Final = data
-        self.watcher: Final = watcher
-        self.number: Final = number
-        self.timeout: float = 0.0
-        self.count: int = 0
-
-    def due(self, now: float) -> None:
-        self._peer.unanswered(self, now)
-
-
-class _Purge(Timed):
-    def __init__(self, peer: DatagramPeer) -> None:
-        super().__init__()
-        self._peer: Final = peer
-
-    def due(self, now: float) -> None:
-        self._peer.purge(now)
-
-
-class _Acknowledging(Timed):
-    """An answer takes long: the request is acknowledged alone (RFC 7252 section 5.2.2)."""
-
-    def __init__(self, exchange: DatagramExchange) -> None:
-        super().__init__()
-        self._exchange: Final = exchange
-
-    def due(self, now: float) -> None:
-        self._exchange.acknowledge()
-
-
-class _GroupAnswer(Timed):
-    """An answer to a group waits for its leisure (RFC 7252 section 8.2)."""
-
-    def __init__(self, peer: DatagramPeer, data: bytes, layer: MessageLayer) -> None:
-        super().__init__()
-        self._peer: Final = peer
-        self._data: Final = data
-        self._layer: Final = layer
-        layer.group_answers += 1
-
-    def due(self, now: float) -> None:
-        self._layer.group_answers -= 1
-        if not self._peer.gone:
-            self._peer.send(self._data)
+    return ((0x40 | kind << 4 | len(token)) << 24 | code << 16 | message_id).to_bytes(4, "big") + token
 
 
 class DatagramExchange(Exchange):
     """A request that came in a datagram. `no_response`: the option's value, -1 when absent (RFC 7967)."""
 
     def __init__(
-        self,
-        peer: DatagramPeer,
-        party: Party | None,
-        request: Message,
-        confirmable: bool,
-        multicast: bool,
-        no_response: int,
+        self, peer: DatagramPeer, request: Message, confirmable: bool, multicast: bool, no_response: int
     ) -> None:
-        super().__init__(peer, party, request, confirmable, multicast)
-        self._peer: Final = peer
+        super().__init__(peer, peer.party, request, confirmable, multicast)
+        self._owner: Final = peer
         self._no_response: Final = no_response
         self.answered: bool = False
-        self.acknowledged: bool = False
-        self.sent: bytes | None = None  # what a duplicate gets
+        self.acknowledged: bool = False  # by an empty message, so that the answer is separate
+        self.reply: bytes | None = None  # what a duplicate gets
         self.record: Record | None = None
-        self.acknowledging: Timed | None = None
+        self.waiting: Timed | None = None
 
     def respond(self, response: Message) -> None:
         if self.answered:
             raise LocalMisuse("a request is answered once")
         self.answered = True
-        self._peer.answer(self, response)
+        self._owner.answer(self, response)
 
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
-        return self._peer.notify(self.request.token, response, confirmable, watcher, number)
+        return self._owner.notify(self.request.token, response, confirmable, watcher, number)
 
     def ended(self) -> None:
-        """Nothing is kept for notifications but Message IDs, which end by themselves."""
+        """Nothing is kept for notifications but Message IDs, which are forgotten by themselves."""
 
-    def acknowledge(self) -> None:
-        """By an empty message; the answer will be separate."""
-        if self.answered or self.acknowledged:
-            return
-        self.acknowledged = True
-        self.keep(head(ACK, codes.EMPTY, self.request.message_id, b""))
-        if not self._peer.gone and self.sent is not None:
-            self._peer.send(self.sent)
-
-    def keep(self, data: bytes | None) -> None:
-        """A duplicate gets this from now on."""
-        self.sent = data
-        if self.record is not None:
-            self._peer.amend(self.record, data)
-
-    def suppressed(self, code: int) -> bool:
-        """Whether the client, or its having asked a group, does without this answer."""
-        if self._no_response != _ABSENT:  # RFC 7967 section 2.1: also turns the default of a group around
+    def suppresses(self, code: int) -> bool:
+        """Whether the client, or its having asked a group, does without an answer with that code."""
+        if self._no_response != _ABSENT:  # RFC 7967 section 2.1; it also overrules a group's default
             return (self._no_response >> ((code >> 5) - 1)) & 1 == 1
         return self.multicast and code >= codes.BAD_REQUEST  # RFC 7252 section 8.2
 
 
+class _Waiting(Timed):
+    """An answer takes long: the request is acknowledged alone (RFC 7252 section 5.2.2)."""
+
+    def __init__(self, exchange: DatagramExchange, peer: DatagramPeer) -> None:
+        super().__init__()
+        self._exchange: Final = exchange
+        self._peer: Final = peer
+
+    def due(self, now: float) -> None:
+        self._peer.acknowledge(self._exchange)
+
+
+class _GroupAnswer(Timed):
+    """An answer to a group waits for its leisure (RFC 7252 section 8.2)."""
+
+    def __init__(self, layer: MessageLayer, way: Way, data: bytes) -> None:
+        super().__init__()
+        self._layer: Final = layer
+        self._way: Final = way
+        self._data: Final = data
+        layer.group_answers += 1
+
+    def due(self, now: float) -> None:
+        self._layer.group_answers -= 1
+        self._way.send(self._data)
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class DatagramPeer(Peer):
-    """One remote endpoint over UDP or DTLS. What the rim does with it: `receive` for each datagram (of DTLS: each record's
-    content), `lost` when the link ended by itself; `close` ends both. `echo`: by what an address may prove itself."""
+    """One remote endpoint over UDP or DTLS. What the rim does with it: `receive` for each datagram (of DTLS: for what
+    each record held), `lost` when the association below ended by itself; `close` ends both.
+
+    `echo`: by what an address may prove itself; only a peer that is not `proven` needs it.
+    """
 
     def __init__(
         self,
@@ -177,55 +120,246 @@ class DatagramPeer(Peer):
     ) -> None:
         super().__init__(party, address, False, secured, proven)
         self._layer: Final = layer
-        self._link: Final = link
         self._echo: Final = echo
+        self._way: Final = Way(self, link, layer)
+        self._duplicates: Duplicates | None = None
+        self._transmissions: Final = Transmissions(layer, self._way)
+        self.pending: int = 0  # requests that are not answered yet
         self.last_heard: float = layer.clock.now
         self.because: str = ""
-        # Each peer has its own run through all Message IDs, in an order of its own: whoever does not see the messages
-        # cannot acknowledge or reset them (RFC 7252 sections 4.4 and 11.4).
-        self._message_id: int = int(layer.jitter() * 65536)
-        self._step: int = int(layer.jitter() * 32768) * 2 + 1
-        self._credit: int = 0  # octets that may go to an unproven address
-        self._remembered: dict[int, Record] | None = None
-        self._remembered_octets: int = 0
-        self._unanswered: int = 0
-        self._flights: dict[int, Transmission] | None = None
-        self._queue: deque[Transmission] | None = None
-        self._told: dict[int, tuple[Watcher, int]] | None = None
-        self._told_at: float = 0.0
-        self._purging: bool = False
 
     # What comes in. ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes, multicast: bool = False) -> None:
-        """Take one datagram. Whatever it holds, nothing is raised but by a defect."""
-        raise NotImplementedError
+        """Take one datagram. Whatever it holds, nothing is raised but by a defect, whose request is answered 5.00."""
+        layer = self._layer
+        now = layer.clock.now
+        self.last_heard = now
+        counters = layer.counters
+        counters.packets_received += 1
+        counters.octets_received += len(data)
+        if not self.proven:
+            self._way.heard(len(data))
+        try:
+            message = decode(data)
+        except MessageFormatError as error:
+            # RFC 7252 section 3: another version is ignored. Sections 4.2 and 4.3: only CON has to be rejected; an
+            # attacker's NON gets nothing. Section 8.1: nothing sent to a group is.
+            if error.type == CON and error.version == 1 and not multicast:
+                self._reset(error.message_id)
+            return
+        code = message.code
+        if 0 < code < 32:
+            if message.type <= NON:
+                self._request(message, data, multicast, now)
+        elif message.type == ACK:
+            self._transmissions.acknowledged(message.message_id)
+        elif message.type == RST:
+            if code == codes.EMPTY:  # section 4.2: a Reset is empty; another is ignored
+                self._transmissions.rejected(message.message_id)
+        elif message.type == CON and not multicast:
+            # A ping (section 4.3), or a response to a request that the hub never made (5.3.2).
+            self._reset(message.message_id)
+
+    def _request(self, request: Message, data: bytes, multicast: bool, now: float) -> None:
+        layer = self._layer
+        confirmable = request.type == CON
+        if multicast and confirmable:
+            return  # RFC 7252 section 8.1
+        duplicates = self._duplicates
+        if duplicates is not None:
+            record = duplicates.find(request.message_id, data, now)
+            if record is not None:
+                if record.reply is not None:  # CON alone has one; while it has none, the answer is still to come
+                    self._way.send(record.reply)
+                return
+        code = request.code
+        # Harmless to perform again (RFC 7252 section 4.5): then nothing is remembered. OSCORE takes no request twice.
+        repeatable = code == codes.GET or code == codes.FETCH
+        no_response = _ABSENT
+        hop_limit_ok = True
+        for number, value in request.options:
+            if number <= OSCORE:
+                if number in (OBSERVE, OSCORE):
+                    repeatable = False
+            elif number == HOP_LIMIT:
+                hop_limit_ok = len(value) == 1 and value[0] > 0
+            elif number == ECHO:
+                if not self.proven and self._echo is not None and self._echo.proves(self.address, value, now):
+                    self.proven = True
+            elif number == NO_RESPONSE:
+                no_response = int.from_bytes(value, "big") & 0xFF
+        exchange = DatagramExchange(self, request, confirmable, multicast, no_response)
+        if not hop_limit_ok:
+            exchange.respond(BAD_HOP_LIMIT)  # RFC 8768 section 3
+        elif not self.proven and layer.settings.echo_required:
+            exchange.answered = True
+            self._challenge(exchange)
+            return  # not remembered: nothing was done
+        elif self.pending >= layer.settings.pending:
+            exchange.respond(BUSY)
+            return
+        else:
+            try:
+                layer.handler.handle(exchange)
+            except Exception:
+                if not exchange.answered:
+                    exchange.respond(DEFECT)
+                raise
+        if self.gone:
+            return
+        if not exchange.answered:
+            self._hold(exchange, data, now)
+        elif not repeatable:
+            self._remember(exchange, data, now)
+
+    def _hold(self, exchange: DatagramExchange, data: bytes, now: float) -> None:
+        """The answer comes later, if at all."""
+        if exchange.multicast:  # nobody waits for it
+            self._remember(exchange, data, now)
+            return
+        self.pending += 1
+        exchange.record = self._remember(exchange, data, now)
+        waiting = _Waiting(exchange, self)
+        exchange.waiting = waiting
+        if exchange.confirmable:
+            self._layer.acknowledging.add(waiting, now)
+
+    def _remember(self, exchange: DatagramExchange, data: bytes, now: float) -> Record:
+        duplicates = self._duplicates
+        if duplicates is None:
+            duplicates = self._duplicates = Duplicates(self._layer)
+        settings = self._layer.settings
+        lifetime = settings.exchange_lifetime if exchange.confirmable else settings.non_lifetime
+        return duplicates.keep(exchange.request.message_id, data, now + lifetime, exchange.reply)
 
     # What goes out. ---------------------------------------------------------------------------------
 
     def answer(self, exchange: DatagramExchange, response: Message) -> None:
-        raise NotImplementedError
+        """For DatagramExchange.respond."""
+        if exchange.waiting is not None:
+            exchange.waiting.over = True
+            exchange.waiting = None
+            self.pending -= 1
+        if self.gone:
+            return
+        request = exchange.request
+        if exchange.suppresses(response.code):
+            if exchange.confirmable and not exchange.acknowledged:
+                self._keep(exchange, head(ACK, codes.EMPTY, request.message_id, _NO_TOKEN))
+            return
+        tail = self._layer.tail(response)
+        if not self.proven and not self._way.has_room(4 + len(request.token) + len(tail)):
+            if response.payload and (response.code >= codes.BAD_REQUEST or not _is_repeated(request, response)):
+                response = _without_payload(response)
+                tail = self._layer.tail(response)
+            else:
+                self._challenge(exchange)
+                return
+        self._dispatch(exchange, response.code, tail)
+
+    def _dispatch(self, exchange: DatagramExchange, code: int, tail: bytes) -> None:
+        """Send a response in the way that the request asks for."""
+        request = exchange.request
+        token = request.token
+        if not exchange.confirmable:
+            data = head(NON, code, self._transmissions.next_message_id(), token) + tail
+            if exchange.multicast:
+                self._at_leisure(data)
+            else:
+                self._way.send(data)
+        elif exchange.acknowledged:
+            message_id = self._transmissions.next_message_id()
+            data = head(CON, code, message_id, token) + tail
+            self._transmissions.confirmable(message_id, data, None, 0)
+        else:
+            self._keep(exchange, head(ACK, code, request.message_id, token) + tail)
+
+    def _at_leisure(self, data: bytes) -> None:
+        layer = self._layer
+        if layer.group_answers < layer.settings.group_answers:
+            when = layer.clock.now + layer.jitter() * layer.settings.leisure
+            layer.at(when, _GroupAnswer(layer, self._way, data))
+
+    def _challenge(self, exchange: DatagramExchange) -> None:
+        """4.01 with Echo: the client says it again with the value, and so proves its address (RFC 9175 section 2.4).
+        If even that is too much, nothing goes: the client's repetition adds to what came."""
+        if self._echo is None:
+            return
+        option: Option = (ECHO, self._echo.value(self.address, self._layer.clock.now))
+        self._dispatch(exchange, codes.UNAUTHORIZED, self._layer.tail(Message(codes.UNAUTHORIZED, (option,))))
 
     def notify(self, token: bytes, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
-        raise NotImplementedError
+        """For DatagramExchange.notify."""
+        way = self._way
+        transmissions = self._transmissions
+        if self.gone:
+            return False
+        tail = self._layer.tail(response)
+        if not self.proven:
+            size = 4 + len(token) + len(tail)
+            if not way.has_room(size):
+                return False
+            if not confirmable and transmissions.idle() and not way.has_room(3 * size):
+                confirmable = True  # RFC 7641 section 7: the peer has to show interest before more goes to it
+        if confirmable:
+            if transmissions.full():
+                return False
+            message_id = transmissions.next_message_id()
+            transmissions.confirmable(message_id, head(CON, response.code, message_id, token) + tail, watcher, number)
+            return True
+        if way.full():
+            return False
+        message_id = transmissions.next_message_id()
+        if watcher is not None:
+            transmissions.told(message_id, watcher, number)
+        return way.send(head(NON, response.code, message_id, token) + tail)
 
-    def send(self, data: bytes) -> bool:
-        raise NotImplementedError
+    def acknowledge(self, exchange: DatagramExchange) -> None:
+        """By an empty message: the answer will be separate."""
+        exchange.acknowledged = True
+        self._keep(exchange, head(ACK, codes.EMPTY, exchange.request.message_id, _NO_TOKEN))
+
+    def _keep(self, exchange: DatagramExchange, data: bytes) -> None:
+        """Send it, and to duplicates again."""
+        exchange.reply = data
+        if exchange.record is not None and self._duplicates is not None:
+            self._duplicates.amend(exchange.record, data)
+        self._way.send(data)
+
+    def _reset(self, message_id: int) -> None:
+        self._way.send(head(RST, codes.EMPTY, message_id, _NO_TOKEN))
 
     # Its end. ---------------------------------------------------------------------------------------
 
+    def is_idle(self) -> bool:
+        """Nothing is under way, and nothing is held for it: to forget it does no harm but to duplicates."""
+        return self.held == 0 and self.pending == 0 and self._transmissions.idle()
+
     def close(self, because: str) -> None:
-        raise NotImplementedError
+        if not self.gone:
+            self.lost(because)
+            self._way.close(because)
 
     def lost(self, because: str) -> None:
-        """The link ended by itself."""
-        raise NotImplementedError
+        """The association below ended by itself."""
+        if self.gone:
+            return
+        self.gone = True
+        self.because = because
+        if self._duplicates is not None:
+            self._duplicates.clear()
+        self._transmissions.end()
+        self._layer.handler.forget(self)
 
-    def amend(self, record: Record, reply: bytes | None) -> None:
-        raise NotImplementedError
 
-    def unanswered(self, transmission: Transmission, now: float) -> None:
-        raise NotImplementedError
+def _is_repeated(request: Message, response: Message) -> bool:
+    """The whole answer is there for who asks again: of what changes nothing, or block by block."""
+    if request.code == codes.GET or request.code == codes.FETCH:
+        return True
+    return response.has(BLOCK2) or response.has(Q_BLOCK2)
 
-    def purge(self, now: float) -> None:
-        raise NotImplementedError
+
+def _without_payload(response: Message) -> Message:
+    kept = [option for option in response.options if option[0] != CONTENT_FORMAT]
+    return Message(response.code, tuple(kept))

@@ -12,7 +12,7 @@ from mypy_extensions import mypyc_attr
 from bridgehead.broker.counters import Counters
 from bridgehead.core.clock import Clock
 from bridgehead.core.message import NEVER
-from bridgehead.protocols.coap.codec.encode import encode
+from bridgehead.protocols.coap.codec.encode import body
 from bridgehead.protocols.coap.codec.message import Message
 from bridgehead.protocols.coap.session.contract import Handler
 from bridgehead.protocols.coap.session.settings import CoapSettings
@@ -113,6 +113,6 @@ class MessageLayer:
         """Options and payload as octets. A message that goes to many is encoded once: the same object is known again
         as long as no other came between."""
         if message is not self._last:
-            self._tail = encode(message)[4 + len(message.token) :]
+            self._tail = body(message.options, message.payload)
             self._last = message
         return self._tail

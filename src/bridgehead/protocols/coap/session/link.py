@@ -55,11 +55,11 @@ class PlainLink(Link):
     """UDP as it is (NoSec)."""
 
     def __init__(self, path: bytes, outbox: DatagramOutbox) -> None:
-        self._path: Final = path
+        self.path: Final = path
         self._outbox: Final = outbox
 
     def send(self, data: bytes) -> None:
-        self._outbox.write(self._path, data)
+        self._outbox.write(self.path, data)
 
     def full(self) -> bool:
         return self._outbox.full()

@@ -26,7 +26,7 @@ class CoapSettings:
         self.pending: int = 64  # requests of one peer that are not answered yet
         self.remembered_per_peer: int = 131_072  # octets of answers kept for duplicates
         self.remembered: int = 67_108_864  # the same of all peers together
-        self.told: int = 256  # non-confirmable notifications of one peer for which a Reset still counts
+        self.told: int = 64  # non-confirmable notifications of one peer for which a Reset still counts
         self.group_answers: int = 1000  # that wait for their leisure, of all peers together
         # Addresses that are not proven: RFC 9175 section 2.4.
         self.amplification: int = 3
