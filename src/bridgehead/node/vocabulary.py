@@ -108,6 +108,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     arrivals.HANDSHAKE_FAILED: Entry(logging.INFO, _RARE),
     arrivals.UPGRADE_FAILED: Entry(logging.INFO, _RARE),
     arrivals.ACCEPTING_PAUSED: Entry(logging.ERROR, _RARE),
+    arrivals.DATAGRAMS_DROPPED: Entry(logging.WARNING, _RARE),
     identities.AUTHENTICATED: Entry(logging.INFO, _BUSY),
     identities.AUTHENTICATION_REFUSED: Entry(logging.WARNING, 60),
     identities.PASSWORD_REHASHED: Entry(logging.INFO, _RARE),

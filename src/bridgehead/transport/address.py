@@ -111,6 +111,21 @@ async def open_listeners(address: Address, backlog: int, unix_mode: int) -> list
     return _open_all(address, await _resolve(address), backlog)
 
 
+async def open_datagram_sockets(address: Address) -> list[socket.socket]:
+    """Non-blocking bound UDP sockets, one for each address: "*" has one for IPv4 and one for IPv6, where the machine
+    has it. Raises BindError."""
+    if address.path:
+        raise BindError(str(address), "datagrams need an IP address", 'write "host:port" or "*:port"')
+    if address.host != "*":
+        return _open_all(address, await _resolve(address), 0, socket.SOCK_DGRAM)
+    try:
+        return _open_all(address, [(socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")], 0, socket.SOCK_DGRAM)  # noqa: S104 - "*" was asked for
+    except BindError as error:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EAFNOSUPPORT:
+            raise
+        return _open_all(address, [(socket.AF_INET, "0.0.0.0")], 0, socket.SOCK_DGRAM)  # noqa: S104
+
+
 async def _resolve(address: Address) -> list[tuple[int, str]]:
     """Every (family, numeric host) of the host, in the resolver's order."""
     loop = asyncio.get_running_loop()
@@ -124,14 +139,19 @@ async def _resolve(address: Address) -> list[tuple[int, str]]:
     return list(dict.fromkeys((family, str(sockaddr[0])) for family, _, _, _, sockaddr in found))
 
 
-def _open_all(address: Address, hosts: list[tuple[int, str]], backlog: int) -> list[socket.socket]:
+def _open_all(
+    address: Address, hosts: list[tuple[int, str]], backlog: int, kind: int = socket.SOCK_STREAM
+) -> list[socket.socket]:
     """With port 0 all get the same port: the first one's. Another program may hold it at the second: try again."""
     for attempt in range(_PORTS_TRIED):
         opened: list[socket.socket] = []
         port = address.port
         try:
             for family, host in hosts:
-                opened.append(_open_tcp(address, family, (host, port), backlog))
+                if kind == socket.SOCK_DGRAM:
+                    opened.append(_open_udp(address, family, (host, port)))
+                else:
+                    opened.append(_open_tcp(address, family, (host, port), backlog))
                 port = port or opened[0].getsockname()[1]
         except BindError as error:
             for sock in opened:
@@ -162,6 +182,23 @@ def _open_tcp(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.bind(sockaddr)
         sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise BindError(str(address), *_remedy(error, address)) from error
+    return sock
+
+
+def _open_udp(address: Address, family: int, sockaddr: tuple[str, int]) -> socket.socket:
+    """Without SO_REUSEADDR: with it another program of the same user could take the datagrams over (socket(7))."""
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise BindError(str(address), *_remedy(error, address)) from error
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(sockaddr)
     except OSError as error:
         sock.close()
         raise BindError(str(address), *_remedy(error, address)) from error

@@ -15,3 +15,5 @@ HANDSHAKE_FAILED: Final = "listener.handshake-failed"
 UPGRADE_FAILED: Final = "listener.upgrade-failed"
 # listener, because, seconds
 ACCEPTING_PAUSED: Final = "listener.accepting-paused"
+# listener, count, because: datagrams that could not be taken or sent, told once a minute
+DATAGRAMS_DROPPED: Final = "listener.datagrams-dropped"

@@ -147,6 +147,7 @@ NOT_AUDITED: Final[dict[str, str]] = {
     "store.recovered": "follows node.starting",
     "listener.upgrade-failed": "a fault in HTTP, before anybody was named",
     "listener.accepting-paused": "load",
+    "listener.datagrams-dropped": "load",
     "system-topics.refused": "the hub's own figures",
     "log.suppressed": "of the hub's log",
     "log.lines-lost": "of the hub's log",
