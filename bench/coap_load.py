@@ -1,0 +1,106 @@
+"""Load for CoAP servers: confirmable requests over UDP, so many under way on so many sockets, and what came back."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from typing import Final
+
+from bridgehead.protocols.coap.codec import codes, numbers
+from bridgehead.protocols.coap.codec.message import ACK, CON, Message
+from bridgehead.transport import paths
+from bridgehead.transport.datagram_calls import BATCH, ManyAtOnce
+
+RECEIVE_BUFFER: Final = 8 << 20
+STALLED: Final = 0.2  # seconds without an answer, after which a socket asks anew: a datagram was dropped
+
+
+def request(segments: list[str], payload: bytes = b"", code: int = codes.GET) -> bytes:
+    """What follows the Message ID of a CON with an empty token: options and payload."""
+    from bridgehead.protocols.coap.codec.encode import encode
+
+    options = tuple((numbers.URI_PATH, segment.encode()) for segment in segments)
+    return encode(Message(code, options, payload, b"", CON, 0))[4:]
+
+
+class Lane:
+    """One socket, and the requests under way on it."""
+
+    def __init__(self, port: int, code: int, rest: bytes) -> None:
+        self.socket: Final = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        paths.ask_for_paths(self.socket)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.calls: Final = ManyAtOnce(self.socket, 0)
+        self.path: Final = paths.to(("127.0.0.1", port))
+        self._head: Final = bytes((0x40, code))
+        self._rest: Final = rest
+        self._next = 0
+        self.answered = 0
+        self.refused = 0
+        self.heard = 0.0
+
+    def ask(self, count: int) -> None:
+        """So many more requests."""
+        path, head, rest, number = self.path, self._head, self._rest, self._next
+        batch = [(path, head + ((number + at) & 0xFFFF).to_bytes(2, "big") + rest) for at in range(count)]
+        self._next = number + count
+        for at in range(0, count, BATCH):
+            self.calls.send(batch[at : at + BATCH])
+
+    def take(self) -> int:
+        """The answers that are there. Counted as refused: whatever is no piggybacked success."""
+        found = self.calls.receive()
+        for _, data, _ in found:
+            if data[0] >> 4 & 3 != ACK or data[1] >> 5 != 2:
+                self.refused += 1
+        self.answered += len(found)
+        return len(found)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class Load:
+    """`lanes` sockets, `window` requests under way on each."""
+
+    def __init__(self, port: int, lanes: int, window: int, rest: bytes, code: int = codes.GET) -> None:
+        self._window: Final = window
+        self._lanes: Final = [Lane(port, code, rest) for _ in range(lanes)]
+        self._poll: Final = select.epoll()
+        self._by_fd: Final = {lane.socket.fileno(): lane for lane in self._lanes}
+        for fd in self._by_fd:
+            self._poll.register(fd, select.EPOLLIN)
+
+    @property
+    def answered(self) -> int:
+        return sum(lane.answered for lane in self._lanes)
+
+    @property
+    def refused(self) -> int:
+        return sum(lane.refused for lane in self._lanes)
+
+    def run(self, seconds: float) -> None:
+        """Ask as fast as answers come, for so long."""
+        now = time.monotonic()
+        end = now + seconds
+        for lane in self._lanes:
+            lane.ask(self._window)
+            lane.heard = now
+        while now < end:
+            for fd, _ in self._poll.poll(STALLED):
+                lane = self._by_fd[fd]
+                lane.ask(lane.take())
+                lane.heard = now
+            now = time.monotonic()
+            for lane in self._lanes:
+                if now - lane.heard > STALLED:
+                    lane.ask(self._window)
+                    lane.heard = now
+
+    def close(self) -> None:
+        self._poll.close()
+        for lane in self._lanes:
+            lane.close()
