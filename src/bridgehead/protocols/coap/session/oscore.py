@@ -51,6 +51,9 @@ class OscoreExchange(Exchange):
             self._respond_with_own(response)
             return
         self._answered = True
+        if response.payload and response.code >= codes.BAD_REQUEST and not self.peer.proven:
+            # The sentence could make it more than may go to this address, and whoever cut it below would cut the tag.
+            response = Message(response.code, response.options)
         sealed = self._context.seal_by_request(self._piv, oscore.plaintext(response), self._additional)
         self._outer.respond(self._wrapped(response, b"", sealed))
 
