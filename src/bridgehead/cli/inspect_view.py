@@ -8,7 +8,8 @@ from typing import BinaryIO, Final
 
 from bridgehead.cli.inspect_capture import LINK_TYPES, Frame, Segment, frames, segment_of
 from bridgehead.cli.inspect_streams import HTTP, MQTT, TLS, Connection, ShownPacket, connections, packets_of
-from bridgehead.protocols.mqtt.dissect import DissectedPacket, Field, dissect
+from bridgehead.protocols.mqtt.dissect import DissectedPacket, dissect
+from bridgehead.wire.dissection import Field
 
 _VERSION_NAMES: Final = {0: "MQTT of an unknown version", 3: "MQTT 3.1", 4: "MQTT 3.1.1", 5: "MQTT 5.0"}
 

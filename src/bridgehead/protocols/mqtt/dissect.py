@@ -35,16 +35,15 @@ from bridgehead.protocols.mqtt.codec.reason_codes import (
     UNSUBSCRIBE,
     reason_name,
 )
+from bridgehead.wire.dissection import Dissected, Field, count, shown_octets, shown_text
 from bridgehead.wire.errors import PeerError
 
 FIXED_HEADER: Final = "fixed header"
 VARIABLE_HEADER: Final = "variable header"
 PAYLOAD: Final = "payload"
 
-# A dissection is for people: no packet may be larger than the protocol allows, and long values are cut.
+# A dissection is for people: no packet may be larger than the protocol allows.
 _MAX_PACKET: Final = 268_435_460
-_SHOWN_CHARACTERS: Final = 200
-_SHOWN_OCTETS: Final = 32
 _QOS_NAMES: Final = ["at most once", "at least once", "exactly once", "must not be used"]
 _RETAIN_HANDLING: Final = [
     "send retained messages at the subscription",
@@ -54,43 +53,14 @@ _RETAIN_HANDLING: Final = [
 ]
 
 
-class Field:
-    """One field: `offset` from the packet's first octet and `length` in octets.
-
-    Several fields can share one octet; `note` then names the bits. `clause` is "MQTT 5.0 3.3.1.2". `part` is one of
-    FIXED_HEADER, VARIABLE_HEADER and PAYLOAD.
-    """
-
-    def __init__(
-        self, name: str, value: str, offset: int, length: int, clause: str, note: str = "", part: str = FIXED_HEADER
-    ) -> None:
-        self.name: Final = name
-        self.value: Final = value
-        self.offset: Final = offset
-        self.length: Final = length
-        self.clause: Final = clause
-        self.note: Final = note
-        self.part: Final = part
-
-
-class DissectedPacket:
-    """One packet. `offset` is where it begins in the data, `length` its octets there.
-
-    `fault` says what is wrong with it, "" or None when nothing is; `fault_clause` and `fault_code` (the MQTT 5.0
-    Reason Code) belong to it. `assumed_version` is True when nothing but the octets themselves told the version.
-    """
+class DissectedPacket(Dissected):
+    """One packet. `fault_code` is the MQTT 5.0 Reason Code. `assumed_version` is True when nothing but the octets
+    themselves told the version. Fields' parts are FIXED_HEADER, VARIABLE_HEADER and PAYLOAD."""
 
     def __init__(self, name: str, offset: int, version: int, assumed_version: bool) -> None:
-        self.name = name
-        self.offset = offset
-        self.length = 0
+        super().__init__(name, offset)
         self.version = version
         self.assumed_version = assumed_version
-        self.fields: list[Field] = []
-        self.fault: str | None = None
-        self.fault_clause = ""
-        self.fault_code = 0
-        self.fault_offset = -1
 
 
 def dissect(data: bytes, version: int = 0, from_server: bool | None = None) -> list[DissectedPacket]:
@@ -140,7 +110,7 @@ def _one(data: bytes, offset: int, version: int, from_server: bool | None) -> Di
     _fixed_header(packet, whole[0], body, remaining)
     missing = body + remaining - len(whole)
     if missing:
-        packet.fault = f"the packet is incomplete: {_count(missing)} of it {'are' if missing > 1 else 'is'} missing"
+        packet.fault = f"the packet is incomplete: {count(missing)} of it {'are' if missing > 1 else 'is'} missing"
         packet.fault_clause = clause_in("MQTT 5.0 2.1.4", packet.version)
     _Walker(packet, whole, body).walk(packet_type)
     if fault is not None:
@@ -191,58 +161,35 @@ def _standard(version: int) -> str:
     return "MQTT 3.1" if version == 3 else "MQTT 3.1.1" if version == 4 else "MQTT 5.0"
 
 
-def _count(octets: int) -> str:
-    return "1 octet" if octets == 1 else f"{octets} octets"
-
-
-def _text(text: str) -> str:
-    """A text in quotes, cut when it is long."""
-    if len(text) > _SHOWN_CHARACTERS:
-        return f"{text[:_SHOWN_CHARACTERS]!r}... ({len(text)} characters)"
-    return repr(text)
-
-
-def _octets(octets: bytes) -> str:
-    """Octets as text where they are text that can be shown, in hex where not."""
-    if not octets:
-        return "(empty)"
-    try:
-        text = octets.decode("utf-8")
-    except UnicodeDecodeError:
-        text = ""
-    if text and text.isprintable():
-        return _text(text)
-    shown = octets[:_SHOWN_OCTETS].hex(" ")
-    return f"{shown} ... ({len(octets)} octets)" if len(octets) > _SHOWN_OCTETS else shown
-
-
 def _fixed_header(packet: DissectedPacket, first: int, body: int, remaining: int) -> None:
     """Packet type, flags and Remaining Length. `body` is 0 when the Remaining Length cannot be read."""
     five = packet.version == 0 or packet.version == 5
     standard = _standard(packet.version)
     packet_type = first >> 4
-    add = packet.fields.append
-    add(
-        Field(
-            "Packet Type",
-            f"{packet_type} ({packet.name})",
-            0,
-            1,
-            f"{standard} {'2.1.2' if five else '2.2.1'}",
-            "bits 7-4",
-        )
+    _add(
+        packet,
+        "Packet Type",
+        f"{packet_type} ({packet.name})",
+        0,
+        1,
+        f"{standard} {'2.1.2' if five else '2.2.1'}",
+        "bits 7-4",
     )
     if packet_type == PUBLISH:
         dup, qos, retain = first >> 3 & 1, first >> 1 & 3, first & 1
-        add(Field("DUP", str(dup), 0, 1, f"{standard} 3.3.1.1", "bit 3" + ("; sent again" if dup else "")))
-        add(Field("QoS", f"{qos} ({_QOS_NAMES[qos]})", 0, 1, f"{standard} 3.3.1.2", "bits 2-1"))
-        add(Field("RETAIN", str(retain), 0, 1, f"{standard} 3.3.1.3", "bit 0"))
+        _add(packet, "DUP", str(dup), 0, 1, f"{standard} 3.3.1.1", "bit 3" + ("; sent again" if dup else ""))
+        _add(packet, "QoS", f"{qos} ({_QOS_NAMES[qos]})", 0, 1, f"{standard} 3.3.1.2", "bits 2-1")
+        _add(packet, "RETAIN", str(retain), 0, 1, f"{standard} 3.3.1.3", "bit 0")
     else:
         clause = f"{standard} {'2.1.3' if five else '2.2.2'}"
-        add(Field("Flags", f"{first & 15:04b}", 0, 1, clause, "bits 3-0, reserved"))
+        _add(packet, "Flags", f"{first & 15:04b}", 0, 1, clause, "bits 3-0, reserved")
     if body:
         clause = f"{standard} {'2.1.4' if five else '2.2.3'}"
-        add(Field("Remaining Length", str(remaining), 1, body - 1, clause))
+        _add(packet, "Remaining Length", str(remaining), 1, body - 1, clause)
+
+
+def _add(packet: DissectedPacket, name: str, value: str, offset: int, length: int, clause: str, note: str = "") -> None:
+    packet.fields.append(Field(name, value, offset, length, clause, note, FIXED_HEADER))
 
 
 class _Walker:
@@ -266,7 +213,7 @@ class _Walker:
         if reader.pos < len(reader.data):
             rest = reader.data[reader.pos :]
             # What was not understood may hold a password when it is part of these.
-            value = f"({_count(len(rest))})" if packet_type in (CONNECT, CONNACK, AUTH) else _octets(rest)
+            value = f"({count(len(rest))})" if packet_type in (CONNECT, CONNACK, AUTH) else shown_octets(rest)
             self.packet.fields.append(Field(name, value, reader.pos, len(rest), "", "", self.part))
 
     def add(self, name: str, value: str, offset: int, clause: str, note: str = "") -> None:
@@ -276,7 +223,7 @@ class _Walker:
 
     def string(self, name: str, clause: str) -> None:
         offset = self.reader.pos
-        self.add(name, _text(self.reader.utf8_string(name)), offset, clause)
+        self.add(name, shown_text(self.reader.utf8_string(name)), offset, clause)
 
     def packet_identifier(self, clause: str) -> None:
         offset = self.reader.pos
@@ -324,7 +271,7 @@ class _Walker:
     def connect(self) -> None:
         reader = self.reader
         offset = reader.pos
-        self.add("Protocol Name", _octets(reader.binary_data("Protocol Name")), offset, "3.1.2.1")
+        self.add("Protocol Name", shown_octets(reader.binary_data("Protocol Name")), offset, "3.1.2.1")
         offset = reader.pos
         level = reader.u8("Protocol Version")
         known = {3: "MQTT 3.1", 4: "MQTT 3.1.1", 5: "MQTT 5.0"}
@@ -357,13 +304,13 @@ class _Walker:
             self.string("Will Topic", clause[0])
             offset = reader.pos
             name = "Will Payload" if self.five else "Will Message"
-            self.add(name, _octets(reader.binary_data(name)), offset, clause[1])
+            self.add(name, shown_octets(reader.binary_data(name)), offset, clause[1])
         if flags & 0x80 and reader.remaining:
             self.string("User Name", clause[2])
         if flags & 0x40 and reader.remaining:
             offset = reader.pos
             length = len(reader.binary_data("Password"))
-            self.add("Password", f"({_count(length)})", offset, clause[3], "not shown")
+            self.add("Password", f"({count(length)})", offset, clause[3], "not shown")
 
     def connack(self) -> None:
         reader = self.reader
@@ -390,7 +337,7 @@ class _Walker:
         self.part = PAYLOAD
         offset = reader.pos
         payload = reader.octets(reader.remaining, "Payload")
-        self.add("Payload", _octets(payload), offset, "3.3.3", _count(len(payload)))
+        self.add("Payload", shown_octets(payload), offset, "3.3.3", count(len(payload)))
 
     def subscribe(self) -> None:
         reader = self.reader
@@ -450,13 +397,13 @@ class _Walker:
         elif data_type == VARIABLE_BYTE_INTEGER:
             value = str(reader.variable_byte_integer(info.name))
         elif data_type == UTF8_STRING:
-            value = _text(reader.utf8_string(info.name))
+            value = shown_text(reader.utf8_string(info.name))
         elif data_type == UTF8_STRING_PAIR:
-            value = _text(reader.utf8_string(info.name)) + ": "
-            value += _text(reader.utf8_string(info.name))
+            value = shown_text(reader.utf8_string(info.name)) + ": "
+            value += shown_text(reader.utf8_string(info.name))
         else:
             octets = reader.binary_data(info.name)
             # Authentication Data may be a credential.
-            value = _octets(octets) if identifier == CORRELATION_DATA else f"({_count(len(octets))})"
+            value = shown_octets(octets) if identifier == CORRELATION_DATA else f"({count(len(octets))})"
         # One that may not stand here has no clause here: that it may not says the table.
         self.add(info.name, value, offset, info.clauses.get(packet_type, "2.2.2.2"), note)
