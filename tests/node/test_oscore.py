@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bridgehead.core.clock import Clock
+from bridgehead.core.errors import UNAVAILABLE, Refusal
 from bridgehead.node.oscore import HubContexts
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
@@ -46,7 +47,14 @@ class Hub:
         self.principals = Principals(Directory(registry), self._hear, self.clock)
         self.sequences = Sequences(self.data, self.clock())
         vault = self.identity.vault
-        self.contexts = HubContexts(registry, self.principals, vault, self.sequences, self._hear, self.clock)
+        self.contexts = HubContexts(
+            registry, self.principals, vault, self.sequences, self._hear, self.clock, self._admit
+        )
+        self.admits = True
+
+    def _admit(self) -> None:
+        if not self.admits:
+            raise Refusal(UNAVAILABLE, "the audit log cannot be written")
 
     def _hear(self, event: str, fields: Mapping[str, object]) -> None:
         self.heard.append((event, dict(fields)))
@@ -197,6 +205,15 @@ def test_numbers_that_cannot_be_reserved_are_told_once(hub: Hub, monkeypatch: py
     told = {"principal": "sensor-7", "because": "cannot write oscore.epoch: the disk is full"}
     assert hub.heard == [(events.SEQUENCE_NOT_KEPT, told)]
     assert hub.contexts.next_sequence(context) >= 0
+
+
+def test_while_the_audit_log_fails_nobody_new_is_let_in(hub: Hub) -> None:
+    [context] = hub.find(hub.add("sensor-7"))
+    hub.admits = False
+    assert not hub.contexts.opened(context, PEER)
+    assert hub.heard == []
+    hub.admits = True
+    assert hub.contexts.opened(context, PEER)
 
 
 def test_a_refusal_names_whose_identifier_it_was(hub: Hub) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Final
 
 from bridgehead.broker.events import EventSink
+from bridgehead.core.errors import Refusal
 from bridgehead.core.policy import Context
 from bridgehead.protocols.coap.session.contract import Peer
 from bridgehead.protocols.coap.session.oscore_context import Cipher, OscoreContext, OscoreContexts
 from bridgehead.security.credentials import OscoreRecord, oscore_context
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.events import AUTHENTICATED, AUTHENTICATION_REFUSED, RECORD_UNREADABLE, SEQUENCE_NOT_KEPT
+from bridgehead.security.identity.identity import Identity
 from bridgehead.security.login.answers import Unseals
+from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.mechanisms import OSCORE
 from bridgehead.security.oscore.keys import Aead, Secret, opened
 from bridgehead.security.oscore.sequences import Sequences
@@ -50,13 +53,16 @@ class HubContexts(OscoreContexts):
         sequences: Sequences,
         events: EventSink,
         clock: Callable[[], float],
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
+        """`admit` raises Refusal while nobody new may be let in."""
         self._registry: Final = registry
         self._principals: Final = principals
         self._vault: Final = vault
         self._sequences: Final = sequences
         self._events: Final = events
         self._clock: Final = clock
+        self._admit: Final = admit
         self._kept: Final[OrderedDict[str, OscoreContext]] = OrderedDict()
         self._told: Final[set[str]] = set()  # contexts that have no numbers left, and it was said
 
@@ -122,7 +128,11 @@ class HubContexts(OscoreContexts):
             self._events(SEQUENCE_NOT_KEPT, {"principal": name, "because": because})
         return -1
 
-    def opened(self, context: OscoreContext, peer: Peer) -> None:
+    def opened(self, context: OscoreContext, peer: Peer) -> bool:
+        try:
+            self._admit()
+        except Refusal:
+            return False
         fields: dict[str, object] = {
             "principal": context.principal.name,
             "by": OSCORE,
@@ -131,6 +141,7 @@ class HubContexts(OscoreContexts):
             "protocol": PROTOCOL,
         }
         self._events(AUTHENTICATED, fields)
+        return True
 
     def refused(self, peer: Peer, kid: bytes, because: str) -> None:
         names = self._registry.oscore_owners(kid)
@@ -144,3 +155,15 @@ class HubContexts(OscoreContexts):
             "mechanism": OSCORE,
         }
         self._events(AUTHENTICATION_REFUSED, fields)
+
+
+def make_contexts(
+    identity: Identity,
+    authenticator: Authenticator,
+    events: EventSink,
+    clock: Callable[[], float],
+    admit: Callable[[], None],
+) -> HubContexts:
+    """For one run of the hub. Errors: SecurityError."""
+    sequences = Sequences(identity.data, clock())
+    return HubContexts(identity.registry, authenticator.principals, identity.vault, sequences, events, clock, admit)

@@ -52,6 +52,7 @@ class Contexts(OscoreContexts):
         self.known: list[tuple[bytes, bytes | None, OscoreContext]] = []
         self.sequence = 0
         self.exhausted = False
+        self.closed = False
         self.told: list[str] = []
 
     def add(self, name: str, kid: bytes = b"\x0a", id_context: bytes | None = ID_CONTEXT, salt: bytes = SALT) -> None:
@@ -70,8 +71,9 @@ class Contexts(OscoreContexts):
         self.sequence += 1
         return self.sequence
 
-    def opened(self, context: OscoreContext, peer: Peer) -> None:
+    def opened(self, context: OscoreContext, peer: Peer) -> bool:
         self.told.append(f"{context.principal.name} at {peer.address}")
+        return not self.closed
 
     def refused(self, peer: Peer, kid: bytes, because: str) -> None:
         self.told.append(f"refused: {because}")
@@ -215,6 +217,14 @@ def test_one_party_for_a_context_and_a_peer_until_it_is_gone(known: World) -> No
     known.ask(GET)
     assert known.resource.seen[-1].party is not first.party
     assert known.contexts.told == ["sensor-7 at 192.0.2.7:5683"]
+
+
+def test_while_nobody_new_is_let_in_a_new_peer_is_told_so(known: World) -> None:
+    known.contexts.closed = True
+    assert known.ask(GET).code == codes.CONTENT  # it is in
+    known.layer.forget(known.peer)
+    assert known.ask(GET).code == codes.SERVICE_UNAVAILABLE
+    assert len(known.resource.seen) == 1
 
 
 def test_a_request_without_the_option_passes_unchanged(world: World) -> None:

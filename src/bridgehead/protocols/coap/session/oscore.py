@@ -184,7 +184,10 @@ class OscoreLayer(Handler):
             self._challenge(inner, context)
         elif codes.is_request(request.code):
             inner.party = self._party(exchange.peer, context)
-            self._inner.handle(inner)
+            if inner.party is None:
+                inner.respond(Message(codes.SERVICE_UNAVAILABLE, (), b"nobody new is let in just now"))
+            else:
+                self._inner.handle(inner)
         else:
             inner.respond(Message(codes.BAD_REQUEST, (), b"the code inside is not a request's"))
 
@@ -200,17 +203,18 @@ class OscoreLayer(Handler):
         echo = self._echo.value(_place(exchange.peer, context), self._clock.now)
         exchange.challenge(Message(codes.UNAUTHORIZED, ((option.ECHO, echo),)))
 
-    def _party(self, peer: Peer, context: OscoreContext) -> Party:
+    def _party(self, peer: Peer, context: OscoreContext) -> Party | None:
         known = self._parties.get(peer)
         if known is None:
             known = {}
             self._parties[peer] = known
         party = known.get(context)
         if party is None or party.principal is not context.principal:
+            if not self._contexts.opened(context, peer):
+                return None
             origin = Origin(context.principal.name, PROTOCOL, True, "", peer.address)
             party = Party(context.principal, origin, context.marks)
             known[context] = party
-            self._contexts.opened(context, peer)
         return party
 
     def _refuse(self, exchange: Exchange, kid: bytes, code: int, text: bytes, because: str) -> None:

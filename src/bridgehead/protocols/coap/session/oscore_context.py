@@ -130,8 +130,9 @@ class OscoreContexts:
         """A Sender Sequence Number that was never used, -1 when there is none."""
         raise NotImplementedError
 
-    def opened(self, context: OscoreContext, peer: Peer) -> None:
-        """The first request of this context from this peer was verified."""
+    def opened(self, context: OscoreContext, peer: Peer) -> bool:
+        """The first request of this context from this peer was verified. False: nobody new is let in just now."""
+        raise NotImplementedError
 
     def refused(self, peer: Peer, kid: bytes, because: str) -> None:
         """A request could not be verified."""
