@@ -45,8 +45,9 @@ Answer = Callable[[Request, Stream], Awaitable[Reply]]
 class _Link:
     """One client."""
 
-    def __init__(self, server: HttpServer, stream: Stream, http: HttpConnection) -> None:
+    def __init__(self, server: HttpServer, stream: Stream, http: HttpConnection, answer: Answer) -> None:
         self._server: Final = server
+        self.answer: Final = answer
         self.stream: Final = stream
         self.http: Final = http
         self.network: Final = network_of(stream.peer)
@@ -70,13 +71,11 @@ class _Link:
 
 
 class HttpServer:
-    """Serves HTTP/1.1 on whatever streams it is given: bounded in connections, octets and time. `answer` may take a
-    while; it must not raise."""
+    """Serves HTTP/1.1 on whatever streams it is given: bounded in connections, octets and time."""
 
-    def __init__(self, limits: HttpLimits, answer: Answer) -> None:
+    def __init__(self, limits: HttpLimits) -> None:
         self._loop: Final = asyncio.get_running_loop()
         self._limits: Final = limits
-        self._answer: Final = answer
         self._links: Final[set[_Link]] = set()
         self._by_network: Final[dict[str, int]] = {}
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK, self._on_tick)
@@ -85,9 +84,9 @@ class HttpServer:
         """Open connections."""
         return len(self._links)
 
-    def accept(self, stream: Stream) -> None:
-        """Serve a new client, unless there are too many."""
-        link = _Link(self, stream, HttpConnection(self._limits, monotonic() - stream.spent))
+    def accept(self, stream: Stream, answer: Answer) -> None:
+        """Serve a new client, unless there are too many. `answer` may take a while; it must not raise."""
+        link = _Link(self, stream, HttpConnection(self._limits, monotonic() - stream.spent), answer)
         here = self._by_network.get(link.network, 0)
         if len(self._links) >= self._limits.connections or here >= self._limits.connections_per_address:
             stream.close()
@@ -140,7 +139,7 @@ class HttpServer:
         request = link.http.request
         assert request is not None
         try:
-            reply = await self._answer(request, link.stream)
+            reply = await link.answer(request, link.stream)
             if reply.parts is not None:
                 await self._stream(link, reply, reply.parts)
         finally:

@@ -51,7 +51,7 @@ class EstServer:
     def __init__(self, config: EstConfig, answers: Answers) -> None:
         self.config: Final = config
         self._answers: Final = answers
-        self._http: Final = HttpServer(config, self._reply)
+        self._http: Final = HttpServer(config)
         self._answering = 0
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class EstServer:
 
     def accept(self, stream: Stream) -> None:
         """Serve a new client, unless there are too many."""
-        self._http.accept(stream)
+        self._http.accept(stream, self._reply)
 
     async def stop(self) -> None:
         """End every connection; answers that are on their way are given up."""

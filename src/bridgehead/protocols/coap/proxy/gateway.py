@@ -1,0 +1,294 @@
+"""HTTP to CoAP (RFC 8075): an HTTP client reads, writes and observes CoAP resources, the hub's own and, where the
+policy opens them, those of other servers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Final, Protocol
+
+from bridgehead.broker.door import Door
+from bridgehead.core.errors import BAD_CREDENTIALS, BUSY, NOT_AUTHORIZED, QUOTA_EXCEEDED, Refusal
+from bridgehead.core.message import Origin
+from bridgehead.protocols.coap.codec import codes, numbers
+from bridgehead.protocols.coap.codec.message import Message, in_order
+from bridgehead.protocols.coap.codec.uri import Uri, location_of, path_text
+from bridgehead.protocols.coap.proxy.codes import METHODS, status_of
+from bridgehead.protocols.coap.proxy.config import ProxySettings
+from bridgehead.protocols.coap.proxy.headers import EVENT_STREAM, Unmappable, request_options, response_headers
+from bridgehead.protocols.coap.proxy.inner import HttpExchange, HttpPeer
+from bridgehead.protocols.coap.proxy.location import BASE, DISCOVERY, LINK, NoTarget, target_of
+from bridgehead.protocols.coap.proxy.reach import Reach, topic_of
+from bridgehead.protocols.coap.session.contract import Handler, Party
+from bridgehead.security.login.chain import DEFAULT, OAUTHBEARER, Chain
+from bridgehead.security.login.proof import Credentials, Proven
+from bridgehead.security.sasl.contract import Binding
+from bridgehead.security.sasl.offer import NotOffered
+from bridgehead.transport.http import Headers, HttpServer, Reply, said
+from bridgehead.transport.stream import Stream
+from bridgehead.wire import http_basic
+from bridgehead.wire.http import Request
+
+_REALM: Final = b'Basic realm="bridgehead", charset="UTF-8"'
+_SECURED: Final = ("coap", "coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws")
+
+
+class Exchanges(Protocol):
+    """A SASL exchange under way. Errors: Refusal."""
+
+    async def begin(self, initial: bytes | None) -> bytes | Proven: ...
+
+    def close(self) -> None: ...
+
+
+class Authenticates(Protocol):
+    """What the proxy needs of the security room. Errors: Refusal; NotOffered of `exchange`."""
+
+    async def authenticate(self, credentials: Credentials) -> Proven: ...
+
+    def exchange(self, mechanism: str, credentials: Credentials) -> Exchanges: ...
+
+
+class CoapServers(Protocol):
+    """Asks other CoAP servers. `address` is where the host was found. Errors: OSError, TimeoutError."""
+
+    async def ask(self, target: Uri, address: str, request: Message) -> Message: ...
+
+    def observe(self, target: Uri, address: str, request: Message) -> AsyncIterator[Message]: ...
+
+
+class Gateway:
+    """Serves HTTP on whatever streams it is given. `site` answers for the hub's own resources; `servers` None: nobody
+    else's are reached."""
+
+    def __init__(
+        self,
+        site: Handler,
+        door: Door,
+        authenticator: Authenticates,
+        settings: ProxySettings,
+        now: Callable[[], float],
+        reach: Reach,
+        servers: CoapServers | None,
+    ) -> None:
+        self._site: Final = site
+        self._door: Final = door
+        self._authenticator: Final = authenticator
+        self._settings: Final = settings
+        self._now: Final = now
+        self._reach: Final = reach
+        self._servers: Final = servers
+        self._http: Final = HttpServer(settings)
+        self._streams = 0
+
+    def __len__(self) -> int:
+        """Open connections."""
+        return len(self._http)
+
+    def accept(self, stream: Stream, chain: Chain = DEFAULT) -> None:
+        """Serve a new client, who may log in by `chain`."""
+        self._http.accept(stream, partial(self._answer, chain))
+
+    async def stop(self) -> None:
+        await self._http.stop()
+
+    async def _answer(self, chain: Chain, request: Request, stream: Stream) -> Reply:
+        try:
+            return await self._served(chain, request, stream)
+        except (NoTarget, Unmappable) as fault:
+            return said(fault.status, str(fault))
+        except Refusal as refusal:
+            return _refused(refusal)
+
+    async def _served(self, chain: Chain, request: Request, stream: Stream) -> Reply:
+        if request.target.partition(b"?")[0] == DISCOVERY.encode() and request.method in (b"GET", b"HEAD"):
+            return Reply(200, b"application/link-format", LINK.encode())
+        target = target_of(request.target)
+        method = METHODS.get(request.method)
+        if method is None:
+            return said(501, "the proxy takes GET, HEAD, PUT, POST and DELETE")
+        observing = method == codes.GET and EVENT_STREAM in request.headers.get(b"accept", b"").lower()
+        options = request_options(
+            {**request.headers, b"accept": b""} if observing else request.headers, bool(request.body)
+        )
+        party = await self._party(chain, request, stream)
+        options += target.resource_options()
+        if observing:
+            options.append((numbers.OBSERVE, b""))
+        asked = Message(method, in_order(options), request.body)
+        if _names(target, request.headers.get(b"host", b"")):
+            reply = await self._ask_here(party, asked, stream, observing)
+        else:
+            reply = await self._ask_there(party, target, asked, observing)
+        return reply
+
+    # Who it is. -------------------------------------------------------------------------------------
+
+    async def _party(self, chain: Chain, request: Request, stream: Stream) -> Party:
+        """Errors: Refusal."""
+        proven = await self._proven(chain, request.headers.get(b"authorization", b""), stream)
+        verified = stream.tls is not None or stream.peer.startswith("unix:")
+        origin = Origin(proven.name, "https", verified, f"http {stream.peer}", stream.peer)
+        return Party(proven.principal, origin, proven.marks)
+
+    async def _proven(self, chain: Chain, authorization: bytes, stream: Stream) -> Proven:
+        tls = stream.tls
+        certificate = None if tls is None else tls.peer_certificate
+        scheme, _, rest = authorization.strip().partition(b" ")
+        if scheme.lower() == b"bearer":
+            return await self._by_token(chain, rest.strip(), stream, certificate)
+        named = http_basic.basic(authorization)
+        if authorization and named is None:
+            raise Refusal(BAD_CREDENTIALS, "send HTTP Basic, a Bearer token, or a client certificate")
+        if named is None and certificate is None:
+            raise Refusal(BAD_CREDENTIALS, "no credentials: send HTTP Basic, a Bearer token, or a client certificate")
+        name, password = (None, None) if named is None else (named[0], named[1].encode())
+        return await self._authenticator.authenticate(
+            Credentials(name, password, certificate, "", stream.peer, "https", chain)
+        )
+
+    async def _by_token(self, chain: Chain, token: bytes, stream: Stream, certificate: bytes | None) -> Proven:
+        """RFC 6750, judged as OAUTHBEARER is (RFC 7628)."""
+        binding = Binding(protected=True, certificate=certificate is not None)
+        credentials = Credentials(None, None, certificate, "", stream.peer, "https", chain, binding)
+        try:
+            exchange = self._authenticator.exchange(OAUTHBEARER, credentials)
+        except NotOffered:
+            raise Refusal(BAD_CREDENTIALS, "this hub takes no tokens: configure a [[token_issuer]]") from None
+        try:
+            outcome = await exchange.begin(b"n,,\x01auth=Bearer " + token + b"\x01\x01")
+        finally:
+            exchange.close()
+        if isinstance(outcome, bytes):
+            raise Refusal(BAD_CREDENTIALS, "the token is not accepted")
+        return outcome
+
+    # The hub's own resources. -----------------------------------------------------------------------
+
+    async def _ask_here(self, party: Party, asked: Message, stream: Stream, observing: bool) -> Reply:
+        peer = HttpPeer(party, stream.peer, self._settings.body_octets)
+        exchange = HttpExchange(peer, party, asked, self._settings.events)
+        self._site.handle(exchange)
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout):
+                response = await exchange.response
+        except TimeoutError:
+            self._release(peer)
+            return said(504, "the resource did not answer in time")
+        except BaseException:
+            self._release(peer)
+            raise
+        if not observing or not response.has(numbers.OBSERVE):
+            self._release(peer)
+            return reply_of(response)
+        if self._streams >= self._settings.streams:
+            self._release(peer)
+            raise Refusal(BUSY, "as many streams are open as may be: close one, or come again later")
+        return _stream_reply(self._events(peer, exchange, response))
+
+    async def _events(self, peer: HttpPeer, exchange: HttpExchange, first: Message) -> AsyncIterator[bytes]:
+        self._streams += 1
+        try:
+            yield event_of(first)
+            while not peer.gone:
+                try:
+                    async with asyncio.timeout(self._settings.keep_alive):
+                        await exchange.arrived.wait()
+                except TimeoutError:
+                    yield b":\n\n"
+                    continue
+                for message in exchange.taken():
+                    yield event_of(message)
+                if exchange.over:
+                    return
+        finally:
+            self._streams -= 1
+            self._release(peer)
+
+    def _release(self, peer: HttpPeer) -> None:
+        peer.gone = True
+        self._site.forget(peer)
+
+    # Other servers' resources. ----------------------------------------------------------------------
+
+    async def _ask_there(self, party: Party, target: Uri, asked: Message, observing: bool) -> Reply:
+        if self._servers is None:
+            raise Refusal(NOT_AUTHORIZED, "this hub reaches no other CoAP servers: set proxy.coap = true")
+        path = [segment.decode() for segment in target.path]
+        topic = topic_of(target.scheme, target.host, target.port, path)
+        decision = self._door.permit(party.principal, topic, party.origin, asked.code != codes.GET)
+        address = await self._reach.address_of(target.host, target.port, decision)
+        if observing:
+            return _stream_reply(self._events_of(party, self._servers.observe(target, address, asked)))
+        with self._reach.under_way(party.principal.name):
+            try:
+                async with asyncio.timeout(self._settings.answer_timeout):
+                    response = await self._servers.ask(target, address, asked)
+            except TimeoutError:
+                return said(504, f"{target.host} did not answer in time")
+            except OSError:
+                return said(502, f"{target.host} cannot be reached")
+        return reply_of(response)
+
+    async def _events_of(self, party: Party, notifications: AsyncIterator[Message]) -> AsyncIterator[bytes]:
+        with self._reach.under_way(party.principal.name):
+            try:
+                async for message in notifications:
+                    yield event_of(message)
+            except (OSError, TimeoutError):
+                yield b"event: error\ndata: 5.04 the CoAP server does not answer any more\n\n"
+
+
+def _names(target: Uri, host: bytes) -> bool:
+    """Whether a target is on the hub that the HTTP client asked: the same host as in its Host field."""
+    named = host.decode("latin-1").lower()
+    name = named[1:].partition("]")[0] if named.startswith("[") else named.partition(":")[0]
+    return target.host == name and target.scheme in _SECURED
+
+
+def reply_of(response: Message) -> Reply:
+    """The HTTP response for a CoAP response."""
+    kind, more = response_headers(response)
+    status = status_of(response.code, bool(response.payload))
+    location = location_of(response)
+    if location and status == 201:
+        more.append((b"location", f"{BASE}{location}".encode()))
+    return Reply(status, kind, b"" if status in (204, 304) else response.payload, more)
+
+
+def event_of(message: Message) -> bytes:
+    """A server-sent event (WHATWG HTML section 9.2.6): `id` is Observe's sequence number, `event` "octets" with base64
+    for what is no UTF-8, "error" with the code for what ends the observation; `topic` stands in a comment before it."""
+    lines: list[str] = []
+    if message.has(numbers.LOCATION_PATH):
+        lines.append(f"event: {path_text(message.all(numbers.LOCATION_PATH))}")
+    sequence = message.uint(numbers.OBSERVE)
+    if sequence >= 0:
+        lines.append(f"id: {sequence}")
+    if message.code >> 5 != 2:
+        lines.append("event: error")
+    try:
+        text = message.payload.decode("utf-8")
+    except UnicodeDecodeError:
+        lines.append("event: octets")
+        text = base64.b64encode(message.payload).decode("ascii")
+    if message.code >> 5 != 2:
+        text = f"{codes.dotted(message.code)} {text}".rstrip()
+    lines += [f"data: {line}" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+def _stream_reply(parts: AsyncIterator[bytes]) -> Reply:
+    return Reply(200, EVENT_STREAM, b"", [(b"cache-control", b"no-cache")], parts)
+
+
+def _refused(refusal: Refusal) -> Reply:
+    status = {BAD_CREDENTIALS: 401, NOT_AUTHORIZED: 403, QUOTA_EXCEEDED: 429, BUSY: 503}.get(refusal.meaning, 400)
+    more: Headers = []
+    if status == 401:
+        more.append((b"www-authenticate", _REALM))
+    elif status in (429, 503):
+        more.append((b"retry-after", b"5"))
+    return said(status, refusal.because, more)

@@ -1,0 +1,66 @@
+"""An HTTP request as an exchange of the hub's own CoAP resources: answers come back as a future or a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from bridgehead.protocols.coap.codec.message import Message
+from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer, Watcher
+
+
+class HttpPeer(Peer):
+    """Stands for one HTTP request: a body comes and goes whole, as over any reliable transport."""
+
+    def __init__(self, party: Party, address: str, largest: int) -> None:
+        super().__init__(party, address, True, True, True)
+        self.block = 7
+        self.largest = largest
+        self.closed: Final = asyncio.Event()
+
+    def close(self, because: str) -> None:
+        self.gone = True
+        self.closed.set()
+
+
+class HttpExchange(Exchange):
+    """`response` is the first answer; `notifications` are those that follow, no more than `most` at a time: of state
+    that is not taken in time the oldest goes first, for a newer one has come."""
+
+    def __init__(self, peer: HttpPeer, party: Party, request: Message, most: int) -> None:
+        super().__init__(peer, party, request, True, False)
+        self.response: Final[asyncio.Future[Message]] = asyncio.get_running_loop().create_future()
+        self.notifications: Final[deque[Message]] = deque()
+        self.arrived: Final = asyncio.Event()
+        self._most: Final = most
+        self._http: Final = peer
+        self._waiting: Final[deque[tuple[Watcher, int]]] = deque()
+        self.over = False
+
+    def respond(self, response: Message) -> None:
+        if not self.response.done():
+            self.response.set_result(response)
+
+    def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
+        if self._http.gone or len(self.notifications) >= self._most:
+            return False
+        self.notifications.append(response)
+        if watcher is not None and confirmable:
+            self._waiting.append((watcher, number))
+        self.arrived.set()
+        return True
+
+    def taken(self) -> list[Message]:
+        """The notifications up to now; whoever watches them learns that they have gone on."""
+        found = list(self.notifications)
+        self.notifications.clear()
+        self.arrived.clear()
+        while self._waiting:
+            watcher, number = self._waiting.popleft()
+            watcher.acknowledged(number)
+        return found
+
+    def ended(self) -> None:
+        self.over = True
+        self.arrived.set()
