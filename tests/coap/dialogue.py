@@ -166,7 +166,7 @@ class Hub:
         """Over plain UDP."""
         return Client(self, address)
 
-    def secured(self, name: str = "sensor", mechanism: str = "psk", address: str = "192.0.2.2:4711") -> Client:
+    def secured(self, name: str = "sensor", mechanism: str = "psk", address: str = "192.0.2.2:4711") -> SecuredClient:
         """Over DTLS: its records are left out, and what they prove is there."""
         return SecuredClient(self, name, mechanism, address)
 
@@ -407,6 +407,9 @@ class _Association(Link):
 
     def send(self, data: bytes) -> None:
         self._client.hub.outbox.write(self._client.path, data)
+
+    def full(self) -> bool:
+        return self._client.hub.outbox.full()
 
     def close(self, because: str) -> None:
         self._client.closed = because

@@ -138,14 +138,13 @@ class DatagramPeer(Peer):
         counters = layer.counters
         counters.packets_received += 1
         counters.octets_received += len(data)
-        if not self.proven:
-            self._way.heard(len(data))
         try:
             message = decode(data)
         except MessageFormatError as error:
             # RFC 7252 section 3: another version is ignored. Sections 4.2 and 4.3: only CON has to be rejected; an
             # attacker's NON gets nothing. Section 8.1: nothing sent to a group is.
             if error.type == CON and error.version == 1 and not multicast:
+                self._way.heard(len(data))
                 self._reset(error.message_id)
             return
         code = message.code
@@ -159,6 +158,7 @@ class DatagramPeer(Peer):
                 self._transmissions.rejected(message.message_id)
         elif message.type == CON and not multicast:
             # A ping (section 4.3), or a response to a request that the hub never made (5.3.2).
+            self._way.heard(len(data))
             self._reset(message.message_id)
 
     def _request(self, request: Message, data: bytes, multicast: bool, now: float) -> None:
@@ -166,6 +166,8 @@ class DatagramPeer(Peer):
         confirmable = request.type == CON
         if multicast and confirmable:
             return  # RFC 7252 section 8.1
+        if not self.proven:
+            self._way.heard(len(data))  # not of acknowledgements and Resets, which are not answered
         duplicates = self._duplicates
         if duplicates is not None:
             record = duplicates.find(request.message_id, data, now)
