@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.mechanisms import CERTIFICATE, OSCORE, PRE_SHARED_KEY
+from bridgehead.security.mechanisms import CERTIFICATE, OSCORE, PRE_SHARED_KEY, RAW_PUBLIC_KEY
 from tests.export.conftest import Home
 from tests.security.support import publish, subscribe
 
@@ -136,7 +137,59 @@ def test_an_oscore_context_is_written_for_both_and_never_twice(home: Home) -> No
         home.export("sensor-7", "coap")
 
 
-def test_the_readme_says_that_the_listener_is_to_come(home: Home) -> None:
+@CLIENT
+@SERVER
+def test_the_exported_raw_key_puts(home: Home, tmp_path: Path) -> None:
+    """libcoap with GnuTLS alone speaks raw public keys. Its server takes any; the hub looks at the record."""
     home.add("sensor-7", publish("Office/a"))
-    bundle = home.export("sensor-7", "coap", PRE_SHARED_KEY)
-    assert "no CoAP listener yet" in (bundle / "README.txt").read_text()
+    keys = home.export("sensor-7", "coap", RAW_PUBLIC_KEY)
+    with server(tmp_path, "-M", keys / "raw-key.pem") as (port, log):
+        bundle = home.export("sensor-7", "libcoap", RAW_PUBLIC_KEY, port=port)
+        put = run(bundle, "coap-put-raw-key.sh", "22.5")
+        assert (put.returncode, put.stdout.strip()) == (0, ""), put.stderr + log.read_text()
+    public = serialization.load_pem_public_key((bundle / "raw-key.pem").read_bytes())
+    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert spki in [each.spki for each in home.identity.registry.existing_device("sensor-7").raw_public_keys]
+    with pytest.raises(NotAcceptable, match="of whose private half the hub keeps no copy"):
+        home.export("sensor-7", "libcoap")
+
+
+def script(bundle: Path, name: str) -> str:
+    return (bundle / name).read_text().splitlines()[-1]
+
+
+def test_topics_are_below_t_with_every_level_encoded(home: Home) -> None:
+    home.add("sensor-7", publish("Büro/a?b//c d/#", 1), subscribe("Büro/a?b//c d/e"))
+    bundle = home.export("sensor-7", "libcoap", PRE_SHARED_KEY)
+    assert script(bundle, "coap-put.sh").endswith(" coaps://localhost:5684/t/B%C3%BCro/a%3Fb//c%20d/test")
+    assert script(bundle, "coap-get.sh").endswith(' "$@" coaps://localhost:5684/t/B%C3%BCro/a%3Fb//c%20d/e')
+    assert "Topics are at /t" in (bundle / "README.txt").read_text()
+
+
+def test_what_may_not_be_kept_is_posted_and_what_needs_no_answer_is_not_confirmable(home: Home) -> None:
+    home.add("sensor-7", publish("Office/a", 0, retain=False))
+    bundle = home.export("sensor-7", "libcoap", PRE_SHARED_KEY)
+    assert " -N -m post " in script(bundle, "coap-post.sh")
+    assert not (bundle / "coap-put.sh").exists()
+
+
+def test_a_wildcard_is_observed(home: Home) -> None:
+    home.add("sensor-7", subscribe("Office/+/Temperature"))
+    bundle = home.export("sensor-7", "libcoap", PRE_SHARED_KEY)
+    assert script(bundle, "coap-get.sh").endswith(""" "$@" 'coaps://localhost:5684/t?f=Office/%2B/Temperature'""")
+    assert "set -- -s 60" in (bundle / "coap-get.sh").read_text()
+
+
+def test_a_bundle_for_libcoap_has_nothing_of_aiocoaps(home: Home) -> None:
+    home.add("sensor-7", publish("Office/a"))
+    kinds = (PRE_SHARED_KEY, OSCORE, CERTIFICATE)
+    of_libcoap = {path.name for path in home.export("sensor-7", "libcoap", *kinds).rglob("*") if path.is_file()}
+    of_both = {path.name for path in home.export("sensor-7", "coap", *kinds).rglob("*") if path.is_file()}
+    assert of_both - of_libcoap == {"aiocoap.json", "settings.json", "secret.json"}
+
+
+def test_the_readme_says_where_oscore_is_heard(home: Home) -> None:
+    home.add("sensor-7", publish("Office/a"))
+    text = (home.export("sensor-7", "coap", OSCORE) / "README.txt").read_text()
+    assert "the hub needs a listener that permits it" in text
+    assert "a copy that begins anew reuses nonces" in text

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridgehead.security.export.targets import Target
 
 # As security.export.targets.TARGETS; held together by a test. Help shall not wait for cryptography to be loaded.
-NAMES: Final = ("mqtt", "coap", "amqp", "dds", "esp-idf", "mosquitto", "paho", "ros2", "wot-td")
+NAMES: Final = ("mqtt", "coap", "libcoap", "amqp", "dds", "esp-idf", "mosquitto", "paho", "ros2", "wot-td")
 NEW: Final = "new"
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -31,7 +31,7 @@ Credential = Annotated[
     typer.Option(
         "--credential",
         metavar="new|KIND",
-        help="Make a credential for it: the usual one of the target, or certificate, password, psk, oscore, dds.",
+        help="Make a credential for it: the usual one of the target, or certificate, password, psk, rpk, oscore, dds.",
     ),
 ]
 Overlap = Annotated[

@@ -20,16 +20,17 @@ from bridgehead.security.identity.identity import Enrolled, Identity
 from bridgehead.security.identity.rotation import kinds_of, rotated
 from bridgehead.security.identity.wanted import Fresh, NewPsk
 from bridgehead.security.login.passwords import PasswordHasher, generate_password
-from bridgehead.security.mechanisms import CERTIFICATE, DDS, OSCORE, PASSWORD, PRE_SHARED_KEY
+from bridgehead.security.mechanisms import CERTIFICATE, DDS, OSCORE, PASSWORD, PRE_SHARED_KEY, RAW_PUBLIC_KEY
 from bridgehead.security.records import Device, PermissionRecord
 from bridgehead.security.registry.registry import Registry
 
 GROUP: Final = "${group}"
 # Of what can be in a bundle.
-KINDS: Final = (CERTIFICATE, PASSWORD, PRE_SHARED_KEY, OSCORE, DDS)
+KINDS: Final = (CERTIFICATE, PASSWORD, PRE_SHARED_KEY, RAW_PUBLIC_KEY, OSCORE, DDS)
 _WORDS: Final = {
     CERTIFICATE: "a certificate, of whose private key the hub keeps no copy",
     PASSWORD: "a password, which the hub cannot read",
+    RAW_PUBLIC_KEY: "a raw public key, of whose private half the hub keeps no copy",
     OSCORE: "an OSCORE context, which must not be used in two places (RFC 8613 section 7.2.1)",
     DDS: "a DDS identity, of whose private key the hub keeps no copy",
 }
@@ -110,6 +111,7 @@ def _adding(identity: Identity, name: str, kinds: Sequence[str]) -> Iterator[Enr
         password=generate_password().encode() if PASSWORD in kinds else None,
         certificate=CERTIFICATE in kinds,
         psk="" if PRE_SHARED_KEY in kinds else None,
+        raw_key=RAW_PUBLIC_KEY in kinds,
         oscore=OSCORE in kinds,
         dds=DDS in kinds,
     )
@@ -129,7 +131,7 @@ def _joined(one: Enrolled, other: Enrolled) -> Enrolled:
         one.password if other.password is None else other.password,
         one.authority_pem,
         one.psk or other.psk,
-        None,
+        one.raw_key or other.raw_key,
         one.oscore or other.oscore,
         None,
         one.dds or other.dds,
@@ -151,7 +153,7 @@ def _whole(identity: Identity, found: Enrolled) -> Enrolled:
         found.password,
         found.authority_pem,
         psk,
-        None,
+        found.raw_key,
         found.oscore,
         None,
         found.dds,
@@ -163,6 +165,7 @@ def _held(found: Enrolled) -> list[str]:
         CERTIFICATE: found.certificate is not None,
         PASSWORD: found.password is not None,
         PRE_SHARED_KEY: found.psk is not None,
+        RAW_PUBLIC_KEY: found.raw_key is not None,
         OSCORE: found.oscore is not None,
         DDS: found.dds is not None,
     }

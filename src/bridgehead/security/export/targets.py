@@ -18,7 +18,7 @@ from bridgehead.security.export.readme import compose, credential_files, readme
 from bridgehead.security.export.terms import MQTT_PORT, Terms
 from bridgehead.security.identity.identity import Enrolled, Identity
 from bridgehead.security.mechanisms import CERTIFICATE as BY_CERTIFICATE
-from bridgehead.security.mechanisms import DDS, OSCORE, PRE_SHARED_KEY
+from bridgehead.security.mechanisms import DDS, OSCORE, PRE_SHARED_KEY, RAW_PUBLIC_KEY
 from bridgehead.security.mechanisms import PASSWORD as BY_PASSWORD
 
 Texts = Mapping[str, str]
@@ -87,16 +87,21 @@ def _mosquitto(terms: Terms) -> Texts:
     return found
 
 
-def _coap(order: Order) -> dict[str, bytes]:
-    terms = order.terms("coap")
-    found = coap.files(terms)
-    first = f"What the device {terms.name} needs to connect to {terms.host}, port {terms.port} (CoAP over DTLS)."
-    paragraphs = [coap.COMING] if terms.oscore is None else [coap.COMING, coap.OSCORE_ONCE]
-    if terms.psk is not None and coap.HINTS not in found:
-        paragraphs.append("coap-client takes keys of printable text only, and this one is not: use aiocoap.json.")
-    listed = [AUTHORITY, *credential_files(terms), *found]
-    found[README] = compose(terms, first, listed, coap.TOLD, paragraphs)
-    return {**credential_contents(terms), **_encoded(found)}
+def _coap(texts: Callable[[Terms], Texts]) -> Callable[[Order], dict[str, bytes]]:
+    def build(order: Order) -> dict[str, bytes]:
+        terms = order.terms("coap")
+        found = texts(terms)
+        first = f"What the device {terms.name} needs to connect to {terms.host}, port {terms.port} (CoAP over DTLS)."
+        paragraphs = [coap.ADDRESSES] if terms.oscore is None else [coap.ADDRESSES, coap.OSCORE_ONCE, coap.OSCORE_WHERE]
+        if terms.psk is not None and coap.HINTS not in found:
+            paragraphs.append(
+                "coap-client takes keys of printable text only, and this one is not: use aiocoap.json (--for coap)."
+            )
+        listed = [AUTHORITY, *credential_files(terms), *found]
+        found = {**found, README: compose(terms, first, listed, coap.TOLD, paragraphs)}
+        return {**credential_contents(terms), **_encoded(found)}
+
+    return build
 
 
 def _amqp(order: Order) -> dict[str, bytes]:
@@ -148,6 +153,7 @@ def _encoded(texts: Texts) -> dict[str, bytes]:
 
 
 _TLS: Final = (BY_CERTIFICATE, BY_PASSWORD)
+_COAP: Final = (PRE_SHARED_KEY, RAW_PUBLIC_KEY, BY_CERTIFICATE, OSCORE)
 TARGETS: Final = {
     each.name: each
     for each in (
@@ -155,7 +161,8 @@ TARGETS: Final = {
         Target("mosquitto", MQTT_PORT, BY_CERTIFICATE, _TLS, _mqtt(_mosquitto)),
         Target("paho", MQTT_PORT, BY_CERTIFICATE, _TLS, _mqtt(lambda terms: {"paho_client.py": paho(terms)})),
         Target("esp-idf", MQTT_PORT, BY_CERTIFICATE, _TLS, _mqtt(lambda terms: {"esp_idf_main.c": esp_idf(terms)})),
-        Target("coap", coap.PORT, PRE_SHARED_KEY, (PRE_SHARED_KEY, BY_CERTIFICATE, OSCORE), _coap),
+        Target("coap", coap.PORT, PRE_SHARED_KEY, _COAP, _coap(coap.files)),
+        Target("libcoap", coap.PORT, PRE_SHARED_KEY, _COAP, _coap(coap.libcoap)),
         Target("amqp", amqp.PORT, BY_CERTIFICATE, _TLS, _amqp),
         Target("dds", MQTT_PORT, DDS, (DDS,), _dds),
         Target("ros2", MQTT_PORT, DDS, (DDS,), _ros2),

@@ -18,7 +18,8 @@ _LEVELS: Final = ("test", "1", "example")  # what stands for a wildcard, the fir
 
 
 class Terms:
-    """`topic` and `topic_filter` are None when nothing may be published or subscribed. `port` is MQTT's over TLS."""
+    """`topic` and `topic_filter` are None when nothing may be published or subscribed; `may_retain`: what is published
+    to `topic` may be kept there. `port` is MQTT's over TLS."""
 
     def __init__(self, enrolled: Enrolled, host: str, port: int = MQTT_PORT, protocol: str = "mqtt") -> None:
         device = enrolled.device
@@ -34,11 +35,13 @@ class Terms:
         self.certificate: Final = None if issued is None else issued.certificate_pem.decode()
         self.key: Final = None if issued is None else issued.key_pem.decode()
         self.psk: Final = enrolled.psk
+        self.raw_key: Final = enrolled.raw_key
         self.oscore: Final = enrolled.oscore
         self.dds: Final = enrolled.dds
         self.kinds: Final = self._kinds()
         principal = _principal(device, self.permissions, self.bindings, Context(protocol, self.kinds))
         self.topic, self.publish_qos = _publishable(principal, self.bindings)
+        self.may_retain: Final = self.topic is not None and _may_retain(principal, self.topic, self.publish_qos)
         self.topic_filter, self.subscribe_qos = _subscribable(principal, self.bindings)
 
     def __repr__(self) -> str:
@@ -49,6 +52,7 @@ class Terms:
             mechanisms.CERTIFICATE: self.certificate is not None,
             mechanisms.PASSWORD: self.password is not None,
             mechanisms.PRE_SHARED_KEY: self.psk is not None,
+            mechanisms.RAW_PUBLIC_KEY: self.raw_key is not None,
             mechanisms.OSCORE: self.oscore is not None,
             mechanisms.DDS: self.dds is not None,
         }
@@ -92,6 +96,10 @@ def _publishable(principal: Principal, bindings: Bindings) -> tuple[str | None, 
                     if principal.explain_publish(topic, qos, False, len(EXAMPLE)).permit:
                         return topic, qos
     return None, 0
+
+
+def _may_retain(principal: Principal, topic: str, qos: int) -> bool:
+    return principal.explain_publish(topic, qos, True, len(EXAMPLE)).permit
 
 
 def _subscribable(principal: Principal, bindings: Bindings) -> tuple[str | None, int]:
