@@ -38,7 +38,7 @@ class Proof:
     """How the peer proved who it is, and what the session runs on.
 
     `identity`: the identity of a pre-shared key, octets as they came. `spki`: the DER SubjectPublicKeyInfo of a raw
-    public key or of the certificate. `certificate`: DER of the leaf, verified against the trust and its lists; `chain`
+    public key. `certificate`: DER of the leaf, verified against the trust and its lists; `chain`
     what the peer sent above it. `resumed`: by a ticket, so the proof is that of an earlier handshake: judge it anew.
     """
 

@@ -20,6 +20,7 @@ DTLS_1_0: Final = b"\xfe\xff"
 # Handshake types (RFC 5246 section 7.4).
 HELLO_REQUEST: Final = 0
 CLIENT_HELLO: Final = 1
+SERVER_HELLO: Final = 2
 HELLO_VERIFY_REQUEST: Final = 3
 
 # Alerts (RFC 5246 section 7.2).
