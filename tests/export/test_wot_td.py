@@ -89,7 +89,7 @@ def test_what_it_publishes_are_events_and_what_it_receives_actions(home: Home) -
     [action] = thing["actions"].values()
     assert [form["href"] for form in action["forms"]] == [
         "mqtts://hub.example:8883",
-        "coaps://hub.example:5684/Office/a%20b",
+        "coaps://hub.example:5684/t/Office/a%20b",
     ]
     assert action["forms"][0]["mqv:topic"] == "Office/a b"
 

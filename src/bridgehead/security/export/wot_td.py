@@ -27,7 +27,7 @@ def description(terms: Terms, device: Device, coap_port: int) -> str:
     events: dict[str, object] = {}
     actions: dict[str, object] = {}
     base = f"mqtts://{terms.url_host()}:{terms.port}"
-    coap = f"coaps://{terms.url_host()}:{coap_port}/" if device.pre_shared_keys else None
+    coap = f"coaps://{terms.url_host()}:{coap_port}/t/" if device.pre_shared_keys else None
     for each in terms.permissions:
         if not each.allow:
             continue
@@ -66,7 +66,7 @@ def description(terms: Terms, device: Device, coap_port: int) -> str:
                             "href": coap + path,
                             "op": "invokeaction",
                             "contentType": "application/octet-stream",
-                            "cov:method": "PUT",
+                            "cov:method": "POST",
                         }
                     )
                 actions[_name(topic_filter, actions)] = {
