@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
 
 _RECORD: Final = 250  # octets that a remembered Message ID takes beside its reply
 
 
+@mypyc_attr(acyclic=True)
 class Record:
     """`fingerprint` tells a duplicate from a request of an endpoint that began anew with the same Message IDs. `reply`
     is sent again: the acknowledgement, with or without the response; None while there is none, and for requests that
