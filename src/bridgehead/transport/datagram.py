@@ -40,7 +40,8 @@ class DatagramCounters:
 class Endpoint:
     """`bind`: "127.0.0.1:5684", "[::1]:5684", "name:5684" (each of its addresses) or "*:5684" (IPv4 and IPv6); port 0
     is any free one. `on_batch` gets (path, data, sent to a group): see transport/paths.py. `groups` are joined on these
-    interfaces: "*" for all of them. Nothing is opened before start()."""
+    interfaces: "*" for all of them. `on_drain` is called when nothing waits any more that the kernel did not take at
+    once. Nothing is opened before start()."""
 
     def __init__(
         self,
@@ -49,12 +50,14 @@ class Endpoint:
         on_event: OnEvent,
         interfaces: Sequence[str] = (),
         memberships: Sequence[Membership] = (),
+        on_drain: Callable[[], None] | None = None,
     ) -> None:
         self._bind: Final = parse_address(bind)
         self._on_batch: Final = on_batch
         self._on_event: Final = on_event
         self._interfaces: Final = tuple(interfaces)
         self._memberships: Final = tuple(memberships)
+        self._on_drain: Final = on_drain
         self._loop: Final = asyncio.get_running_loop()
         self._sockets: list[_Socket] = []
         self._groups: list[_Socket] = []
@@ -76,6 +79,11 @@ class Endpoint:
     def port(self) -> int:
         """The real port."""
         return int(self._sockets[0].sock.getsockname()[1]) if self._sockets else self._bind.port
+
+    @property
+    def pending(self) -> int:
+        """Datagrams that the kernel has not taken yet."""
+        return sum(each.pending for each in self._sockets)
 
     async def start(self) -> None:
         """Bind and begin to read. Raises BindError with a remedy; then nothing is left open."""
@@ -122,6 +130,10 @@ class Endpoint:
         self.counters.received += len(batch)
         self._on_batch(batch)
 
+    def drained(self) -> None:
+        if self._on_drain is not None:
+            self._on_drain()
+
     def dropped(self, number: int, because: str) -> None:
         """Counted, and told once a minute."""
         self.counters.dropped += number
@@ -145,6 +157,10 @@ class _Socket:
         self._pending: list[tuple[bytes, bytes]] = []
         self._pending_octets = 0
         self._too_large = 0
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
 
     def watch(self) -> None:
         self._loop.add_reader(self._fd, self._readable)
@@ -219,6 +235,8 @@ class _Socket:
         self._pending_octets = 0
         self._loop.remove_writer(self._fd)
         self._send(batch)
+        if not self._pending:
+            self._endpoint.drained()
 
 
 class _GroupSocket(_Socket):

@@ -1,7 +1,8 @@
 """A stream of octets inside WebSocket frames (RFC 6455), over any other stream.
 
 The protocol is the `websockets` library's sans-I/O one. What is sent goes into one binary frame per send(); what comes
-is handed up frame by frame, so that an MQTT packet may span frames and a frame may hold several [MQTT-6.0.0-2].
+is handed up frame by frame, so that an MQTT packet may span frames and a frame may hold several [MQTT-6.0.0-2]. Who
+sets `whole_messages` gets each message of WebSocket whole, and alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class WebSocketStream(Stream):
     """
 
     __slots__ = (
+        "_begun",
         "_below",
         "_closing",
         "_early",
@@ -42,6 +44,7 @@ class WebSocketStream(Stream):
         "peer",
         "spent",
         "tls",
+        "whole_messages",
     )
 
     def __init__(self, shared: Shared, below: Stream, protocol: WebSocketProtocol, early: Sequence[Event] = ()) -> None:
@@ -57,6 +60,8 @@ class WebSocketStream(Stream):
         self._on_drain: OnDrain | None = None
         self._pong = b""
         self._closing = False
+        self.whole_messages = False
+        self._begun: list[bytes | bytearray | memoryview] = []  # frames of a message that is not whole yet
         below.pause()
 
     @property
@@ -110,6 +115,7 @@ class WebSocketStream(Stream):
 
     def _handle(self, events: Sequence[Event]) -> None:
         parts: list[bytes | bytearray | memoryview] = []
+        messages: list[bytes] = []
         pings = 0
         text = False
         for event in events:
@@ -117,7 +123,13 @@ class WebSocketStream(Stream):
                 continue
             opcode = event.opcode
             if opcode is BINARY or opcode is CONT:
-                parts.append(event.data)
+                if self.whole_messages:
+                    self._begun.append(event.data)
+                    if event.fin:
+                        messages.append(b"".join(self._begun))
+                        self._begun = []
+                else:
+                    parts.append(event.data)
             elif opcode is PING:
                 pings += 1
             elif opcode is TEXT:
@@ -129,9 +141,11 @@ class WebSocketStream(Stream):
             protocol.fail(CloseCode.UNSUPPORTED_DATA, "binary frames only")
         if protocol.writes:
             self._answer(protocol, pings)
-        octets = b"".join(parts)
-        if octets and self._on_data is not None and not self._closing:
-            self._on_data(octets)
+        if parts:
+            messages.append(b"".join(parts))
+        for octets in messages:
+            if octets and self._on_data is not None and not self._closing:
+                self._on_data(octets)
         if protocol.state is not OPEN:
             if text:
                 self._finish("a text frame came, where only binary frames are permitted")

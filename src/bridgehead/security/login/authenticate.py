@@ -33,6 +33,7 @@ from bridgehead.security.login.brake import BrakeLimits, address_key
 from bridgehead.security.login.exchange import Exchange
 from bridgehead.security.login.foreign import foreign_device
 from bridgehead.security.login.guard import Guard, GuardLimits
+from bridgehead.security.login.keys import KeyProof
 from bridgehead.security.login.lockouts import Lockouts, keep
 from bridgehead.security.login.password_proof import PasswordProof
 from bridgehead.security.login.passwords import PasswordHasher, PasswordVerifier
@@ -89,6 +90,7 @@ class Authenticator:
         self._lockouts: Final = Lockouts(registry, clock())
         self.guard: Final = Guard(limits, self._lockouts, events, clock, self._keep)
         self._passwords: Final = PasswordProof(self, self._directory, self._verifier, events)
+        self.keys: Final = KeyProof(self, self._directory, vault, events)
         self._writing: Final[set[asyncio.Task[None]]] = set()
         self.settings = settings if settings is not None else Settings(secrets.token_bytes(32), clock)
         self.answers: Final = Answers(self._directory, vault)
