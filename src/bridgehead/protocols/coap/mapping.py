@@ -64,6 +64,11 @@ _TEXT: Final = "text/plain; charset=utf-8"
 _PLAIN_TEXT: Final = MessageProperties(_TEXT, True)
 
 
+def code_of(refusal: Refusal) -> int:
+    """The Response Code that says what a refusal means."""
+    return RESPONSE_CODES[refusal.meaning]
+
+
 # Names. -------------------------------------------------------------------------------------------
 
 
