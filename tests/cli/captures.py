@@ -14,14 +14,22 @@ def tcp(source: int, destination: int, sequence: int, flags: int, data: bytes = 
     return struct.pack(">HHIIBBHHH", source, destination, sequence % (1 << 32), 0, 5 << 4, flags, 65535, 0, 0) + data
 
 
-def ipv4(segment: bytes, source: str = "10.0.0.1", destination: str = "10.0.0.2", fragment: int = 0) -> bytes:
+def udp(source: int, destination: int, data: bytes, length: int | None = None) -> bytes:
+    return struct.pack(">HHHH", source, destination, 8 + len(data) if length is None else length, 0) + data
+
+
+def ipv4(
+    segment: bytes, source: str = "10.0.0.1", destination: str = "10.0.0.2", fragment: int = 0, protocol: int = 6
+) -> bytes:
     total = 20 + len(segment)
     addresses = ip_address(source).packed + ip_address(destination).packed
-    return struct.pack(">BBHHHBBH", 0x45, 0, total, 0, fragment, 64, 6, 0) + addresses + segment
+    return struct.pack(">BBHHHBBH", 0x45, 0, total, 0, fragment, 64, protocol, 0) + addresses + segment
 
 
-def ipv6(segment: bytes, source: str = "fe80::1", destination: str = "fe80::2", extension: bytes = b"") -> bytes:
-    following = 0 if extension else 6
+def ipv6(
+    segment: bytes, source: str = "fe80::1", destination: str = "fe80::2", extension: bytes = b"", protocol: int = 6
+) -> bytes:
+    following = 0 if extension else protocol
     header = struct.pack(">IHBB", 6 << 28, len(extension) + len(segment), following, 64)
     return header + ip_address(source).packed + ip_address(destination).packed + extension + segment
 

@@ -1,4 +1,4 @@
-"""`bridgehead inspect`: takes MQTT packets apart, given as hex or found in a capture file."""
+"""`bridgehead inspect`: takes MQTT packets and CoAP messages apart, given as hex or found in a capture file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bridgehead.cli.inspect_view import Shown
 
 _VERSIONS: Final = {"3": 3, "3.1": 3, "4": 4, "3.1.1": 4, "5": 5, "5.0": 5}
+_PROTOCOLS: Final = ("mqtt", "coap", "coap+tcp", "coap+ws")
 _NOTHING: Final = "give a packet as hex, for example `bridgehead inspect 30 05 00 03 61 2f 62`, or --pcap FILE"
 
 Hex = Annotated[
@@ -27,7 +28,7 @@ Hex = Annotated[
 ]
 Pcap = Annotated[Path | None, typer.Option("--pcap", metavar="FILE", help="A capture file, pcap or pcapng.")]
 Port = Annotated[
-    int | None, typer.Option("--port", min=1, max=65535, help="With --pcap: connections of this TCP port only.")
+    int | None, typer.Option("--port", min=1, max=65535, help="With --pcap: what goes to or from this port only.")
 ]
 Version = Annotated[
     str,
@@ -36,6 +37,16 @@ Version = Annotated[
         metavar="3|4|5",
         show_default=False,
         help="3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0. Default: what a CONNECT tells, else what fits.",
+    ),
+]
+Protocol = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        metavar="mqtt|coap|coap+tcp|coap+ws",
+        show_default=False,
+        help="What the hex is: MQTT packets (the default), a CoAP datagram, CoAP messages as on TCP, or a CoAP "
+        "message as in WebSocket. With --pcap: show only this.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -47,26 +58,45 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    packets: Hex = None, pcap: Pcap = None, port: Port = None, mqtt_version: Version = "", as_json: Json = False
+    packets: Hex = None,
+    pcap: Pcap = None,
+    port: Port = None,
+    protocol: Protocol = "",
+    mqtt_version: Version = "",
+    as_json: Json = False,
 ) -> None:
-    """Show MQTT packets field by field, each with its offset, its value and the clause that defines it."""
+    """Show MQTT packets or CoAP messages field by field, each with its offset, value and the clause that defines it."""
     from bridgehead.cli import inspect_view
 
     version = _version(mqtt_version)
+    if protocol and protocol not in _PROTOCOLS:
+        raise CommandError(f"--protocol is one of {', '.join(_PROTOCOLS)}, not {protocol!r}", USAGE)
+    if version and protocol not in ("", "mqtt"):
+        raise CommandError("--mqtt-version goes with MQTT, not with --protocol " + protocol, USAGE)
     if pcap is None and port is not None:
         raise CommandError("--port goes with --pcap FILE", USAGE)
     if pcap is not None and packets:
         raise CommandError("give either hex or --pcap FILE, not both", USAGE)
     if pcap is not None:
-        shown = _from_capture(pcap, port, version)
+        shown = _from_capture(pcap, port, version, protocol)
     elif packets:
-        shown = inspect_view.from_octets(_octets(packets), version)
+        shown = _from_hex(_octets(packets), version, protocol)
     else:
         raise CommandError(_NOTHING, USAGE)
     if as_json:
         inspect_view.print_json(shown)
     else:
         inspect_view.print_text(shown)
+
+
+def _from_hex(octets: bytes, version: int, protocol: str) -> Shown:
+    from bridgehead.cli import inspect_view
+    from bridgehead.protocols.coap.dissect import DATAGRAM, STREAM, WEBSOCKET
+
+    framings = {"coap": DATAGRAM, "coap+tcp": STREAM, "coap+ws": WEBSOCKET}
+    if protocol in framings:
+        return inspect_view.from_coap_octets(octets, framings[protocol])
+    return inspect_view.from_octets(octets, version)
 
 
 def _version(text: str) -> int:
@@ -92,13 +122,19 @@ def _octets(arguments: list[str]) -> bytes:
     return bytes.fromhex(text)
 
 
-def _from_capture(file: Path, port: int | None, version: int) -> Shown:
+def _from_capture(file: Path, port: int | None, version: int, protocol: str) -> Shown:
     from bridgehead.cli.inspect_capture import CaptureError
+    from bridgehead.cli.inspect_streams import MQTT
     from bridgehead.cli.inspect_view import from_capture
+    from bridgehead.protocols.coap.dissect import DATAGRAM, STREAM
 
+    if protocol == "coap+ws":
+        raise CommandError("CoAP over WebSocket is not found in captures: give one message as hex", USAGE)
+    names = {"mqtt": MQTT, "coap": DATAGRAM, "coap+tcp": STREAM}
+    protocols = frozenset([names[protocol]] if protocol else names.values())
     try:
         with file.open("rb") as opened:
-            return from_capture(opened, port, version)
+            return from_capture(opened, port, version, protocols)
     except CaptureError as error:
         raise CommandError(f"{file} cannot be read: {error}", USAGE) from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Reads capture files, pcap and pcapng, down to their TCP segments.
+"""Reads capture files, pcap and pcapng, down to their TCP segments and UDP datagrams.
 
 By hand, because what the registries have is either without types and care since 2022, or large and under the GPL,
 and neither keeps a pcapng's interfaces with their link types apart.
@@ -38,6 +38,7 @@ _IPV4: Final = 0x0800
 _IPV6: Final = 0x86DD
 _VLANS: Final = (0x8100, 0x88A8, 0x9100)
 _TCP: Final = 6
+_UDP: Final = 17
 _IPV6_EXTENSIONS: Final = (0, 43, 60, 135)
 
 
@@ -75,6 +76,19 @@ class Segment:
     @property
     def is_ack(self) -> bool:
         return self.flags & 0x10 != 0
+
+
+class Datagram:
+    """One UDP datagram. `missing`: octets of it that the capture left out."""
+
+    def __init__(
+        self, time: float, source: tuple[str, int], destination: tuple[str, int], data: bytes, missing: int
+    ) -> None:
+        self.time: Final = time
+        self.source: Final = source
+        self.destination: Final = destination
+        self.data: Final = data
+        self.missing: Final = missing
 
 
 def frames(file: BinaryIO) -> Iterator[Frame]:
@@ -192,8 +206,9 @@ def _packet_block(kind: int, body: bytes, order: str, interfaces: list[_Interfac
     return Frame((high << 32 | low) * interface.resolution, interface.link_type, octets, max(0, original - len(octets)))
 
 
-def segment_of(frame: Frame) -> Segment | None:
-    """The TCP segment in a frame, or None when it has none (another protocol, a fragment, a header cut short)."""
+def content_of(frame: Frame) -> Segment | Datagram | None:
+    """The TCP segment or UDP datagram in a frame, or None when it has none (another protocol, a fragment, a header cut
+    short)."""
     octets = frame.octets
     network = _network_layer(octets, frame.link_type)
     if network < 0 or network >= len(octets):
@@ -230,19 +245,19 @@ def _network_layer(octets: bytes, link_type: int) -> int:
     return -1
 
 
-def _ipv4(time: float, octets: bytes) -> Segment | None:
+def _ipv4(time: float, octets: bytes) -> Segment | Datagram | None:
     header = (octets[0] & 15) * 4
-    if len(octets) < 20 or header < 20 or octets[9] != _TCP:
+    if len(octets) < 20 or header < 20:
         return None
     total, fragment = struct.unpack(">H", octets[2:4])[0], struct.unpack(">H", octets[6:8])[0] & 0x3FFF
     if fragment:
         return None
     # 0 is what a network card leaves that cuts segments itself.
     end = total or len(octets)
-    return _tcp(time, _address(octets[12:16]), _address(octets[16:20]), octets[header:end])
+    return _content(octets[9], time, _address(octets[12:16]), _address(octets[16:20]), octets[header:end])
 
 
-def _ipv6(time: float, octets: bytes) -> Segment | None:
+def _ipv6(time: float, octets: bytes) -> Segment | Datagram | None:
     if len(octets) < 40:
         return None
     length: int = struct.unpack(">H", octets[4:6])[0]
@@ -250,9 +265,13 @@ def _ipv6(time: float, octets: bytes) -> Segment | None:
     following, position = octets[6], 40
     while following in _IPV6_EXTENSIONS and position + 8 <= len(octets):
         following, position = octets[position], position + 8 + octets[position + 1] * 8
-    if following != _TCP:
-        return None
-    return _tcp(time, _address(octets[8:24]), _address(octets[24:40]), octets[position:end])
+    return _content(following, time, _address(octets[8:24]), _address(octets[24:40]), octets[position:end])
+
+
+def _content(protocol: int, time: float, source: str, destination: str, octets: bytes) -> Segment | Datagram | None:
+    if protocol == _TCP:
+        return _tcp(time, source, destination, octets)
+    return _udp(time, source, destination, octets) if protocol == _UDP else None
 
 
 def _address(octets: bytes) -> str:
@@ -268,3 +287,12 @@ def _tcp(time: float, source: str, destination: str, octets: bytes) -> Segment |
     if offset < 20 or offset > len(octets):
         return None
     return Segment(time, (source, from_port), (destination, to_port), sequence, octets[13] & 0x3F, octets[offset:])
+
+
+def _udp(time: float, source: str, destination: str, octets: bytes) -> Datagram | None:
+    if len(octets) < 8:
+        return None
+    from_port, to_port, length = struct.unpack(">HHH", octets[:6])
+    # 0 is what a network card leaves that cuts datagrams itself.
+    end = length if length >= 8 else len(octets)
+    return Datagram(time, (source, from_port), (destination, to_port), octets[8:end], max(0, end - len(octets)))

@@ -1,4 +1,4 @@
-"""Puts TCP segments together to connections, and finds those that speak MQTT."""
+"""Puts TCP segments together to connections, and finds those that speak MQTT or CoAP."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from collections.abc import Iterable
 from typing import Final
 
 from bridgehead.cli.inspect_capture import Segment
-from bridgehead.protocols.mqtt.dissect import DissectedPacket, dissect
+from bridgehead.protocols.coap.dissect import STREAM
+from bridgehead.protocols.coap.dissect import dissect as dissect_coap
+from bridgehead.protocols.mqtt.dissect import dissect
+from bridgehead.wire.dissection import Dissected
 
 MQTT: Final = "MQTT"
+COAP: Final = "CoAP over TCP"
 TLS: Final = "TLS"
 HTTP: Final = "HTTP"
 OTHER: Final = "other"
 
 _MQTT_PORT: Final = 1883
+_COAP_PORT: Final = 5683
+_CSM: Final = 0xE1
 _HALF: Final = 1 << 31
 _WHOLE: Final = 1 << 32
 _CONNECT: Final = 0x10
@@ -110,7 +116,7 @@ class Connection:
         return self.upward.began and not self.upward.initial_sequence_is(syn.sequence)
 
     def kind(self, port: int | None) -> str:
-        """What it speaks; `port` is where MQTT is expected, besides everywhere that a CONNECT is seen."""
+        """What it speaks. A CONNECT or a CSM tells; without them `port` is where MQTT is expected."""
         upward, downward = self.upward.stretches(), self.downward.stretches()
         first = bytes(upward[0].octets[:16]) if upward else b""
         answer = bytes(downward[0].octets[:16]) if downward else b""
@@ -120,6 +126,8 @@ class Connection:
             return TLS
         if first[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ") or answer[:5] == b"HTTP/":
             return HTTP
+        if _is_csm(first) or _is_csm(answer) or (self.server[1] == _COAP_PORT and (first or answer)):
+            return COAP
         if (first or answer) and self.server[1] == (_MQTT_PORT if port is None else port):
             return MQTT
         return OTHER
@@ -128,7 +136,7 @@ class Connection:
 class ShownPacket:
     """A dissected packet in its connection. `missing` octets of its direction are not in the capture before it."""
 
-    def __init__(self, packet: DissectedPacket, time: float, from_server: bool, missing: int) -> None:
+    def __init__(self, packet: Dissected, time: float, from_server: bool, missing: int) -> None:
         self.packet: Final = packet
         self.time: Final = time
         self.from_server: Final = from_server
@@ -166,6 +174,8 @@ def _new_connection(segment: Segment, port: int | None) -> Connection:
         from_client = not segment.is_ack
     elif expected in (source[1], destination[1]):
         from_client = destination[1] == expected
+    elif port is None and _COAP_PORT in (source[1], destination[1]):
+        from_client = destination[1] == _COAP_PORT
     else:
         from_client = source[1] >= destination[1]
     return Connection(source, destination) if from_client else Connection(destination, source)
@@ -181,6 +191,28 @@ def _is_connect(octets: bytes) -> bool:
 def _is_tls(octets: bytes) -> bool:
     """RFC 8446 5.1: a record of TLS, of a handshake or of what follows it."""
     return len(octets) >= 5 and octets[0] in (0x14, 0x15, 0x16, 0x17) and octets[1] == 3 and octets[2] <= 4
+
+
+def _is_csm(octets: bytes) -> bool:
+    """RFC 8323 3.4: what each side of CoAP over TCP sends first. Nobody gives its CSM a token or 269 octets."""
+    if len(octets) < 2 or octets[0] & 15:
+        return False
+    length = octets[0] >> 4
+    return octets[1 if length < 13 else 2] == _CSM if length < 14 and len(octets) > 2 else octets[:2] == b"\x00\xe1"
+
+
+def coap_messages_of(connection: Connection) -> list[ShownPacket]:
+    """The messages of CoAP over TCP in both directions, in the order in which they were complete."""
+    shown: list[ShownPacket] = []
+    for direction, from_server in ((connection.upward, False), (connection.downward, True)):
+        for stretch in direction.stretches():
+            missing = stretch.missing
+            for message in dissect_coap(bytes(stretch.octets), STREAM):
+                time = stretch.time_at(message.offset + message.length)
+                shown.append(ShownPacket(message, time, from_server, missing))
+                missing = 0
+    shown.sort(key=lambda each: each.time)
+    return shown
 
 
 def packets_of(connection: Connection, version: int) -> tuple[int, list[ShownPacket]]:

@@ -6,19 +6,37 @@ import sys
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
-from bridgehead.cli.inspect_capture import LINK_TYPES, Frame, Segment, frames, segment_of
-from bridgehead.cli.inspect_streams import HTTP, MQTT, TLS, Connection, ShownPacket, connections, packets_of
+from bridgehead.cli import inspect_datagrams
+from bridgehead.cli.inspect_capture import LINK_TYPES, Datagram, Frame, Segment, content_of, frames
+from bridgehead.cli.inspect_datagrams import DTLS, Conversation, conversations
+from bridgehead.cli.inspect_streams import (
+    COAP,
+    HTTP,
+    MQTT,
+    TLS,
+    Connection,
+    ShownPacket,
+    coap_messages_of,
+    connections,
+    packets_of,
+)
+from bridgehead.protocols.coap.codec.codes import dotted
+from bridgehead.protocols.coap.dissect import DissectedMessage
+from bridgehead.protocols.coap.dissect import dissect as dissect_coap
 from bridgehead.protocols.mqtt.dissect import DissectedPacket, dissect
-from bridgehead.wire.dissection import Field
+from bridgehead.wire.dissection import Dissected, Field
 
 _VERSION_NAMES: Final = {0: "MQTT of an unknown version", 3: "MQTT 3.1", 4: "MQTT 3.1.1", 5: "MQTT 5.0"}
 
 
 class ShownConnection:
-    """One MQTT connection of a capture, and its packets in the order of time."""
+    """One connection or conversation of a capture, and its packets in the order of time. `version` is MQTT's."""
 
-    def __init__(self, connection: Connection, version: int, packets: list[ShownPacket]) -> None:
+    def __init__(
+        self, connection: Connection | Conversation, protocol: str, version: int, packets: list[ShownPacket]
+    ) -> None:
         self.connection: Final = connection
+        self.protocol: Final = protocol
         self.version: Final = version
         self.packets: Final = packets
 
@@ -26,56 +44,84 @@ class ShownConnection:
 class Shown:
     """What there is to show: packets given as hex, or connections of a capture with sentences on what is not shown."""
 
-    def __init__(self, packets: list[DissectedPacket], found: list[ShownConnection], remarks: list[str]) -> None:
+    def __init__(self, packets: list[Dissected], found: list[ShownConnection], remarks: list[str]) -> None:
         self.packets: Final = packets
         self.connections: Final = found
         self.remarks: Final = remarks
 
 
 def from_octets(octets: bytes, version: int) -> Shown:
-    return Shown(dissect(octets, version), [], [])
+    """MQTT packets."""
+    return Shown(list(dissect(octets, version)), [], [])
 
 
-def from_capture(file: BinaryIO, port: int | None, version: int) -> Shown:
-    """Raises CaptureError for a file that is no capture."""
+def from_coap_octets(octets: bytes, framing: str) -> Shown:
+    """CoAP messages; `framing` is one of protocols.coap.dissect's."""
+    return Shown(list(dissect_coap(octets, framing)), [], [])
+
+
+def from_capture(file: BinaryIO, port: int | None, version: int, protocols: frozenset[str]) -> Shown:
+    """`protocols` are names of MQTT and of CoAP's framings. Raises CaptureError for a file that is no capture."""
     remarks: list[str] = []
-    segments = _segments(file, remarks)
+    segments, datagrams = _contents(file, remarks)
     found: list[ShownConnection] = []
     others = 0
     for connection in connections(segments, port):
         kind = connection.kind(port)
+        if kind in (MQTT, COAP) and kind not in protocols:
+            kind = COAP if COAP in protocols and port is not None else "other"
         if kind == MQTT:
-            found.append(ShownConnection(connection, *packets_of(connection, version)))
+            spoken, packets = packets_of(connection, version)
+            found.append(ShownConnection(connection, _VERSION_NAMES[spoken], spoken, packets))
+        elif kind == COAP:
+            found.append(ShownConnection(connection, COAP, 0, coap_messages_of(connection)))
         elif kind == TLS:
             remarks.append(f"{_ends(connection)} is encrypted with TLS: what it carries cannot be shown")
         elif kind == HTTP:
             remarks.append(f"{_ends(connection)} is HTTP or WebSocket, which is not taken apart")
         else:
             others += 1
+    wanted = " or ".join([name for name in (MQTT, "CoAP") if any(each.startswith(name) for each in protocols)])
     if others:
-        remarks.append(f"{_count(others, 'other TCP connection')} in the capture {_be(others)} not MQTT")
+        remarks.append(f"{_count(others, 'other TCP connection')} in the capture {_be(others)} not {wanted}")
+    if inspect_datagrams.COAP in protocols:
+        _add_conversations(datagrams, port, found, remarks)
     if not found:
         where = "" if port is None else f" on port {port}"
-        remarks.append(f"there is no MQTT{where} in the capture that could be shown")
+        remarks.append(f"there is no {wanted}{where} in the capture that could be shown")
     return Shown([], found, remarks)
 
 
-def _segments(file: BinaryIO, remarks: list[str]) -> list[Segment]:
+def _add_conversations(
+    datagrams: list[Datagram], port: int | None, found: list[ShownConnection], remarks: list[str]
+) -> None:
+    for conversation in conversations(datagrams, port):
+        kind = conversation.kind(port)
+        if kind == inspect_datagrams.COAP:
+            found.append(ShownConnection(conversation, kind, 0, conversation.messages()))
+        elif kind == DTLS:
+            remarks.append(f"{_ends(conversation)} is encrypted with DTLS: what it carries cannot be shown")
+
+
+def _contents(file: BinaryIO, remarks: list[str]) -> tuple[list[Segment], list[Datagram]]:
     segments: list[Segment] = []
+    datagrams: list[Datagram] = []
     cut = 0
     unknown: set[int] = set()
     for frame in frames(file):
-        segment = segment_of(frame)
-        if segment is not None:
-            segments.append(segment)
-            cut += frame.missing > 0
+        content = content_of(frame)
+        if isinstance(content, Segment):
+            segments.append(content)
+        elif content is not None:
+            datagrams.append(content)
         elif not _is_known(frame):
             unknown.add(frame.link_type)
+        cut += content is not None and frame.missing > 0
     if cut:
         remarks.append(f"{_count(cut, 'frame')} {_be(cut)} cut short by the capture: capture with a snap length of 0")
     for link_type in sorted(unknown):
         remarks.append(f"frames of the link type {link_type} are not understood")
-    return segments
+    return segments, datagrams
 
 
 def _is_known(frame: Frame) -> bool:
@@ -90,9 +136,10 @@ def _be(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _ends(connection: Connection) -> str:
+def _ends(connection: Connection | Conversation) -> str:
     client, server = connection.client, connection.server
-    return f"the connection {client[0]}:{client[1]} → {server[0]}:{server[1]}"
+    kind = "connection" if isinstance(connection, Connection) else "conversation"
+    return f"the {kind} {client[0]}:{client[1]} → {server[0]}:{server[1]}"
 
 
 # Text. --------------------------------------------------------------------------------------------------
@@ -105,7 +152,7 @@ def print_text(shown: Shown) -> None:
     for found in shown.connections:
         connection = found.connection
         heading = f"{connection.client[0]}:{connection.client[1]} → {connection.server[0]}:{connection.server[1]}"
-        print(f"{heading}  {_VERSION_NAMES[found.version]}, {_count(len(found.packets), 'packet')}\n")
+        print(f"{heading}  {found.protocol}, {_count(len(found.packets), _unit(found))}\n")
         for each in found.packets:
             if each.missing:
                 print(f"  ({_count(each.missing, 'octet')} missing from the capture here)\n")
@@ -116,6 +163,10 @@ def print_text(shown: Shown) -> None:
         print(remark, file=sys.stderr)
 
 
+def _unit(found: ShownConnection) -> str:
+    return "packet" if found.protocol.startswith(MQTT) else "message"
+
+
 def _clock(time: float) -> str:
     """The time of day in UTC, as far as a damaged capture has one."""
     try:
@@ -124,20 +175,26 @@ def _clock(time: float) -> str:
         return f"{time:g} s"
 
 
-def _title(packet: DissectedPacket) -> str:
-    version = _VERSION_NAMES[packet.version]
-    assumed = " (assumed: give --mqtt-version to say otherwise)" if packet.assumed_version else ""
-    return f"{_count(packet.length, 'octet')}, {version}{assumed}"
+def _title(packet: Dissected) -> str:
+    if isinstance(packet, DissectedPacket):
+        version = _VERSION_NAMES[packet.version]
+        assumed = " (assumed: give --mqtt-version to say otherwise)" if packet.assumed_version else ""
+        return f"{_count(packet.length, 'octet')}, {version}{assumed}"
+    framing = f", {packet.framing}" if isinstance(packet, DissectedMessage) else ""
+    return f"{_count(packet.length, 'octet')}{framing}"
 
 
-def _fault(packet: DissectedPacket) -> str:
-    code = f", Reason Code 0x{packet.fault_code:02X}" if packet.fault_code else ""
+def _fault(packet: Dissected) -> str:
+    code = ""
+    if packet.fault_code:
+        is_coap = isinstance(packet, DissectedMessage)
+        code = f", {dotted(packet.fault_code)}" if is_coap else f", Reason Code 0x{packet.fault_code:02X}"
     place = f", octet {packet.fault_offset}" if packet.fault_offset >= 0 else ""
     clause = f" [{packet.fault_clause}]" if packet.fault_clause else ""
     return f"fault: {packet.fault}{clause}{code}{place}"
 
 
-def _print_packet(packet: DissectedPacket, arrow: str, prefix: str) -> None:
+def _print_packet(packet: Dissected, arrow: str, prefix: str) -> None:
     if sys.stdout.isatty():
         _print_table(packet, arrow, prefix)
         return
@@ -159,7 +216,7 @@ def _cells(field: Field) -> tuple[str, str, str, str, str]:
     return str(field.offset), f"+{field.length}", field.name, field.value, field.clause
 
 
-def _print_table(packet: DissectedPacket, arrow: str, prefix: str) -> None:
+def _print_table(packet: Dissected, arrow: str, prefix: str) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -210,6 +267,7 @@ def _connection_value(found: ShownConnection) -> dict[str, object]:
     return {
         "client": f"{connection.client[0]}:{connection.client[1]}",
         "server": f"{connection.server[0]}:{connection.server[1]}",
+        "protocol": "MQTT" if found.protocol.startswith(MQTT) else found.protocol,
         "version": found.version or None,
         "packets": [
             {
@@ -223,32 +281,34 @@ def _connection_value(found: ShownConnection) -> dict[str, object]:
     }
 
 
-def _packet_value(packet: DissectedPacket) -> dict[str, object]:
-    value: dict[str, object] = {
-        "name": packet.name,
-        "offset": packet.offset,
-        "length": packet.length,
-        "version": packet.version or None,
-        "assumed_version": packet.assumed_version,
-        "fields": [
-            {
-                "part": field.part,
-                "name": field.name,
-                "value": field.value,
-                "offset": field.offset,
-                "length": field.length,
-                "clause": field.clause,
-                "note": field.note,
-            }
-            for field in packet.fields
-        ],
-        "fault": None,
-    }
+def _packet_value(packet: Dissected) -> dict[str, object]:
+    value: dict[str, object] = {"name": packet.name, "offset": packet.offset, "length": packet.length}
+    if isinstance(packet, DissectedPacket):
+        value["version"] = packet.version or None
+        value["assumed_version"] = packet.assumed_version
+    elif isinstance(packet, DissectedMessage):
+        value["framing"] = packet.framing
+    value["fields"] = [
+        {
+            "part": field.part,
+            "name": field.name,
+            "value": field.value,
+            "offset": field.offset,
+            "length": field.length,
+            "clause": field.clause,
+            "note": field.note,
+        }
+        for field in packet.fields
+    ]
+    value["fault"] = None
     if packet.fault is not None:
+        code: dict[str, object] = {"reason_code": packet.fault_code}
+        if isinstance(packet, DissectedMessage):
+            code = {"code": dotted(packet.fault_code) if packet.fault_code else None}
         value["fault"] = {
             "text": packet.fault,
             "clause": packet.fault_clause,
-            "reason_code": packet.fault_code,
+            **code,
             "offset": packet.fault_offset if packet.fault_offset >= 0 else None,
         }
     return value

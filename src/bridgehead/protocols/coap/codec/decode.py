@@ -57,10 +57,12 @@ def is_reserved_class(code: i64) -> bool:
     return (_RESERVED_CLASSES >> (code >> 5)) & 1 == 1
 
 
-def read_options(data: bytes, pos: i64, size: i64, found: list[Option], kind: i64 = -1, message_id: i64 = -1) -> i64:
+def read_options(
+    data: bytes, pos: i64, size: i64, found: list[Option], kind: i64 = -1, message_id: i64 = -1, base: i64 = 0
+) -> i64:
     """Append the options that begin at `pos` to `found`; where the payload begins, `size` if there is none.
 
-    `kind` and `message_id` are for the error. Errors: MessageFormatError.
+    `kind`, `message_id`, and `base`, where the message begins in `data`, are for the error. Errors: MessageFormatError.
     """
     number: i64 = 0
     count: i64 = 0
@@ -69,39 +71,47 @@ def read_options(data: bytes, pos: i64, size: i64, found: list[Option], kind: i6
         pos += 1
         if head == 0xFF:
             if pos == size:
-                raise MessageFormatError("nothing follows the payload marker", pos - 1, "RFC7252-3", kind, message_id)
+                raise MessageFormatError(
+                    "nothing follows the payload marker", pos - 1 - base, "RFC7252-3", kind, message_id
+                )
             return pos
         delta = head >> 4
         length = head & 15
         if delta >= 13:
             if delta == 15:
-                raise MessageFormatError("an option delta of 15 is reserved", pos - 1, "RFC7252-3.1", kind, message_id)
-            delta, pos = _extended(data, pos, size, delta, "delta", kind, message_id)
+                raise MessageFormatError(
+                    "an option delta of 15 is reserved", pos - 1 - base, "RFC7252-3.1", kind, message_id
+                )
+            delta, pos = _extended(data, pos, size, delta, "delta", kind, message_id, base)
         if length >= 13:
             if length == 15:
-                raise MessageFormatError("an option length of 15 is reserved", pos - 1, "RFC7252-3.1", kind, message_id)
-            length, pos = _extended(data, pos, size, length, "length", kind, message_id)
+                raise MessageFormatError(
+                    "an option length of 15 is reserved", pos - 1 - base, "RFC7252-3.1", kind, message_id
+                )
+            length, pos = _extended(data, pos, size, length, "length", kind, message_id, base)
         number += delta
         if number > _LARGEST_NUMBER:
             raise MessageFormatError(
-                f"an option number of {number} is beyond {_LARGEST_NUMBER}", pos, "RFC7252-3.1", kind, message_id
+                f"an option number of {number} is beyond {_LARGEST_NUMBER}", pos - base, "RFC7252-3.1", kind, message_id
             )
         end = pos + length
         if end > size:
-            raise MessageFormatError(f"option {number} is cut short", pos, "RFC7252-3.1", kind, message_id)
+            raise MessageFormatError(f"option {number} is cut short", pos - base, "RFC7252-3.1", kind, message_id)
         if count == MOST_OPTIONS:
             text = f"a message has more than {MOST_OPTIONS} options"
-            raise MessageFormatError(text, pos, "RFC7252-3.1", kind, message_id)
+            raise MessageFormatError(text, pos - base, "RFC7252-3.1", kind, message_id)
         count += 1
         found.append((number, data[pos:end] if length else b""))
         pos = end
     return size
 
 
-def _extended(data: bytes, pos: i64, size: i64, nibble: i64, what: str, kind: i64, message_id: i64) -> tuple[i64, i64]:
+def _extended(
+    data: bytes, pos: i64, size: i64, nibble: i64, what: str, kind: i64, message_id: i64, base: i64
+) -> tuple[i64, i64]:
     """An option delta or length in its 8-bit (13) or 16-bit (14) form, and where the octets behind it begin."""
     if pos + nibble - 12 > size:
-        raise MessageFormatError(f"an extended option {what} is cut short", pos, "RFC7252-3.1", kind, message_id)
+        raise MessageFormatError(f"an extended option {what} is cut short", pos - base, "RFC7252-3.1", kind, message_id)
     high: i64 = data[pos]
     if nibble == 13:
         return high + 13, pos + 1

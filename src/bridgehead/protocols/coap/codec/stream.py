@@ -105,7 +105,7 @@ def _message(data: bytes, pos: i64, begin: i64, end: i64) -> Message:
     if options == end:
         return Message(code, NO_OPTIONS, b"", token, CON, 0)
     found: list[Option] = []
-    payload = read_options(data, options, end, found)
+    payload = read_options(data, options, end, found, -1, -1, pos)
     return Message(code, tuple(found), data[payload:end] if payload < end else b"", token, CON, 0)
 
 
