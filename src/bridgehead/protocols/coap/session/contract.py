@@ -95,6 +95,11 @@ class Exchange:
         answer at once does nothing more: the message layer acknowledges by itself in time (separate response)."""
         raise NotImplementedError
 
+    def silence(self) -> None:
+        """No `respond` will come: a Confirmable request is acknowledged by an empty message, at once. `notify` stays
+        possible (Q-Block1: many requests have one answer, RFC 9177 section 4.3)."""
+        raise NotImplementedError
+
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         """A further answer, to an observer. `watcher` is told of its fate with `number`, also of a NON's Reset.
         False: not sent, as too much waits for the peer already (NSTART, or its outbox is full)."""

@@ -60,6 +60,12 @@ class DatagramExchange(Exchange):
         self.answered = True
         self._owner.answer(self, response)
 
+    def silence(self) -> None:
+        if self.answered:
+            raise LocalMisuse("a request is answered once")
+        self.answered = True
+        self._owner.leave(self)
+
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         return self._owner.notify(self.request.token, response, confirmable, watcher, number)
 
@@ -239,17 +245,13 @@ class DatagramPeer(Peer):
 
     def answer(self, exchange: DatagramExchange, response: Message) -> None:
         """For DatagramExchange.respond."""
-        if exchange.waiting is not None:
-            exchange.waiting.over = True
-            exchange.waiting = None
-            self.pending -= 1
+        if exchange.suppresses(response.code):
+            self.leave(exchange)
+            return
+        self._no_longer_waits(exchange)
         if self.gone:
             return
         request = exchange.request
-        if exchange.suppresses(response.code):
-            if exchange.confirmable and not exchange.acknowledged:
-                self._keep(exchange, head(ACK, codes.EMPTY, request.message_id, _NO_TOKEN))
-            return
         tail = self._layer.tail(response)
         if not self.proven and not self._way.has_room(4 + len(request.token) + len(tail)):
             if response.payload and (response.code >= codes.BAD_REQUEST or not _is_repeated(request, response)):
@@ -259,6 +261,18 @@ class DatagramPeer(Peer):
                 self._challenge(exchange)
                 return
         self._dispatch(exchange, response.code, tail)
+
+    def leave(self, exchange: DatagramExchange) -> None:
+        """For DatagramExchange.silence: nothing goes back but an acknowledgement."""
+        self._no_longer_waits(exchange)
+        if not self.gone and exchange.confirmable and not exchange.acknowledged:
+            self._keep(exchange, head(ACK, codes.EMPTY, exchange.request.message_id, _NO_TOKEN))
+
+    def _no_longer_waits(self, exchange: DatagramExchange) -> None:
+        if exchange.waiting is not None:
+            exchange.waiting.over = True
+            exchange.waiting = None
+            self.pending -= 1
 
     def _dispatch(self, exchange: DatagramExchange, code: int, tail: bytes) -> None:
         """Send a response in the way that the request asks for."""

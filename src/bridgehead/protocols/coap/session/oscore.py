@@ -74,6 +74,9 @@ class OscoreExchange(Exchange):
             protected = Message(codes.SERVICE_UNAVAILABLE, (_UNCACHED,), because)
         self._outer.respond(protected)
 
+    def silence(self) -> None:
+        self._outer.silence()
+
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         protected = self._protected(response)
         return protected is not None and self._outer.notify(protected, confirmable, watcher, number)

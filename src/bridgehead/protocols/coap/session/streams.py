@@ -45,6 +45,12 @@ class StreamExchange(Exchange):
         self.answered = True
         self._owner.answer(self, response)
 
+    def silence(self) -> None:
+        if self.answered:
+            raise LocalMisuse("a request is answered once")
+        self.answered = True
+        self._owner.leave(self)
+
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         return self._owner.notify(self.request.token, response, confirmable, watcher, number)
 
@@ -214,11 +220,15 @@ class StreamPeer(Peer):
 
     def answer(self, exchange: StreamExchange, response: Message) -> None:
         """For StreamExchange.respond."""
+        if not self.gone and not exchange.suppresses(response.code):
+            self._send_to(exchange.request.token, response)
+        self.leave(exchange)
+
+    def leave(self, exchange: StreamExchange) -> None:
+        """It waits for no answer any more."""
         self._pending.pop(exchange.serial, None)
         if self.gone:
             return
-        if not exchange.suppresses(response.code):
-            self._send_to(exchange.request.token, response)
         while self._held_pongs and (not self._pending or next(iter(self._pending)) > self._held_pongs[0][0]):
             self._pong(self._held_pongs.pop(0)[1], True)
         self._go_if_done("the connection was released")
