@@ -1,0 +1,1 @@
+"""A resource directory: registrations and look-ups (RFC 9176)."""
