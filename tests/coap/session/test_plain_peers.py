@@ -18,7 +18,6 @@ def test_who_is_idle_is_forgotten_and_who_observes_is_not() -> None:
     hub, resources = served()
     observer = hub.client("192.0.2.1:1")
     observer.request(codes.GET, "watch")
-    observer.peer.held += 1
     passing = hub.client("192.0.2.1:2")
     passing.request(codes.GET, "now")
     peer = passing.peer
@@ -26,16 +25,18 @@ def test_who_is_idle_is_forgotten_and_who_observes_is_not() -> None:
     assert len(hub.peers) == 2
     hub.pass_time(60)
     assert list(hub.peers.peers) == [observer.path]
+    resources.kept[0].ended()
     assert resources.forgotten == [peer]
     assert peer.gone
     assert passing.request(codes.GET, "now").code == codes.CONTENT
+    hub.pass_time(60)
+    assert list(hub.peers.peers) == [passing.path]
 
 
 def test_a_flood_of_addresses_stays_within_the_bound_and_disturbs_nobody_who_is_served() -> None:
     hub, resources = served(few(50))
     observer = hub.client("192.0.2.1:1")
     observer.request(codes.GET, "watch")
-    observer.peer.held += 1
     waiting = hub.client("192.0.2.1:2")
     waiting.send(waiting.message(codes.GET, "later"))
     for port in range(1000):
@@ -50,14 +51,14 @@ def test_a_flood_of_addresses_stays_within_the_bound_and_disturbs_nobody_who_is_
 
 
 def test_newcomers_are_turned_away_while_all_are_busy() -> None:
-    hub, _ = served(few(20))
+    hub, resources = served(few(20))
     for port in range(20):
         hub.client(f"192.0.2.1:{port}").request(codes.GET, "watch")
-        hub.clients[b"192.0.2.1:%d" % port].peer.held += 1
     late = hub.client("192.0.2.2:1")
     late.send(late.message(codes.GET, "now"))
     assert (late.get(), hub.peers.dropped, len(hub.peers)) == ([], 1, 20)
-    hub.clients[b"192.0.2.1:7"].peer.held -= 1
+    resources.kept[7].ended()
+    resources.kept[7].ended()  # once is enough
     for _ in range(2):  # a portion is looked at each time
         late.send(late.message(codes.GET, "now"))
     assert late.received[-1].code == codes.CONTENT

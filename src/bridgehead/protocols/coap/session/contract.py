@@ -40,7 +40,9 @@ class Peer:
     `address` is for people and logs. `reliable`: TCP, TLS or WebSocket (RFC 8323). `secured`: DTLS or TLS. `proven`:
     whoever sends from the address also receives there (DTLS, a stream, or Echo: RFC 9175 section 2.3); to others no
     more goes out than three times what came. `block` is the largest block exponent that goes into one message (SZX,
-    0 to 6; 7 is BERT). `gone` is set once and for ever.
+    0 to 6; 7 is BERT). `held` counts what is kept for it: an observation (counted by the message layer, from a response
+    with Observe to Exchange.ended), a body under way (the handler adds one and takes it back). A peer of plain UDP for
+    which nothing is held is dropped when it is idle. `gone` is set once and for ever.
     """
 
     def __init__(self, party: Party | None, address: str, reliable: bool, secured: bool, proven: bool) -> None:

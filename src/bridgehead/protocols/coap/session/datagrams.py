@@ -53,6 +53,7 @@ class DatagramExchange(Exchange):
         self.reply: bytes | None = None  # what a duplicate gets
         self.record: Record | None = None
         self.waiting: Timed | None = None
+        self._observed = False
 
     def respond(self, response: Message) -> None:
         if self.answered:
@@ -69,8 +70,17 @@ class DatagramExchange(Exchange):
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         return self._owner.notify(self.request.token, response, confirmable, watcher, number)
 
+    def observed(self) -> None:
+        """Notifications may follow: a peer is not idle before they have ended."""
+        if not self._observed:
+            self._observed = True
+            self._owner.held += 1
+
     def ended(self) -> None:
-        """Nothing is kept for notifications but Message IDs, which are forgotten by themselves."""
+        """Message IDs of notifications are forgotten by themselves."""
+        if self._observed:
+            self._observed = False
+            self._owner.held -= 1
 
     def suppresses(self, code: int) -> bool:
         """Whether the client, or its having asked a group, does without an answer with that code."""
@@ -252,6 +262,8 @@ class DatagramPeer(Peer):
         if self.gone:
             return
         request = exchange.request
+        if response.has(OBSERVE):
+            exchange.observed()
         tail = self._layer.tail(response)
         if not self.proven and not self._way.has_room(4 + len(request.token) + len(tail)):
             if response.payload and (response.code >= codes.BAD_REQUEST or not _is_repeated(request, response)):
