@@ -9,7 +9,7 @@ import pytest
 
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
-from bridgehead.protocols.coap.codec.message import CON, NON, Message, Option, uint_value
+from bridgehead.protocols.coap.codec.message import ACK, CON, NON, Message, Option, uint_value
 from bridgehead.protocols.coap.session.echo import Echo
 from bridgehead.protocols.coap.session.oscore import OscoreLayer
 from tests.coap.dialogue import TO_CLIENT, TO_HUB, Client, Hub, Weather
@@ -164,3 +164,17 @@ def test_who_goes_away_is_forgotten(world: World) -> None:
     assert world.resources.forgotten == [peer]
     world.ask(codes.GET, "now")
     assert world.contexts.told == ["sensor-7 at 192.0.2.1:4711"] * 2
+
+
+@pytest.mark.clause("RFC8613-4.1.3.6")
+@pytest.mark.parametrize(("value", "answered"), [(2, False), (26, False), (8, True), (0, True)])
+def test_no_response_inside_counts(world: World, value: int, answered: bool) -> None:
+    world.ask(codes.GET, "now")
+    options = ((option.NO_RESPONSE, uint_value(value)),)
+    protected, _ = world.protect(world.client, codes.PUT, "now", b"22.5", options)
+    assert not protected.has(option.NO_RESPONSE)
+    world.client.send(protected)
+    [reply] = world.client.get()
+    assert reply.type == ACK
+    assert (reply.code == codes.CHANGED) is answered
+    assert world.resources.handled[-1].request.payload == b"22.5"

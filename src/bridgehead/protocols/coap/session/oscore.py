@@ -47,6 +47,9 @@ class OscoreExchange(Exchange):
         self._answered = False  # the nonce of the request is used up
 
     def respond(self, response: Message) -> None:
+        if self._suppresses(response.code):
+            self.silence()
+            return
         if self._answered:
             self._respond_with_own(response)
             return
@@ -75,7 +78,13 @@ class OscoreExchange(Exchange):
         self._outer.respond(protected)
 
     def silence(self) -> None:
+        self._answered = True
         self._outer.silence()
+
+    def _suppresses(self, code: int) -> bool:
+        """By the No-Response inside; one outside is nobody's wish (RFC 8613 section 4.1.3.6, RFC 7967 section 2.1)."""
+        value = self.request.uint(option.NO_RESPONSE)
+        return value >= 0 and (value >> ((code >> 5) - 1)) & 1 == 1
 
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         protected = self._protected(response)
