@@ -301,6 +301,45 @@ class Door:
             raise Refusal(NOT_AUTHORIZED, decision.because)
         return decision
 
+    # Read. ------------------------------------------------------------------------------------------
+
+    def read(self, principal: Principal, topic: str, origin: Origin) -> Message | None:
+        """The topic's retained message, for one who asks for it once; None: there is none that it may read. Raises
+        Refusal when it may read nothing there."""
+        message = self._retained.get(topic)
+        if message is None:
+            self._check_name(topic)
+        if principal.receivable_qos(topic, True) < 0:
+            because = principal.explain_receive(topic).because
+            self._event(SUBSCRIBE_DENIED, {**told(origin), "filter": topic, "because": because})
+            raise Refusal(NOT_AUTHORIZED, because)
+        return message if message is not None and self._is_shown(principal, message) else None
+
+    def browse(self, principal: Principal, topic_filter: str, most: int, steps: int) -> tuple[list[Message], bool]:
+        """The retained messages that match and that the principal may read, and whether these are all: at most `most`,
+        found by at most `steps` steps of a walk. Raises Refusal: FILTER_INVALID."""
+        if has_more_levels(topic_filter, self._limits.topic_levels):
+            raise Refusal(FILTER_INVALID, f"the Topic Filter has more than {self._limits.topic_levels} levels")
+        check_topic_filter(topic_filter)
+        found: list[Message] = []
+        walk = self._retained.walk(topic_filter)
+        while not walk.is_over():
+            if steps <= 0:
+                return found, False
+            steps -= 1
+            topic = walk.step()
+            message = None if topic is None else self._retained.get(topic)
+            if message is not None and self._is_shown(principal, message):
+                if len(found) == most:
+                    return found, False
+                found.append(message)
+        return found, True
+
+    def _is_shown(self, principal: Principal, message: Message) -> bool:
+        if message.expires_at <= self._clock.now or self._retained.is_hidden(message):
+            return False
+        return principal.receivable_qos(message.topic, message.origin.verified) >= 0
+
     # Subscribe. -------------------------------------------------------------------------------------
 
     def subscribe(self, subscription: Subscription) -> int:
