@@ -19,10 +19,19 @@ _NO_SUCH: Final = Message(codes.NOT_FOUND, (), b"Of the well-known resources onl
 class WellKnown(Resource):
     def __init__(self, site: Site) -> None:
         self._site: Final = site
+        self._others: dict[bytes, Resource] = {}
+
+    def add(self, segment: bytes, resource: Resource) -> None:
+        """`/.well-known/SEGMENT` is the resource's. It stands in the Site too, by a path of its own: the Site tells it
+        the time, and of peers that are gone."""
+        self._others[segment] = resource
 
     def handle(self, exchange: Exchange) -> None:
         request = exchange.request
         path = request.all(numbers.URI_PATH)
+        if len(path) == 2 and path[1] in self._others:
+            self._others[path[1]].handle(exchange)
+            return
         if len(path) != 2 or path[1] != _CORE:
             exchange.respond(_NO_SUCH)
             return
