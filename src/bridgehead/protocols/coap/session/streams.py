@@ -108,8 +108,6 @@ class StreamPeer(Peer):
         self._held_pongs: list[tuple[int, bytes]] = []  # each until the requests before it are answered
         self._told: list[tuple[Watcher, int]] = []  # since the Ping under way
         self._pinged: list[tuple[Watcher, int]] = []  # before it
-        self._ping: bytes = b""  # its token
-        self._pings = 0
         self._deadline: Timed = _Deadline(self, "The first message is a CSM, and it did not come in time.")
         layer.at(layer.clock.now + layer.settings.csm_timeout, self._deadline)
         self.ready: bool = False  # the peer's CSM came
@@ -184,7 +182,7 @@ class StreamPeer(Peer):
             else:
                 self._pong(message.token, custody)
         elif code == codes.PONG:
-            if self._pinged and message.token == self._ping:
+            if self._pinged:
                 self._read()
         elif code == codes.RELEASE:
             self._releasing = True
@@ -249,12 +247,11 @@ class StreamPeer(Peer):
         return True
 
     def _ask(self) -> None:
-        """By a Ping whether what went before it was read."""
+        """By a Ping whether what went before it was read. Its token is empty, as some peers' Pongs have none; there is
+        one Ping under way, so none is needed."""
         self._pinged = self._told
         self._told = []
-        self._pings += 1
-        self._ping = (self._pings & 0xFFFFFFFF).to_bytes(4, "big")
-        self._send(Message(codes.PING, NO_OPTIONS, b"", self._ping))
+        self._send(Message(codes.PING))
         self._deadline = _Deadline(self, "A Ping was not answered in time.")
         layer = self._layer
         layer.at(layer.clock.now + layer.settings.pong_timeout, self._deadline)
