@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from bridgehead.protocols.coap.codec import codes, numbers
@@ -42,19 +43,28 @@ class Lane:
         self.refused = 0
         self.heard = 0.0
 
-    def ask(self, count: int) -> None:
-        """So many more requests."""
-        path, head, rest, number = self.path, self._head, self._rest, self._next
-        batch = [(path, head + ((number + at) & 0xFFFF).to_bytes(2, "big") + rest) for at in range(count)]
+    def requests(self, count: int) -> list[bytes]:
+        """So many more, each with a Message ID of its own."""
+        head, rest, number = self._head, self._rest, self._next
         self._next = number + count
+        return [head + ((number + at) & 0xFFFF).to_bytes(2, "big") + rest for at in range(count)]
+
+    def ask(self, count: int) -> None:
+        """Send so many more requests."""
+        path = self.path
+        batch = [(path, request) for request in self.requests(count)]
         for at in range(0, count, BATCH):
             self.calls.send(batch[at : at + BATCH])
 
+    def is_answer(self, data: bytes) -> bool:
+        """Whether it is a piggybacked success."""
+        return data[0] >> 4 & 3 == ACK and data[1] >> 5 == 2
+
     def take(self) -> int:
-        """The answers that are there. Counted as refused: whatever is no piggybacked success."""
+        """How many answers are there. What is none is counted as refused."""
         found = self.calls.receive()
         for _, data, _ in found:
-            if data[0] >> 4 & 3 != ACK or data[1] >> 5 != 2:
+            if not self.is_answer(data):
                 self.refused += 1
         self.answered += len(found)
         return len(found)
@@ -64,11 +74,11 @@ class Lane:
 
 
 class Load:
-    """`lanes` sockets, `window` requests under way on each."""
+    """`window` requests under way on each of the lanes."""
 
-    def __init__(self, port: int, lanes: int, window: int, rest: bytes, code: int = codes.GET) -> None:
+    def __init__(self, lanes: Sequence[Lane], window: int) -> None:
         self._window: Final = window
-        self._lanes: Final = [Lane(port, code, rest) for _ in range(lanes)]
+        self._lanes: Final = lanes
         self._poll: Final = select.epoll()
         self._by_fd: Final = {lane.socket.fileno(): lane for lane in self._lanes}
         for fd in self._by_fd:
