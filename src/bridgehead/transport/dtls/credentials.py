@@ -32,12 +32,10 @@ class Credentials:
         self._gnutls: Final = library()
         self._ends: Final[list[tuple[Any, Any]]] = []
         self._kept: Final[list[Any]] = []
-        self.trusts: Final = bool(identity.trust)
-        self.own: Final[tuple[Kind, ...]] = _own(identity)
+        self.own: Final[tuple[Kind, ...]] = _own(identity, server)
         self.certificates: Final[Any] = self._certificates(identity)
         self.psk: Final[Any] = self._psk_server() if server else self._psk_client(identity)
-        modes = settings.modes if self.trusts else tuple(mode for mode in settings.modes if mode != "certificate")
-        self.modes: Final = modes
+        modes = tuple(mode for mode in settings.modes if _of_use(mode, identity, server))
         self.priorities: Final[Any] = self._priorities(priorities(modes, server=server, own=self.own))
         # Only a server meets clients that list X.509 first for its certificate and cannot read one.
         raw_only = server and "rpk" in self.own
@@ -110,7 +108,7 @@ class Credentials:
             )
             self._check(code, "use the certificate with its key (is it the certificate's, and both in PEM?)")
         raw = identity.raw_key or identity.key
-        if raw:
+        if "rpk" in self.own:
             spki = checked_key(raw, "the private key of the raw public key")
             code = lib.gnutls_certificate_set_rawpk_key_mem(
                 held,
@@ -147,12 +145,22 @@ def checked_key(pem: str, what: str) -> str:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def _own(identity: DtlsIdentity) -> tuple[Kind, ...]:
+def _own(identity: DtlsIdentity, server: bool) -> tuple[Kind, ...]:
     own: list[Kind] = []
     if identity.certificate:
         own.append("certificate")
-    if identity.raw_key or identity.key:
+    # A server's one key serves both ways. A client shows one thing: GnuTLS would not know which to choose.
+    if (identity.raw_key or identity.key) and (server or not identity.certificate):
         own.append("rpk")
     if identity.psk_key:
         own.append("psk")
     return tuple(own)
+
+
+def _of_use(mode: Kind, identity: DtlsIdentity, server: bool) -> bool:
+    """Whether a peer could prove itself so. A server's look-ups know raw keys and pre-shared ones."""
+    if mode == "certificate":
+        return bool(identity.trust)
+    if server:
+        return True
+    return bool(identity.psk_key if mode == "psk" else identity.peer_raw_keys)

@@ -34,6 +34,7 @@ void gnutls_session_set_ptr(session_t session, void *ptr);
 void *gnutls_session_get_ptr(session_t session);
 int gnutls_credentials_set(session_t session, int type, void *credentials);
 void gnutls_certificate_server_set_request(session_t session, int request);
+void gnutls_certificate_send_x509_rdn_sequence(session_t session, int never);
 void gnutls_transport_set_ptr(session_t session, void *ptr);
 void gnutls_transport_set_push_function(session_t session, ssize_t (*push)(void *, const void *, size_t));
 void gnutls_transport_set_pull_function(session_t session, ssize_t (*pull)(void *, void *, size_t));
@@ -121,7 +122,9 @@ E_SUCCESS: Final = 0
 E_FATAL_ALERT_RECEIVED: Final = -12
 E_AGAIN: Final = -28
 E_CERTIFICATE_ERROR: Final = -43
+E_NO_CERTIFICATE_FOUND: Final = -49
 E_INTERRUPTED: Final = -52
+E_CERTIFICATE_REQUIRED: Final = -112
 
 _OLDEST: Final = "3.7.0"
 # What a gnutls_datum_t points to lives as long as it does.

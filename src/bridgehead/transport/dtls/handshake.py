@@ -106,6 +106,8 @@ class Handshake:
         lib.gnutls_credentials_set(session, g.CRD_CERTIFICATE, self._credentials.certificates)
         if self._server:
             lib.gnutls_certificate_server_set_request(session, g.CERT_REQUIRE)
+            # The names of the authorities would be the largest part of a flight, and a device has one certificate.
+            lib.gnutls_certificate_send_x509_rdn_sequence(session, 1)
         lib.gnutls_transport_set_ptr(session, self._memory.handle)
         lib.gnutls_transport_set_push_function(session, calls.push)
         lib.gnutls_transport_set_pull_function(session, calls.pull)
@@ -140,6 +142,10 @@ class Handshake:
         state = self._library.ffi.new("prestate_t *", {"record_seq": 0, "hsk_read_seq": sequence, "hsk_write_seq": 0})
         self._library.lib.gnutls_dtls_prestate_set(self._session, state)
         self._number = number
+
+    def say_name(self, name: bytes) -> None:
+        """A client's: the server's name (RFC 6066 section 3)."""
+        self._library.lib.gnutls_server_name_set(self._session, g.NAME_DNS, name, len(name))
 
     # What GnuTLS asks (memory.Asked); the two ends answer differently.
 
@@ -244,7 +250,8 @@ class Handshake:
                 self._fail(f"the peer sent the fatal alert {int(lib.gnutls_alert_get(self._session))}")
             else:
                 lib.gnutls_alert_send_appropriate(self._session, code)
-                self._fail(self._library.because(code))
+                none = code in (g.E_NO_CERTIFICATE_FOUND, g.E_CERTIFICATE_REQUIRED)
+                self._fail(self._library.because(code), credential=none)
         elif code == 0:
             self.state = DONE
         written = memory.outbox

@@ -46,7 +46,7 @@ def priorities(modes: tuple[Kind, ...], *, server: bool, own: tuple[Kind, ...], 
 
 
 class Suite:
-    """`name` is the registry's. `key`, `fixed`, `tag`: octets of the key, of the nonce's implicit part, and of the tag."""
+    """`name`: the registry's. `key`, `fixed`, `tag`: octets of the key, of the nonce's implicit part, of the tag."""
 
     def __init__(self, name: str, make: Callable[[bytes], Aead], key: int, fixed: int, tag: int) -> None:
         self.name: Final = name

@@ -13,6 +13,7 @@ from bridgehead.wire.dtls.numbers import (
     HEADER,
     RAW_PUBLIC_KEY,
     SERVER_CERTIFICATE_TYPE,
+    X509,
 )
 from bridgehead.wire.errors import Malformed, Violation
 from bridgehead.wire.reader import Reader
@@ -22,8 +23,9 @@ DECODE_ERROR: Final = 50  # the alert's number
 
 class ClientHello:
     """`number` is the record's sequence number, `sequence` the message's. `bound` is the body without its cookie: what
-    a cookie is bound to. `raw_keys`: both extensions of RFC 7250 list raw public keys, so this client speaks
-    them. `cid`: the Connection ID that records to this client are to carry (b"" for none), None: not offered."""
+    a cookie is bound to. `raw_keys`: by the extensions of RFC 7250 it has a raw public key and no certificate, and
+    reads a server's raw key. `cid`: the Connection ID that records to this client are to carry (b"" for none), None:
+    not offered."""
 
     def __init__(
         self, number: int, sequence: int, random: bytes, cookie: bytes, bound: bytes, raw_keys: bool, cid: bytes | None
@@ -89,7 +91,7 @@ def read_client_hello(datagram: bytes) -> ClientHello:
             kind = body.u16("extension_type")
             data = body.octets(body.u16("extension length"), "extension_data")
             if kind == CLIENT_CERTIFICATE_TYPE:
-                client_raw = RAW_PUBLIC_KEY in data[1:]
+                client_raw = RAW_PUBLIC_KEY in data[1:] and X509 not in data[1:]
             elif kind == SERVER_CERTIFICATE_TYPE:
                 server_raw = RAW_PUBLIC_KEY in data[1:]
             elif kind == CONNECTION_ID:

@@ -85,7 +85,7 @@ class Associations:
             association = self._by_path.get(path)
         elif kind == TLS12_CID:
             association = self._by_cid.get(data[11 : 11 + self._cid])
-        elif data[3] == 0 and data[4] == 0 or kind == HANDSHAKE:
+        elif (data[3] == 0 and data[4] == 0) or kind == HANDSHAKE:
             return False
         else:
             association = self._by_path.get(path)
