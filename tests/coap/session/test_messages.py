@@ -237,6 +237,20 @@ def test_requests_that_are_not_answered_are_bounded() -> None:
     assert client.request(codes.PUT, "now").code == codes.CONTENT
 
 
+@pytest.mark.clause("RFC7252-4.7")
+def test_separate_responses_that_are_never_acknowledged_are_bounded() -> None:
+    hub, resources = served()
+    client = hub.secured()
+    client.acknowledges = False
+    hub.settings.pending = 10
+    for step in range(100):
+        client.send(client.message(codes.PUT, "later"))
+        hub.pass_time(1)
+        if len(resources.kept) > step:
+            resources.kept[step].respond(Message(codes.CHANGED))
+    assert len(resources.kept) < 15  # ten wait, one is under way, and that is given up after 93 s at most
+
+
 def test_what_a_client_sends_is_counted() -> None:
     hub, _ = served()
     client = hub.client()

@@ -283,6 +283,27 @@ def test_requests_that_are_not_answered_are_bounded() -> None:
     assert not client.peer.is_congested()
 
 
+def test_a_peer_is_read_on_when_the_answer_is_suppressed() -> None:
+    hub, resources, client = connected()
+    hub.settings.stream_pending = 1
+    client.send(Message(codes.PUT, ((11, b"later"), (NO_RESPONSE, b"\x02")), b"", b"t"))
+    assert client.peer.is_congested()
+    assert not hub.turn.take()
+    resources.kept[0].respond(Message(codes.CHANGED))
+    assert hub.turn.take() == [client.peer.outbox]  # so the rim looks at it
+    assert not client.peer.is_congested()
+
+
+def test_pings_that_wait_are_bounded() -> None:
+    hub, _, client = connected()
+    hub.settings.stream_pending = 5
+    client.send(Message(codes.PUT, ((11, b"later"),), b"", b"a"))
+    for _ in range(5):
+        assert not client.peer.is_congested()
+        client.send(Message(codes.PING, ((2, b""),)))
+    assert client.peer.is_congested()
+
+
 @pytest.mark.clause("RFC7967-2", "RFC8768-3")
 def test_no_response_and_hop_limit_hold_here_too() -> None:
     _, resources, client = connected()

@@ -125,7 +125,7 @@ def test_a_reset_rejects() -> None:
     assert told.fates == [("rejected", 1), ("rejected", 2)]
 
 
-@pytest.mark.clause("RFC7252-11.4", "RFC7252-4.4")
+@pytest.mark.clause("RFC7252-11.4", "RFC7252-4.4", "RFC7252-9.1")
 def test_a_spoofed_acknowledgement_or_reset_counts_for_ids_under_way_to_that_peer_alone() -> None:
     hub, resources, client = observing()
     other = hub.secured("other", address="192.0.2.9:1")

@@ -214,7 +214,7 @@ class DatagramPeer(Peer):
             exchange.answered = True
             self._challenge(exchange)
             return  # not remembered: nothing was done
-        elif self.pending >= layer.settings.pending:
+        elif self.pending + self._transmissions.waiting() >= layer.settings.pending:
             exchange.respond(BUSY)
             return
         else:

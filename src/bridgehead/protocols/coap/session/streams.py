@@ -224,9 +224,12 @@ class StreamPeer(Peer):
 
     def leave(self, exchange: StreamExchange) -> None:
         """It waits for no answer any more."""
+        congested = self.is_congested()
         self._pending.pop(exchange.serial, None)
         if self.gone:
             return
+        if congested:
+            self.outbox.touch()  # the rim may read on, also where nothing was sent
         while self._held_pongs and (not self._pending or next(iter(self._pending)) > self._held_pongs[0][0]):
             self._pong(self._held_pongs.pop(0)[1], True)
         self._go_if_done("the connection was released")
@@ -290,7 +293,8 @@ class StreamPeer(Peer):
 
     def is_congested(self) -> bool:
         """Too much waits: for the peer to read, or for answers."""
-        return self.outbox.full() or len(self._pending) >= self._layer.settings.stream_pending
+        most = self._layer.settings.stream_pending
+        return self.outbox.full() or len(self._pending) >= most or len(self._held_pongs) >= most
 
     # Its end. ---------------------------------------------------------------------------------------
 

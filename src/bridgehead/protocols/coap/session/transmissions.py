@@ -46,9 +46,13 @@ class Transmissions:
     def idle(self) -> bool:
         return not self._flights
 
+    def waiting(self) -> int:
+        """Confirmable messages whose turn is still to come."""
+        return 0 if self._queue is None else len(self._queue)
+
     def full(self) -> bool:
         """No further confirmable notification is taken."""
-        return self._queue is not None and len(self._queue) >= self._layer.settings.waiting
+        return self.waiting() >= self._layer.settings.waiting
 
     def next_message_id(self) -> int:
         """One that no message under way has."""
