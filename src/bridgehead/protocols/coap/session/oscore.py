@@ -50,7 +50,10 @@ class OscoreExchange(Exchange):
         if self._suppresses(response.code):
             self.silence()
             return
-        if self._answered:
+        # Section 4.1.3.5.2: the first notification may go without a Partial IV. But clients compare the last octets of
+        # Partial IVs as Observe values (RFC 7641 section 3.4), and what has none could be taken for the newest.
+        if self._answered or response.has(option.OBSERVE):
+            self._answered = True
             self._respond_with_own(response)
             return
         self._answered = True
