@@ -27,7 +27,7 @@ from bridgehead.protocols.coap.codec.topic_properties import (
 from bridgehead.wire.errors import PeerError
 
 DRAFT = CodePoints()
-# Section 3.3.1: GET /ps/h9392.
+# Section 2.5.1: GET /ps/h9392.
 EXAMPLE: Properties = {
     TOPIC_NAME: "living-room-sensor",
     TOPIC_DATA: "/ps/data/1bd0d6d",

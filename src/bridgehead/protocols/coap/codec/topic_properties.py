@@ -1,4 +1,4 @@
-"""Topic properties of draft-ietf-core-coap-pubsub-21, section 5, in CBOR: read, checked and written.
+"""Topic properties of draft-ietf-core-coap-pubsub-21, section 4, in CBOR: read, checked and written.
 
 **Experimental.** The draft is no RFC yet: the number of its Content-Format is still to be assigned, and keys may
 change. All of its code points stand in `CodePoints`, which the configuration may replace.
@@ -33,7 +33,7 @@ NAMES: Final = (
     "observer-check",
     "initialize",
 )
-IMMUTABLE: Final = (TOPIC_NAME, TOPIC_DATA, RESOURCE_TYPE)  # section 3.3: after the creation
+IMMUTABLE: Final = (TOPIC_NAME, TOPIC_DATA, RESOURCE_TYPE)  # section 2.5.3: after the creation
 
 Property = str | int | float | bytes
 Properties = dict[int, Property]  # by the names above, whatever the keys on the wire
@@ -75,7 +75,7 @@ class CodePoints:
 
 def read_properties(payload: bytes, points: CodePoints) -> Properties:
     """A map of topic properties. Malformed, with the Response Code to answer, for anything else: an unrecognised or
-    doubled key too (section 3.2.3)."""
+    doubled key too (section 2.4.3)."""
     reader = _Reader(payload)
     left = reader.begins(_MAP, "the topic properties")
     found: Properties = {}
@@ -90,7 +90,7 @@ def read_properties(payload: bytes, points: CodePoints) -> Properties:
 
 
 def read_keys(payload: bytes, points: CodePoints) -> list[int]:
-    """The array of property keys that a FETCH of a topic asks for (section 3.3.2). Unknown ones are left out: what the
+    """The array of property keys that a FETCH of a topic asks for (section 2.5.2). Unknown ones are left out: what the
     topic has of the others is the answer."""
     reader = _Reader(payload)
     left = reader.begins(_ARRAY, "the wanted properties")

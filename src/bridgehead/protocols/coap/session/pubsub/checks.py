@@ -1,4 +1,4 @@
-"""What a client may say of a topic (draft-ietf-core-coap-pubsub-21 sections 2.2.1, 3.2.3, 3.3.3 and 3.3.4)."""
+"""What a client may say of a topic (draft-ietf-core-coap-pubsub-21 sections 2.2.1, 2.4.3, 2.5.3 and 2.5.4)."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def check_values(properties: Properties, now: float) -> None:
 
 
 def replaced(current: Properties, wanted: Properties) -> Properties:
-    """POST: all that may change comes from the request, what is not there is as by default (section 3.3.3)."""
+    """POST: all that may change comes from the request, what is not there is as by default (section 2.5.3)."""
     result: Properties = {which: current[which] for which in IMMUTABLE if which in current}
     return _changed(result, current, wanted)
 
 
 def amended(current: Properties, wanted: Properties) -> Properties:
-    """iPATCH: what the request does not name stays as it is (section 3.3.4)."""
+    """iPATCH: what the request does not name stays as it is (section 2.5.4)."""
     return _changed(dict(current), current, wanted)
 
 

@@ -1,4 +1,4 @@
-"""The topic collection `/ps` and its topic resources `/ps/...` (sections 3.2 and 3.3 of the draft)."""
+"""The topic collection `/ps` and its topic resources `/ps/...` (sections 2.4 and 2.5 of the draft)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Configuration:
         return [topic for topic in self._catalogue.all() if may_see(party, topic.name)]
 
     def _list(self, exchange: Exchange, party: Party) -> None:
-        """Section 3.2.1, and the queries of sections 2.3.3 and 2.3.4: with one, topic-data resources are looked through
+        """Section 2.4.1, and the queries of sections 2.3.3 and 2.3.4: with one, topic-data resources are looked through
         too. Resource types are implied, and left out."""
         points = self._settings.points
         request = exchange.request
@@ -98,7 +98,7 @@ class Configuration:
         self._links(exchange, [link.target for link in links])
 
     def _filter(self, exchange: Exchange, party: Party) -> None:
-        """Section 3.2.2: topics that have each of the properties with its value."""
+        """Section 2.4.2: topics that have each of the properties with its value."""
         wanted = self._properties(exchange.request)
         found: list[str] = []
         for topic in self._seen(party):
@@ -111,7 +111,7 @@ class Configuration:
         exchange.respond(content(exchange.request, LINK_FORMAT, payload))
 
     def _create(self, exchange: Exchange, party: Party) -> None:
-        """Section 3.2.3."""
+        """Section 2.4.3."""
         properties = self._properties(exchange.request)
         check_new(properties, self._broker.limits.topic_levels, self._broker.clock.now)
         name = str(properties[TOPIC_NAME])
@@ -133,7 +133,7 @@ class Configuration:
     # One topic. -------------------------------------------------------------------------------------
 
     def _read_part(self, exchange: Exchange, topic: Topic) -> None:
-        """Section 3.3.2."""
+        """Section 2.5.2."""
         request = exchange.request
         if request.uint(numbers.CONTENT_FORMAT, CBOR) != CBOR:
             raise _other_format(CBOR)
@@ -143,7 +143,7 @@ class Configuration:
         exchange.respond(self._content(request, self._written(found)))
 
     def _update(self, exchange: Exchange, party: Party, topic: Topic) -> None:
-        """Sections 3.3.3 and 3.3.4. Who may see a topic and not publish to it is refused."""
+        """Sections 2.5.3 and 2.5.4. Who may see a topic and not publish to it is refused."""
         check_administer(self._broker, party, topic.name)
         request = exchange.request
         wanted = self._properties(request)
@@ -158,7 +158,7 @@ class Configuration:
         self._records.answer(ticket, exchange, self._representation(codes.CHANGED, changed, []))
 
     def _delete(self, exchange: Exchange, party: Party, topic: Topic) -> None:
-        """Section 3.3.5: the topic-data resource goes with it."""
+        """Section 2.5.5: the topic-data resource goes with it."""
         check_administer(self._broker, party, topic.name)
         if precondition_fails(exchange.request, self._written(topic.properties)):
             exchange.respond(failure(codes.PRECONDITION_FAILED, "the topic has other properties by now: read it anew"))

@@ -215,7 +215,7 @@ class TopicData(Keeper):
             self._end(subscriber, _GONE)
 
     def changed(self, topic: Topic) -> None:
-        """The topic has other properties: who came last goes first, and checks may be due earlier (section 3.3.3)."""
+        """The topic has other properties: who came last goes first, and checks may be due earlier (section 2.5.3)."""
         for i, subscriber in enumerate(list(self._subscribers.get(topic.identifier, {}))):
             if i >= topic.most_subscribers:
                 self._end(subscriber, "the topic takes fewer subscribers from now on")
