@@ -38,3 +38,10 @@ class CoapSettings:
         self.csm_timeout: float = 10.0  # the peer's first message has to come by then
         self.pong_timeout: float = 60.0
         self.stream_pending: int = 1024  # requests of one stream that are not answered yet
+        # Observe: RFC 7641.
+        self.observations: int = 200_000  # of all peers together
+        self.observations_per_peer: int = 1024
+        self.confirm_interval: float = 86_400.0  # an observer shows in each of these that it is there (section 4.5)
+        self.unconfirmed: int = 4  # deliveries that an observer has not acknowledged; over streams 16 times as many
+        # Resources.
+        self.listed: int = 500  # topics in one list of links

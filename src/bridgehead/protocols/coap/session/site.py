@@ -67,6 +67,9 @@ class Checked(Exchange):
     def respond(self, response: Message) -> None:
         self._outer.respond(response)
 
+    def silence(self) -> None:
+        self._outer.silence()
+
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         return self._outer.notify(response, confirmable, watcher, number)
 
@@ -101,7 +104,11 @@ class Site(Handler):
         try:
             checked = check(request, KNOWN)
         except BadOption as error:
-            exchange.respond(failure(error.code, error.text))  # RFC 7252 section 5.4.1
+            # RFC 7252 section 5.4.1: 4.02 for Confirmable requests, the others are rejected: here by silence.
+            if exchange.confirmable:
+                exchange.respond(failure(error.code, error.text))
+            else:
+                exchange.silence()
             return
         if checked is not request:
             exchange = Checked(exchange, checked)
