@@ -245,8 +245,8 @@ class TopicData(Keeper):
             self._forget(subscriber)
             self._stop(subscriber)
 
-    def without_value(self, subscriber: Subscriber) -> None:
-        self._end(subscriber, _GONE)
+    def without_value(self, topic: str) -> None:
+        self.end_all(topic)
 
     # Time: a Confirmable notification once in an observer-check. -------------------------------------
 

@@ -31,8 +31,8 @@ class Keeper:
         """It does not answer, or does not know of it any more."""
         raise NotImplementedError
 
-    def without_value(self, subscriber: Subscriber) -> None:
-        """The topic's value is gone."""
+    def without_value(self, topic: str) -> None:
+        """That value is gone, as was seen: all of its subscribers end."""
         raise NotImplementedError
 
 
@@ -63,11 +63,11 @@ class Subscriber(Exchange):
         self._outer.respond(response)
 
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
+        if not self.over and codes.is_success(response.code) and not self._keeper.has_value(self.topic):
+            self._keeper.without_value(self.topic)
         if self.over:
-            return True
-        if codes.is_success(response.code) and not self._keeper.has_value(self.topic):
-            self._keeper.without_value(self)
-            return True
+            # Of what is to be acknowledged whose it is hears nothing more: as it was not sent, it is dropped there.
+            return not confirmable
         now = self._keeper.time()
         if not confirmable and now >= self.confirmed_at + self.interval:
             confirmable = True
@@ -139,14 +139,13 @@ class Checked(Watcher):
         """It is there still."""
 
     def rejected(self, number: int) -> None:
-        self._failed(number)
-
-    def timed_out(self, number: int) -> None:
-        self._failed(number)
-
-    def _failed(self, number: int) -> None:
         if self._watcher is not None:
             self._watcher.rejected(number)
+        self._keeper.lost(self._subscriber)
+
+    def timed_out(self, number: int) -> None:
+        if self._watcher is not None:
+            self._watcher.timed_out(number)
         self._keeper.lost(self._subscriber)
 
 
