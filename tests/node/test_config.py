@@ -32,6 +32,7 @@ def test_without_a_file_only_tls_is_open(tmp_path: Path) -> None:
     assert [(one.bind, one.transport, one.plaintext) for one in config.listeners] == [
         ("*:8883", "tcp", False),
         ("*:8884", "websocket", False),
+        ("*:5684", "udp", False),
         ("*:8443", "tcp", False),
     ]
     assert config.store.kind == "sqlite"
@@ -39,8 +40,44 @@ def test_without_a_file_only_tls_is_open(tmp_path: Path) -> None:
 
 def test_a_file_without_listeners_opens_the_default_ones(tmp_path: Path) -> None:
     config = loaded(tmp_path, "[limits]\nconnections = 5\n")
-    assert [one.bind for one in config.listeners] == ["*:8883", "*:8884", "*:8443"]
+    assert [one.bind for one in config.listeners] == ["*:8883", "*:8884", "*:5684", "*:8443"]
     assert config.limits.connections == 5
+
+
+def test_coap_is_on_udp_with_all_three_modes_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        """
+        [[listener]]
+        bind = "*:5684"
+        protocol = "coap"
+
+        [[listener]]
+        bind = "*:5684"
+        protocol = "coap"
+        transport = "tcp"
+
+        [[listener]]
+        bind = "*:443"
+        protocol = "coap"
+        transport = "websocket"
+
+        [[listener]]
+        bind = "*:5683"
+        protocol = "coap"
+        plaintext = true
+        guest = "visitor"
+        multicast = ["eth0"]
+        """,
+    )
+    assert [(one.transport, one.login) for one in config.listeners] == [
+        ("udp", ["psk", "rpk", "certificate"]),
+        ("tcp", ["certificate"]),
+        ("websocket", ["certificate"]),
+        ("udp", []),
+    ]
+    assert config.listeners[2].path == "/.well-known/coap"
+    assert (config.listeners[3].guest, config.listeners[3].multicast) == ("visitor", ["eth0"])
 
 
 def test_one_listener_replaces_the_default_ones(tmp_path: Path) -> None:
@@ -70,6 +107,7 @@ def test_relative_paths_start_at_the_files_folder(tmp_path: Path) -> None:
 LISTENER = '[[listener]]\nbind = "127.0.0.1:0"\n'
 
 # text, line, key, what the message must say
+COAP = '[[listener]]\nbind = "*:1"\nprotocol = "coap"\n'
 ERRORS = [
     ("[limits]\nconections = 5\n", 2, "limits.conections", 'did you mean "connections"?'),
     ("# a\n\n[limit]\nconnections = 5\n", 3, "limit", 'did you mean "limits"?'),
@@ -93,8 +131,24 @@ ERRORS = [
     ('[listener]\nbind = "127.0.0.1:0"\n', 1, "listener", "write [[listener]] with two brackets"),
     (LISTENER + '[[listener]]\nprotocol = "mqtt"\n', 3, "listener[1]", '"bind" is missing; add bind = ...'),
     (LISTENER + '\n[[listener]]\nbind = "*:2"\nprotcol = "mqtt"\n', 6, "listener[1].protcol", 'mean "protocol"?'),
-    ('[[listener]]\nbind = "*:1"\nprotocol = "amqp"\n', 3, "listener[0].protocol", 'expected "est" or "mqtt"'),
-    ('[[listener]]\nbind = "*:1"\ntransport = "udp"\n', 3, "listener[0].transport", 'expected "tcp" or "websocket"'),
+    (
+        '[[listener]]\nbind = "*:1"\nprotocol = "amqp"\n',
+        3,
+        "listener[0].protocol",
+        'expected "coap" or "est" or "mqtt"',
+    ),
+    ('[[listener]]\nbind = "*:1"\ntransport = "udp"\n', 3, "listener[0].transport", "for CoAP only; add protocol ="),
+    (COAP + 'plaintext = true\nlogin = ["psk"]\n', 5, "listener[0].login[0]", "only OSCORE says who asks"),
+    (COAP + 'login = ["password"]\n', 4, "listener[0].login[0]", "possible are psk, rpk, certificate"),
+    (COAP + 'transport = "tcp"\nlogin = ["psk"]\n', 5, "listener[0].login[0]", "possible are certificate"),
+    (COAP + 'login = ["psk", "psk"]\n', 4, "listener[0].login[1]", "stands there twice"),
+    (COAP + 'guest = "x"\n', 4, "listener[0].guest", "with DTLS or TLS everybody proves who they are"),
+    (COAP + 'multicast = ["*"]\n', 4, "listener[0].multicast", "is for plaintext = true only"),
+    (COAP + 'plaintext = true\nguest = "a/b"\n', 5, "listener[0].guest", "no device's name"),
+    (COAP + 'plaintext = true\ntransport = "tcp"\nmulticast = ["*"]\n', 6, "listener[0].multicast", "datagrams only"),
+    (COAP + 'tls_profile = "modern"\n', 4, "listener[0].tls_profile", "no meaning for DTLS"),
+    (COAP.replace("*:1", "unix:/x"), 2, "listener[0].bind", 'or transport = "tcp"'),
+    (LISTENER + 'guest = "x"\n', 3, "listener[0].guest", 'is for protocol = "coap" only'),
     ('[[listener]]\nbind = "1883"\n', 2, "listener[0].bind", "has no port"),
     ('[[listener]]\nbind = ""\n', 2, "listener[0].bind", "a text in quotes that is not empty"),
     ('[[listener]]\nbind = ":1883"\n', 2, "listener[0].bind", 'write "*:1883"'),

@@ -52,6 +52,7 @@ def test_every_key_says_what_it_is_for() -> None:
         "TokenIssuer",
         "Kerberos",
         "Mqtt",
+        "Coap",
         "Tls",
         "Log",
         "Audit",

@@ -15,11 +15,21 @@ from msgspec.structs import replace
 
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.bind import BindError, parse_bind
-from bridgehead.node.configuration import Config, ConfigFile, Kerberos, Limits, Listener, TokenIssuer
+from bridgehead.node.configuration import (
+    Config,
+    ConfigFile,
+    Kerberos,
+    Limits,
+    Listener,
+    TokenIssuer,
+    coap_modes,
+    settled,
+)
 from bridgehead.node.toml_lines import KeyPath, key_lines
 from bridgehead.security.audit.syslog import Target
 from bridgehead.security.errors import NotAcceptable, SecurityError
 from bridgehead.security.login.chain import BARE, GSSAPI, PLUS, TOKENS, parse
+from bridgehead.security.records import is_name
 from bridgehead.security.tokens.settings import ALGORITHMS
 
 _LARGEST_FILE: Final = 256 * 1024
@@ -188,11 +198,16 @@ class _Reading:
             raise self._error((*at, "bind"), fault.problem, fault.remedy) from None
         if listener.protocol == "est":
             for key in ("transport", "login"):
-                self._only(at, key, 'is for protocol = "mqtt" only')
+                self._only(at, key, 'is for protocol = "mqtt" and "coap" only')
+        self._check_coap(at, listener, bind.is_unix)
         if listener.transport != "websocket":
             for key in ("path", "origins"):
                 self._only(at, key, 'is for transport = "websocket" only')
-        elif not listener.path.startswith("/") or not listener.path.isprintable() or " " in listener.path:
+        elif (
+            (listener.path and not listener.path.startswith("/"))
+            or not listener.path.isprintable()
+            or " " in listener.path
+        ):
             raise self._error((*at, "path"), f'"{listener.path}" is not a path', 'begin it with "/", as in "/mqtt"')
         if not bind.is_unix:
             self._only(at, "mode", "is for Unix sockets only")
@@ -206,6 +221,27 @@ class _Reading:
         self._check_login(at, listener, bind.is_unix)
         absolute = {key: self._pem(at, key, name) if name else "" for key, name in files.items()}
         return replace(listener, **absolute, client_crl=self._lists(at, listener))
+
+    def _check_coap(self, at: KeyPath, listener: Listener, is_unix: bool) -> None:
+        if listener.protocol != "coap":
+            for key in ("guest", "multicast"):
+                self._only(at, key, 'is for protocol = "coap" only')
+            if listener.transport == "udp":
+                raise self._error((*at, "transport"), '"udp" is for CoAP only', 'add protocol = "coap", or remove it')
+            return
+        on_udp = settled(listener).transport == "udp"
+        if on_udp and is_unix:
+            raise self._error((*at, "bind"), "datagrams need an IP address", 'write "host:port", or transport = "tcp"')
+        if on_udp:
+            for key in ("client_certificate", "tls_profile"):
+                self._only(at, key, "has no meaning for DTLS")
+        if not listener.plaintext:
+            for key in ("guest", "multicast"):
+                self._only(at, key, "is for plaintext = true only: with DTLS or TLS everybody proves who they are")
+        elif not on_udp:
+            self._only(at, "multicast", "is for datagrams only")
+        if listener.guest and not is_name(listener.guest):
+            raise self._error((*at, "guest"), f'"{listener.guest}" is no device\'s name', "name a device of this hub")
 
     def _lists(self, at: KeyPath, listener: Listener) -> list[str]:
         """Addresses as they are, files with their whole path."""
@@ -221,7 +257,20 @@ class _Reading:
             found.append(source)
         return found
 
+    def _check_coap_login(self, at: KeyPath, listener: Listener) -> None:
+        known = coap_modes(settled(listener))
+        for index, entry in enumerate(listener.login):
+            here: KeyPath = (*at, "login", index)
+            if entry not in known:
+                what = ", ".join(known) or "none: without DTLS or TLS only OSCORE says who asks"
+                raise self._error(here, f'nobody logs in by "{entry}" there', f"remove it; possible are {what}")
+            if listener.login.index(entry) != index:
+                raise self._error(here, f'"{entry}" stands there twice', "remove one of the two")
+
     def _check_login(self, at: KeyPath, listener: Listener, is_unix: bool) -> None:
+        if listener.protocol == "coap":
+            self._check_coap_login(at, listener)
+            return
         for index, entry in enumerate(listener.login):
             here: KeyPath = (*at, "login", index)
             try:
@@ -302,9 +351,9 @@ class _Reading:
         return (self.file.parent / Path(name).expanduser()).absolute()
 
     def _check_binds(self, listeners: list[Listener]) -> None:
-        seen: dict[str, int] = {}
+        seen: dict[tuple[str, bool], int] = {}  # one port of TCP and one of UDP do not get in each other's way
         for index, listener in enumerate(listeners):
-            first = seen.setdefault(listener.bind, index)
+            first = seen.setdefault((listener.bind, settled(listener).transport == "udp"), index)
             if first != index and not listener.bind.endswith(":0"):
                 problem = f'"{listener.bind}" is the address of an earlier listener already'
                 remedy = f"see line {self.lines.get(('listener', first, 'bind'), 0)}; give each its own port or path"

@@ -18,6 +18,8 @@ from bridgehead.security.login.chain import default_chain
 from bridgehead.security.tls.profiles import LONGEST_TICKET_LIFETIME, TICKET_LIFETIME, ProfileName
 
 MIB: Final = 1024 * 1024
+MQTT_PATH: Final = "/mqtt"
+COAP_PATH: Final = "/.well-known/coap"  # RFC 8323 section 8.1
 DAY: Final = 24 * 60 * 60
 LARGEST: Final = 2**53 - 1
 
@@ -30,16 +32,39 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     bind: Annotated[str, Meta(min_length=1, description="`host:port`, `*:port` (IPv4 and IPv6) or `unix:/path`")]
     protocol: Annotated[
-        Literal["mqtt", "est"],
-        Meta(description="the protocol spoken there; `est`: HTTPS for enrolment (EST), revocation lists and OCSP"),
+        Literal["mqtt", "coap", "est"],
+        Meta(
+            description="the protocol spoken there: `mqtt`, `coap`, or `est`: HTTPS for enrolment (EST), revocation "
+            "lists and OCSP"
+        ),
     ] = "mqtt"
     transport: Annotated[
-        Literal["tcp", "websocket"], Meta(description="MQTT directly on the connection, or inside WebSocket frames")
-    ] = "tcp"
+        Literal["", "tcp", "websocket", "udp"],
+        Meta(
+            description="`tcp`: the protocol directly on the connection, `websocket`: inside WebSocket frames, `udp`: "
+            "CoAP in datagrams, with DTLS; empty: `udp` for CoAP, else `tcp`"
+        ),
+    ] = ""
     plaintext: Annotated[
         bool, Meta(description="no TLS: everybody on the way reads passwords and data; must be said")
     ] = False
-    path: Annotated[str, Meta(description="WebSocket: the path of the URL")] = "/mqtt"
+    guest: Annotated[
+        str,
+        Meta(
+            description="CoAP with plaintext = true: the device with whose permissions, and no others, all ask; "
+            "empty: nobody may anything but by OSCORE"
+        ),
+    ] = ""
+    multicast: Annotated[
+        list[str],
+        Meta(
+            description="CoAP on UDP with plaintext = true: network interfaces on which it also listens to the groups "
+            "of All CoAP Nodes; `*`: all of them"
+        ),
+    ] = field(default_factory=list)
+    path: Annotated[
+        str, Meta(description="WebSocket: the path of the URL; empty: `/mqtt`, and `/.well-known/coap` for CoAP")
+    ] = ""
     origins: Annotated[
         list[str],
         Meta(
@@ -68,7 +93,7 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Meta(
             description="what it lets in by, in this order: `certificate`, `password`, a SASL mechanism, or two "
             "together (`password+certificate`); empty: certificate, password, SCRAM, and tokens and Kerberos where "
-            "they are configured"
+            "they are configured; for CoAP on UDP: `psk`, `rpk`, `certificate`, empty: all three"
         ),
     ] = field(default_factory=list)
     client_certificate: Annotated[
@@ -245,6 +270,60 @@ class Mqtt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ""
 
 
+class Coap(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[coap]`: times and ceilings of CoAP; RFC 7252 section 4.8 names the first ones."""
+
+    ack_timeout: Annotated[
+        Seconds, Meta(description="seconds until a confirmable message is sent again (ACK_TIMEOUT), doubled each time")
+    ] = 2.0
+    ack_random_factor: Annotated[
+        float, Meta(ge=1, le=10, description="up to so many times that, by chance (ACK_RANDOM_FACTOR)")
+    ] = 1.5
+    max_retransmit: Annotated[
+        int, Meta(ge=0, le=20, description="times a confirmable message is sent again (MAX_RETRANSMIT)")
+    ] = 4
+    nstart: Annotated[
+        int, Meta(ge=1, le=64, description="confirmable messages under way to one client at a time (NSTART)")
+    ] = 1
+    leisure: Annotated[
+        Seconds, Meta(description="seconds within which a request to a group is answered (DEFAULT_LEISURE)")
+    ] = 5.0
+    separate_after: Annotated[
+        Seconds, Meta(description="seconds after which a request without an answer is acknowledged alone")
+    ] = 0.5
+    echo_required: Annotated[
+        bool, Meta(description="plain UDP: nobody is served before the address was proven by Echo (RFC 9175)")
+    ] = False
+    clients: Annotated[Count, Meta(description="addresses that plain UDP remembers, on one listener")] = 50_000
+    client_idle: Annotated[Seconds, Meta(description="seconds after which a silent one of them is forgotten")] = 300.0
+    remembered_bytes: Annotated[
+        Count, Meta(description="octets of answers that are kept for repeated requests, of all clients")
+    ] = 64 * MIB
+    message_size: Annotated[
+        int,
+        Meta(
+            ge=1152, le=16 * MIB, description="octets of the largest message over TCP, TLS and WebSocket, told in CSM"
+        ),
+    ] = MIB
+    body_size: Annotated[
+        int, Meta(ge=1024, le=256 * MIB, description="octets of the largest body that may come block by block")
+    ] = MIB
+    bodies_bytes: Annotated[
+        Count, Meta(description="octets of bodies that are under way block by block, of all clients")
+    ] = 64 * MIB
+    dtls_sessions: Annotated[
+        Count, Meta(description="DTLS sessions of one listener; above it the longest idle one gives way")
+    ] = 20_000
+    dtls_idle: Annotated[Seconds, Meta(description="seconds after which a silent DTLS session ends")] = 2.0 * DAY
+    dtls_half_open: Annotated[
+        Count, Meta(description="DTLS handshakes under way, of addresses that returned their cookie")
+    ] = 1_000
+    dtls_half_open_per_address: Annotated[Count, Meta(description="of these, from one address")] = 16
+    dtls_connection_ids: Annotated[
+        bool, Meta(description="Connection IDs (RFC 9146), for clients whose address changes")
+    ] = True
+
+
 class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[tls]`: the hub's own certificate."""
 
@@ -303,6 +382,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     token_issuers: list[TokenIssuer] = field(name="token_issuer", default_factory=list)
     kerberos: Kerberos = field(default_factory=Kerberos)
     mqtt: Mqtt = field(default_factory=Mqtt)
+    coap: Coap = field(default_factory=Coap)
     tls: Tls = field(default_factory=Tls)
     pki: Pki = field(default_factory=Pki)
     log: Log = field(default_factory=Log)
@@ -311,12 +391,27 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     store: StoreSettings = field(default_factory=StoreSettings)
 
 
-# Without any [[listener]]: MQTT over TLS, MQTT over WebSocket over TLS, and HTTPS for enrolment; nothing else.
+# Without any [[listener]]: MQTT over TLS, MQTT over WebSocket over TLS, CoAP over DTLS, HTTPS for enrolment.
 DEFAULT_LISTENERS: Final = (
     Listener(bind="*:8883"),
     Listener(bind="*:8884", transport="websocket"),
+    Listener(bind="*:5684", protocol="coap"),
     Listener(bind="*:8443", protocol="est"),
 )
+
+
+def settled(listener: Listener) -> Listener:
+    """With the transport and the path that follow from the protocol."""
+    is_coap = listener.protocol == "coap"
+    transport = listener.transport or ("udp" if is_coap else "tcp")
+    return replace(listener, transport=transport, path=listener.path or (COAP_PATH if is_coap else MQTT_PATH))
+
+
+def coap_modes(listener: Listener) -> list[str]:
+    """By what a CoAP listener can let in, whose transport is settled. OSCORE counts on each."""
+    if listener.plaintext:
+        return []
+    return ["psk", "rpk", "certificate"] if listener.transport == "udp" else ["certificate"]
 
 
 class Config:
@@ -329,12 +424,13 @@ class Config:
         self.kerberos = settings.kerberos
         profile = settings.tls.profile
         self.listeners = tuple(
-            replace(self._with_login(each), tls_profile=each.tls_profile or profile)
+            replace(self._with_login(settled(each)), tls_profile=each.tls_profile or profile)
             for each in tuple(settings.listeners) or DEFAULT_LISTENERS
         )
         self.limits = settings.limits
         self.login = settings.login
         self.mqtt = settings.mqtt
+        self.coap = settings.coap
         self.tls = settings.tls
         self.pki = settings.pki
         self.log = settings.log
@@ -346,6 +442,8 @@ class Config:
         """What a listener without `login` lets in by. Tokens cross a network in clear only where they are named."""
         if listener.login:
             return listener
+        if listener.protocol == "coap":
+            return replace(listener, login=coap_modes(listener))
         hidden = not listener.plaintext or listener.bind.startswith("unix:")
         chain = default_chain(bool(self.token_issuers) and hidden, bool(self.kerberos.keytab))
         return replace(listener, login=list(chain.entries))

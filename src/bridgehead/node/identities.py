@@ -9,10 +9,12 @@ from bridgehead.broker.broker import Broker
 from bridgehead.broker.journal import SESSIONS, WILLS
 from bridgehead.broker.ports import Store
 from bridgehead.core.errors import BUSY, UNAVAILABLE, Refusal
+from bridgehead.core.policy import Principal
 from bridgehead.node.following import Following
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.login.exchange import Exchange
+from bridgehead.security.login.keys import KeyProof, Kind
 from bridgehead.security.login.proof import Credentials, Proven
 
 
@@ -25,6 +27,34 @@ class Identities:
         self._authenticator: Final = authenticator
         self._broker: Final = broker
         self._following: Final = Following(authenticator.principals, broker)
+        self._endings: list[Callable[[], None]] = []
+
+    @property
+    def keys(self) -> KeyProof:
+        """For handshakes: whose is a key?"""
+        return self._authenticator.keys
+
+    @property
+    def authenticator(self) -> Authenticator:
+        return self._authenticator
+
+    def admit(self) -> None:
+        """Errors: Refusal, while nobody new may be let in."""
+        self._admit()
+
+    def tell_endings(self, call: Callable[[], None]) -> None:
+        """Call it whenever a credential has ended that somebody may have proved himself by."""
+        self._endings.append(call)
+
+    def principal(self, name: str) -> Principal | None:
+        """Without any proof. Errors: SecurityError."""
+        return self._authenticator.principal(name)
+
+    def prove_key(self, kind: Kind, shown: bytes, address: str, protocol: str) -> Proven:
+        """What a handshake has proven, as KeyProof.prove. Errors: Refusal."""
+        self._admit()
+        self._follow()
+        return self._checked(self._authenticator.keys.prove(kind, shown, address, protocol))
 
     def recover(self, store: Store) -> None:
         """Give the broker back what an earlier run kept, for identities that still exist.
@@ -65,7 +95,11 @@ class Identities:
     def follow(self) -> list[str]:
         """Apply what has changed since the last time; returns the names whose connections were closed. Costs
         microseconds when nothing has. Errors: SecurityError."""
-        return self._following.follow()
+        names = self._following.follow()
+        if names:
+            for call in self._endings:
+                call()
+        return names
 
 
 class FollowedExchange:

@@ -7,19 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.node.bind import parse_bind
-from bridgehead.node.configuration import Limits
+from bridgehead.node.coap import Coap, check_dtls, reload_dtls
+from bridgehead.node.configuration import Limits, settled
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
+from bridgehead.protocols.coap.datagram_server import DatagramListener
 from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.security.pki import Pki
 from bridgehead.security.pki.foreign_lists import ForeignLists
 from bridgehead.security.tls.contexts import server_context
+from bridgehead.security.tls.dtls import DtlsFiles, dtls_files
 from bridgehead.security.tls.profiles import GROUPS, PROFILES, TICKET_LIFETIME
 from bridgehead.transport.ceilings import Ceilings
 from bridgehead.transport.events import OnEvent
@@ -31,16 +34,45 @@ from bridgehead.transport.upgrade import WebSocketRules
 
 # [MQTT-6.0.0-3]; clients of 3.1, which knew no WebSocket, call theirs "mqttv3.1".
 _SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
+_COAP_SUBPROTOCOLS: Final = ("coap",)  # RFC 8323 section 8.4
 
 
 def name_of(settings: Settings) -> str:
-    """What the listener is called in the `ready` line: mqtt, mqtts, ws, wss, http, https or unix."""
+    """What the listener is called in the `ready` line: mqtt, mqtts, ws, wss, http, https, unix, or a CoAP URI's scheme
+    (RFC 7252 section 6, RFC 8323 section 8)."""
     if parse_bind(settings.bind).is_unix:
         return "unix"
     if settings.protocol == "est":
         return "http" if settings.plaintext else "https"
+    if settings.protocol == "coap":
+        scheme = "coap" if settings.plaintext else "coaps"
+        return scheme + {"tcp": "+tcp", "websocket": "+ws"}.get(settings.transport, "")
     name = "ws" if settings.transport == "websocket" else "mqtt"
     return name if settings.plaintext else name + "s"
+
+
+class Opened(Protocol):
+    """A listener of streams or of datagrams."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def addresses(self) -> list[str]: ...
+
+    async def start(self) -> None: ...
+
+    def stop_accepting(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Secrets:
+    """What a listener proves itself by, and whom it lets in: for TLS or for DTLS; neither for a plaintext one."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, dtls: DtlsFiles | None = None) -> None:
+        self.tls: Final = tls
+        self.dtls: Final = dtls
 
 
 class _Shape:
@@ -68,15 +100,17 @@ class _Shape:
 class _Open:
     """One open listener with its settings."""
 
-    def __init__(self, settings: Settings, shape: _Shape, listener: Listener) -> None:
+    def __init__(self, settings: Settings, shape: _Shape, listener: Opened, reload: Callable[[Secrets], None]) -> None:
         self.settings = settings
         self.shape: Final = shape
         self.listener: Final = listener
+        self.reload: Final = reload
 
 
 class Listeners:
-    """All listeners of the hub. `accept` takes each new stream of MQTT, `accept_https` of EST; `response` is what
-    handshakes with the hub's own certificate staple."""
+    """All listeners of the hub. `accept` takes each new stream of MQTT, `accept_https` of EST; `coap` has the
+    listeners of datagrams and takes CoAP's streams; `response` is what handshakes with the hub's own certificate
+    staple."""
 
     def __init__(
         self,
@@ -88,7 +122,9 @@ class Listeners:
         accept_https: Callable[[Stream], None] | None = None,
         response: Callable[[], bytes | None] | None = None,
         clock: Callable[[], float] = time.time,
+        coap: Coap | None = None,
     ) -> None:
+        self._coap: Final = coap
         self._accept: Final = accept
         self._accept_https: Final = accept_https
         self._response: Final = response
@@ -114,7 +150,8 @@ class Listeners:
 
         Errors: SecurityError (a certificate), BindError (an address); then everything is as it was.
         """
-        contexts = [self._context(settings, ticket_lifetime) for settings in wanted]
+        wanted = [settled(settings) for settings in wanted]
+        secrets = [self._secrets(settings, ticket_lifetime) for settings in wanted]
         shapes = [_Shape(settings, limits) for settings in wanted]
         left = list(self._open)
         kept: dict[int, _Open] = {}
@@ -129,11 +166,11 @@ class Listeners:
             for index, settings in enumerate(wanted):
                 if index not in kept:
                     # Another listener on the same address has to go before.
-                    for other in [each for each in left if each.settings.bind == settings.bind]:
+                    for other in [each for each in left if _clash(each.settings, settings)]:
                         other.listener.stop_accepting()
                         left.remove(other)
                         moved.append(other)
-                    opened[index] = await self._start(settings, shapes[index], contexts[index])
+                    opened[index] = await self._start(settings, shapes[index], secrets[index])
         except BaseException:
             for new in opened.values():
                 new.listener.close()
@@ -142,9 +179,7 @@ class Listeners:
             raise
         for index, each in kept.items():
             each.settings = wanted[index]
-            context = contexts[index]
-            if context is not None:
-                each.listener.reload(context)
+            each.reload(secrets[index])
         for gone in (*left, *moved):
             self._event(LISTENER_CLOSED, {"name": name_of(gone.settings), "address": gone.listener.address})
             gone.listener.close()
@@ -161,10 +196,9 @@ class Listeners:
 
     def renew_certificates(self) -> None:
         """Read all certificates anew, for handshakes from now on. Errors: SecurityError; then nothing has changed."""
-        contexts = [self._context(each.settings, self._ticket_lifetime) for each in self._open]
-        for each, context in zip(self._open, contexts, strict=True):
-            if context is not None:
-                each.listener.reload(context)
+        secrets = [self._secrets(each.settings, self._ticket_lifetime) for each in self._open]
+        for each, new in zip(self._open, secrets, strict=True):
+            each.reload(new)
 
     def stamp(self) -> tuple[tuple[int, int], ...]:
         """Differs when a file with a certificate, key or revocation list was replaced."""
@@ -188,11 +222,15 @@ class Listeners:
             each.listener.close()
         self._open = []
 
-    async def _start(self, settings: Settings, shape: _Shape, context: ssl.SSLContext | None) -> _Open:
+    async def _start(self, settings: Settings, shape: _Shape, secrets: Secrets) -> _Open:
+        if settings.transport == "udp":
+            datagrams = self._served(settings).listener(settings, secrets.dtls)
+            await datagrams.start()
+            return _Open(settings, shape, datagrams, partial(_reload_dtls, datagrams))
         websocket = None
         if settings.transport == "websocket":
             websocket = WebSocketRules(
-                _SUBPROTOCOLS,
+                _COAP_SUBPROTOCOLS if settings.protocol == "coap" else _SUBPROTOCOLS,
                 path=settings.path,
                 origins=settings.origins,
                 maximum_message_size=shape.message_size,
@@ -203,30 +241,61 @@ class Listeners:
             shared=self._shared,
             on_event=self._event,
             ceilings=self._ceilings,
-            tls=context,
+            tls=secrets.tls,
             websocket=websocket,
             rules=AcceptRules(seconds=shape.connect_timeout, unix_mode=int(settings.mode, 8)),
         )
         await listener.start()
-        return _Open(settings, shape, listener)
+        return _Open(settings, shape, listener, partial(_reload_tls, listener))
+
+    def _served(self, settings: Settings) -> Coap:
+        if self._coap is None:
+            raise LocalMisuse(f"nobody here serves CoAP at {settings.bind}")
+        return self._coap
 
     def _taker(self, settings: Settings) -> Callable[[Stream], None]:
         if settings.protocol == "est":
             if self._accept_https is None:
                 raise LocalMisuse("nobody here serves EST")
             return self._accept_https
+        if settings.protocol == "coap":
+            return partial(self._served(settings).accept, guest=settings.guest)
         return partial(self._accept_by, Chain(settings.login) if settings.login else DEFAULT)
 
     def _accept_by(self, chain: Chain, stream: Stream) -> None:
         self._accept(stream, chain)
 
-    def _context(self, settings: Settings, ticket_lifetime: int) -> ssl.SSLContext | None:
+    def _secrets(self, settings: Settings, ticket_lifetime: int) -> Secrets:
+        """Errors: SecurityError."""
         if settings.plaintext:
-            return None
+            return Secrets()
+        if settings.transport == "udp":
+            return Secrets(dtls=self._dtls_files(settings))
+        return Secrets(tls=self._context(settings, ticket_lifetime))
+
+    def _dtls_files(self, settings: Settings) -> DtlsFiles:
+        lists = [self._lists.path_of(source) for source in settings.client_crl]
+        now = self._clock()
+        hold = all(self._lists.holds(source, now) for source in settings.client_crl)
+        # Without a list in force nobody else's authority counts, unless that was said to be right.
+        trusted = settings.client_ca if hold or settings.client_crl_stale == "accept" else ""
+        files = dtls_files(
+            self._pki,
+            Path(settings.certificate) if settings.certificate else None,
+            Path(settings.key) if settings.key else None,
+            Path(trusted) if trusted else None,
+            [path for path in lists if trusted and path.exists()],
+        )
+        check_dtls(settings, files)
+        return files
+
+    def _context(self, settings: Settings, ticket_lifetime: int) -> ssl.SSLContext:
         lists = [self._lists.path_of(source) for source in settings.client_crl]
         now = self._clock()
         hold = bool(lists) and all(self._lists.holds(source, now) for source in settings.client_crl)
-        alpn = "http/1.1" if settings.protocol == "est" or settings.transport == "websocket" else "mqtt"
+        alpn = "coap" if settings.protocol == "coap" else "mqtt"  # RFC 8323 section 8.2
+        if settings.protocol == "est" or settings.transport == "websocket":
+            alpn = "http/1.1"
         context = server_context(
             self._pki,
             certificate=Path(settings.certificate) if settings.certificate else None,
@@ -246,10 +315,29 @@ class Listeners:
         return context
 
 
+def _clash(one: Settings, other: Settings) -> bool:
+    return one.bind == other.bind and (one.transport == "udp") == (other.transport == "udp")
+
+
+def _reload_tls(listener: Listener, secrets: Secrets) -> None:
+    if secrets.tls is not None:
+        listener.reload(secrets.tls)
+
+
+def _reload_dtls(listener: DatagramListener, secrets: Secrets) -> None:
+    if secrets.dtls is not None:
+        reload_dtls(listener, secrets.dtls)
+
+
 def _warning(each: _Open) -> str:
     if parse_bind(each.settings.bind).is_unix:
         mode = each.settings.mode
         return f"{each.listener.address} is not encrypted, as configured: its mode {mode} says who may connect"
+    if each.settings.protocol == "coap" and each.settings.guest:
+        return (
+            f"{each.listener.address} is not encrypted, as configured (plaintext = true): whoever reaches it may do "
+            f"what the device {each.settings.guest!r} may, and whoever is on the way reads and changes it"
+        )
     return (
         f"{each.listener.address} is not encrypted, as configured (plaintext = true): "
         "whoever is on the way reads passwords and data"

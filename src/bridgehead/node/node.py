@@ -15,6 +15,7 @@ from bridgehead.broker.ports import Store
 from bridgehead.core.errors import Refusal
 from bridgehead.node import vocabulary
 from bridgehead.node.audit import admit_log_in, apply_audit
+from bridgehead.node.coap import Coap
 from bridgehead.node.config import ConfigError, load
 from bridgehead.node.configuration import Config
 from bridgehead.node.driver import Driver
@@ -122,6 +123,7 @@ class Node:
             identities.recover(store)
             self._driver.start(broker)
             server = MqttServers(self.config, broker, identities, self._driver.offset)
+            coap = Coap(self.config, broker, identity, identities, self._driver, self._log)
             https = Https(self.config, identity.pki, self._log, self._driver.time)
             listeners = Listeners(
                 server.accept,
@@ -132,15 +134,16 @@ class Node:
                 https.accept,
                 https.staple.current,
                 self._driver.time,
+                coap,
             )
             renewal = Renewal(lambda: self.config, listeners, https, self._log, self._driver.time)
             renewal.begin()
             try:
                 await listeners.change(self.config.listeners, self.config.limits, self.config.tls.ticket_lifetime)
                 self._tell_ready(identity, listeners)
-                await self._work(broker, identities, listeners, server, renewal)
+                await self._work(broker, identities, listeners, server, coap, renewal)
             finally:
-                await self._end(server, listeners, https)
+                await self._end(server, listeners, https, coap)
         finally:
             authenticator.close()
 
@@ -160,7 +163,13 @@ class Node:
         self._say(f"ready {addresses}")
 
     async def _work(
-        self, broker: Broker, identities: Identities, listeners: Listeners, server: MqttServers, renewal: Renewal
+        self,
+        broker: Broker,
+        identities: Identities,
+        listeners: Listeners,
+        server: MqttServers,
+        coap: Coap,
+        renewal: Renewal,
     ) -> None:
         """Until somebody asks to stop. A defect in any of these tasks ends the hub: one that no longer sees
         revocations must not go on."""
@@ -170,19 +179,19 @@ class Node:
                 group.create_task(renewal.watch()),
                 group.create_task(renewal.maintain()),
                 group.create_task(self._publish_figures(SystemTopics(broker, self._driver.time()))),
-                group.create_task(self._reload_on_demand(listeners, server)),
+                group.create_task(self._reload_on_demand(listeners, server, coap)),
             ]
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()
 
-    async def _end(self, server: MqttServers, listeners: Listeners, https: Https) -> None:
+    async def _end(self, server: MqttServers, listeners: Listeners, https: Https, coap: Coap) -> None:
         """Stop accepting, say farewell, flush, commit. Bounded, and cut short by a second signal."""
         self._log(vocabulary.STOPPING, {"connections": len(self._ceilings)})
         listeners.close()
         await https.stop()
         hurried = self._loop.create_task(self._hurried.wait())
-        farewell = self._loop.create_task(self._farewell(server))
+        farewell = self._loop.create_task(self._farewell(server, coap))
         done, _ = await asyncio.wait({hurried, farewell}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if farewell not in done:
@@ -190,8 +199,8 @@ class Node:
         else:
             farewell.result()
 
-    async def _farewell(self, server: MqttServers) -> None:
-        await server.stop(FAREWELL_SECONDS)
+    async def _farewell(self, server: MqttServers, coap: Coap) -> None:
+        await asyncio.gather(server.stop(FAREWELL_SECONDS), coap.stop(FAREWELL_SECONDS))
         await self._driver.stop()
 
     # What goes on beside the protocols. ---------------------------------------------------------------
@@ -223,16 +232,16 @@ class Node:
 
     # Reload. ------------------------------------------------------------------------------------------
 
-    async def _reload_on_demand(self, listeners: Listeners, server: MqttServers) -> None:
+    async def _reload_on_demand(self, listeners: Listeners, server: MqttServers, coap: Coap) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
             try:
-                await self._reloaded(listeners, server)
+                await self._reloaded(listeners, server, coap)
             except (ConfigError, SecurityError, BindError, OSError) as fault:
                 self._log(vocabulary.RELOAD_FAILED, {"because": f"{fault}; the old configuration goes on"})
 
-    async def _reloaded(self, listeners: Listeners, server: MqttServers) -> None:
+    async def _reloaded(self, listeners: Listeners, server: MqttServers, coap: Coap) -> None:
         """Apply what the configuration says now, or raise and leave everything as it was."""
         old = self.config
         self._log.reconfigure(old.log)  # the file may have been rotated, whatever the configuration says
@@ -252,6 +261,7 @@ class Node:
         self.config = new
         self._apply_limits()
         await server.apply(new)
+        coap.apply(new)
         self._figures_due.set()
         self._log(vocabulary.RELOADED, {"listeners": " ".join(listeners.addresses())})
 

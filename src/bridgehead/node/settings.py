@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridgehead.broker.limits import Limits
 from bridgehead.node.configuration import Config
+from bridgehead.protocols.coap.config import CoapConfig
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.login.brake import BrakeLimits
@@ -64,6 +65,33 @@ def apply_mqtt(config: Config, mqtt: MqttConfig) -> None:
     mqtt.publish_burst = chosen.publish_burst
     mqtt.denied_publish_v3 = config.mqtt.denied_publish_v3
     mqtt.response_information = config.mqtt.response_information
+
+
+def apply_coap(config: Config, coap: CoapConfig) -> None:
+    """Put CoAP's settings in force. What was told to a client (Max-Message-Size) stays as it is, and so do DTLS's of a
+    listener that is open until its certificates are read again."""
+    chosen = config.coap
+    coap.ack_timeout = chosen.ack_timeout
+    coap.ack_random_factor = chosen.ack_random_factor
+    coap.max_retransmit = chosen.max_retransmit
+    coap.nstart = chosen.nstart
+    coap.leisure = chosen.leisure
+    coap.separate_after = chosen.separate_after
+    coap.echo_required = chosen.echo_required
+    coap.peers = chosen.clients
+    coap.peer_idle = chosen.client_idle
+    coap.remembered = chosen.remembered_bytes
+    coap.max_message_size = chosen.message_size
+    coap.blocks.body = chosen.body_size
+    coap.blocks.gathered = chosen.bodies_bytes
+    coap.blocks.served = chosen.bodies_bytes
+    coap.dtls_sessions = chosen.dtls_sessions
+    coap.dtls_idle = chosen.dtls_idle
+    coap.dtls_half_open = chosen.dtls_half_open
+    coap.dtls_half_open_per_address = chosen.dtls_half_open_per_address
+    coap.dtls_ticket = float(config.tls.ticket_lifetime)
+    coap.dtls_connection_ids = chosen.dtls_connection_ids
+    coap.stream_outbox = config.limits.outbox_bytes
 
 
 def waits_for_a_start(old: Config, new: Config) -> str:

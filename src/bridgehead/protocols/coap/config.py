@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.settings import CoapSettings
 
 # RFC 7252 section 12.8: All CoAP Nodes; IPv6 of link-local, realm-local and site-local scope (RFC 7346).
@@ -25,5 +26,4 @@ class CoapConfig(CoapSettings):
         self.dtls_half_open_per_address = 16
         self.dtls_ticket = 86_400.0
         self.dtls_connection_ids = True
-        # From an accepted stream to its log-in.
-        self.connect_timeout = 10.0
+        self.blocks: BlockSettings = BlockSettings()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
 from bridgehead.broker.broker import Broker
-from bridgehead.broker.events import CONNECTED, DISCONNECTED, told
+from bridgehead.broker.events import CONNECTED, DISCONNECTED, REFUSED, told
+from bridgehead.core.errors import Refusal
 from bridgehead.protocols.coap.config import CoapConfig
 from bridgehead.protocols.coap.datagram_server import DatagramListener, Identifies, PlainListener, SecuredListener
 from bridgehead.protocols.coap.session.contract import Handler, Party, Peer
@@ -22,7 +22,6 @@ from bridgehead.transport.dtls.contract import DtlsIdentity
 from bridgehead.transport.stream import Stream
 
 _TICK: Final = 0.1  # seconds between two looks at the deadlines
-_ECHO_OCTETS: Final = 32
 
 
 class CoapServer:
@@ -37,6 +36,7 @@ class CoapServer:
         handler: Handler,
         attach: Callable[[Peer], None],
         identities: Identifies,
+        echo: Echo,
         offset: float,
     ) -> None:
         self._loop: Final = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class CoapServer:
         self.layer: MessageLayer = MessageLayer(
             handler, broker.clock, config, random.SystemRandom().random, broker.counters
         )
-        self.echo: Echo = Echo(os.urandom(_ECHO_OCTETS), config.echo_window)
+        self.echo: Echo = echo
         self.streams: Final = StreamServer(self)
         self._listeners: list[DatagramListener] = []
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK, self._on_tick)
@@ -101,7 +101,13 @@ class CoapServer:
         counters.connections_total += 1
         counters.connections_maximum = max(counters.connections_maximum, counters.connections)
         self.event(CONNECTED, told(party.origin))
-        self._attach(peer)
+        if not party.marks:
+            return  # a guest has proved nothing that could be taken back
+        try:
+            self._attach(peer)
+        except Refusal as refusal:
+            self.event(REFUSED, {**told(party.origin), "because": refusal.because})
+            peer.close(refusal.because)
 
     def over(self, party: Party, because: str) -> None:
         self._broker.counters.connections -= 1

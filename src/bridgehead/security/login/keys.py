@@ -139,7 +139,7 @@ class KeyProof:
             authenticator.guard.succeeded(device.name, address)
         return proven
 
-    def failed(self, kind: Kind | Literal[""], shown: bytes, because: str, address: str, protocol: str) -> None:
+    def failed(self, kind: Kind | None, shown: bytes, because: str, address: str, protocol: str) -> None:
         """A handshake failed at its proof, from an address that is the peer's. A wrong pre-shared key is a wrong try as
         a wrong password is one; keys and certificates cannot be guessed."""
         authenticator = self._authenticator
@@ -152,7 +152,7 @@ class KeyProof:
             device = None
         claimed = _claimed(device, shown) if kind == PRE_SHARED_KEY else _name_of(device)
         braked = self._braked.pop((shown, address), "") if kind == PRE_SHARED_KEY else ""
-        authenticator.refused(credentials, braked or because, bool(braked), claimed, kind)
+        authenticator.refused(credentials, braked or because, bool(braked), claimed, kind or "")
         if kind == PRE_SHARED_KEY and not braked:
             authenticator.guard.failed(claimed, address)
 
