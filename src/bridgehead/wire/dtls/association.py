@@ -136,7 +136,12 @@ class Association:
             if epoch == 0:
                 # The peer repeats its flight, so ours was lost. A new ClientHello is not for this association.
                 asked_again = asked_again or kind in (CHANGE_CIPHER_SPEC, HANDSHAKE)
-            elif epoch == _EPOCH and (kind == TLS12_CID) == (extra > 0):
+            elif (
+                epoch == _EPOCH
+                and (kind == TLS12_CID) == (extra > 0)
+                and datagram[pos + 1] == 0xFE
+                and datagram[pos + 2] == 0xFD
+            ):
                 sequence = datagram[pos + 3 : pos + 11]
                 number = int.from_bytes(sequence[2:], "big")
                 if not self._window.fresh(number):
