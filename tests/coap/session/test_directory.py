@@ -594,3 +594,30 @@ def test_who_is_not_known_is_told_so() -> None:
     hub = hub_with()
     hub.guest = None
     assert hub.client("192.0.2.99:1").request(codes.GET, "rd-lookup/ep").code == codes.UNAUTHORIZED
+
+
+@pytest.mark.clause("RFC7252-8.2")
+def test_a_group_may_only_look_up() -> None:
+    hub = hub_with()
+    tool = hub.secured("tool")
+    register(tool, "ep=a&base=coap://a")
+    hub.guest = "tool"
+    plain = hub.client()
+    plain.multicast = True
+    plain.send(plain.message(codes.POST, "rd?ep=b&base=coap://b", LINKS, [FORMAT], NON))
+    message = plain.message(codes.GET, "rd-lookup/ep", options=[(numbers.OBSERVE, b"")], type=NON)
+    plain.send(message)
+    hub.pass_time(10)
+    (answer,) = plain.get()
+    assert answer.token == message.token
+    assert not answer.has(numbers.OBSERVE)
+    assert [link.first("ep") for link in parse_links(answer.payload)] == ["a"]
+
+
+@pytest.mark.clause("RFC7252-5.4.1")
+def test_a_condition_that_nobody_looks_at_is_refused() -> None:
+    hub = hub_with()
+    tool = hub.secured("tool")
+    response = tool.request(codes.POST, "rd?base=coap://h", LINKS, [FORMAT, (numbers.IF_NONE_MATCH, b"")])
+    assert response.code == codes.BAD_OPTION
+    assert look_up(tool, "ep") == []

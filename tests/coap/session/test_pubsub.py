@@ -706,3 +706,31 @@ def test_the_broker_says_where_it_is() -> None:
     (link,) = [link for link in hub.handler.links(hub.party("maker", "psk", "")) if link.target == "/ps"]
     assert link.first("rt") == "core.ps core.ps.coll"
     assert link.first("ct") == "40"
+
+
+@pytest.mark.clause("RFC7252-8.2")
+def test_a_group_may_only_read() -> None:
+    hub = hub_with()
+    maker = who(hub, "maker")
+    path = path_of(create(maker, LAMP))
+    guest = hub.client("192.0.2.77:1")
+    guest.multicast = True
+    guest.send(guest.message(codes.POST, "ps", tagged(LAMP | {NAME: "Office/Door"}), [FORMAT], NON))
+    guest.send(guest.message(codes.DELETE, path, type=NON))
+    hub.pass_time(10)
+    assert guest.get() == []  # errors are not told to a group's asker
+    assert targets(maker.request(codes.GET, "ps")) == ["/" + path]
+    message = guest.message(codes.GET, "ps", type=NON)
+    guest.send(message)
+    hub.pass_time(10)
+    assert targets(guest.response(message.token)) == ["/" + path]
+
+
+@pytest.mark.clause("RFC7252-5.4.1")
+def test_a_condition_that_nobody_looks_at_is_refused() -> None:
+    hub = hub_with()
+    maker = who(hub, "maker")
+    for condition in (numbers.IF_MATCH, numbers.IF_NONE_MATCH):
+        refused = maker.request(codes.POST, "ps", tagged(LAMP), [FORMAT, (condition, b"")])
+        assert refused.code == codes.BAD_OPTION
+    assert targets(maker.request(codes.GET, "ps")) == []

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from bridgehead.core.errors import Refusal
+from bridgehead.core.errors import QUOTA_EXCEEDED, Refusal
 from bridgehead.protocols.coap import mapping
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.message import Message, Option, in_order, uint_value
 from bridgehead.protocols.coap.session.contract import Exchange, Party
-from bridgehead.wire.errors import PeerError
+from bridgehead.wire.errors import PeerError, Violation
 
 _LONGEST: Final = 200  # octets of a diagnostic: an answer to a small request is to be small
+_SLOWER: Final = 2  # seconds, in Max-Age of 4.29 (RFC 8516 section 3)
 
 
 def failure(code: int, because: str) -> Message:
@@ -62,4 +63,23 @@ def answer_failure(exchange: Exchange, error: PeerError | Refusal) -> None:
     if isinstance(error, PeerError):
         exchange.respond(failure(error.code, error.text))
     else:
-        exchange.respond(failure(mapping.code_of(error), error.because))
+        exchange.respond(refused(error))
+
+
+def refused(refusal: Refusal) -> Message:
+    """What the hub's no looks like."""
+    answer = failure(mapping.code_of(refusal), refusal.because)
+    if refusal.meaning == QUOTA_EXCEEDED:
+        return Message(answer.code, ((numbers.MAX_AGE, uint_value(_SLOWER)),), answer.payload)
+    return answer
+
+
+def check_plain(exchange: Exchange) -> None:
+    """Of a resource that has no conditions, and that a group may only read. Raises Violation."""
+    request = exchange.request
+    if request.code == codes.GET or request.code == codes.FETCH:
+        return
+    if exchange.multicast:  # RFC 7252 section 8.1
+        raise Violation("a group can be asked by GET only", codes.METHOD_NOT_ALLOWED)
+    if request.has(numbers.IF_MATCH) or request.has(numbers.IF_NONE_MATCH):
+        raise Violation("If-Match and If-None-Match are not understood here: leave them out", codes.BAD_OPTION)

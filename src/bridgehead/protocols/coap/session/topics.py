@@ -15,13 +15,13 @@ from bridgehead.core.message import Message as CoreMessage
 from bridgehead.protocols.coap import mapping
 from bridgehead.protocols.coap.codec import codes, content_formats, numbers
 from bridgehead.protocols.coap.codec.link_format import Attribute, Link, write_links
-from bridgehead.protocols.coap.codec.message import Message, uint_value
+from bridgehead.protocols.coap.codec.message import Message
 from bridgehead.protocols.coap.codec.uri import path_text
 from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer
 from bridgehead.protocols.coap.session.observing import Observing
 from bridgehead.protocols.coap.session.records import Records
 from bridgehead.protocols.coap.session.replies import content as document
-from bridgehead.protocols.coap.session.replies import failure, party_of
+from bridgehead.protocols.coap.session.replies import failure, party_of, refused
 from bridgehead.protocols.coap.session.representation import (
     NO_NUMBER,
     NOT_ACCEPTABLE,
@@ -37,7 +37,6 @@ RESOURCE_TYPE: Final = "bridgehead.topics"
 _REGISTER: Final = 0  # the values of Observe in a request (RFC 7641 section 2)
 _DEREGISTER: Final = 1
 _STEPS: Final = 20  # of a walk, for each link that may be listed
-_SLOWER: Final = 2  # seconds, in Max-Age of 4.29 (RFC 8516 section 3)
 _SHARE: Final = "$share/"
 
 
@@ -239,14 +238,6 @@ class Topics(Resource):
                 attributes.append(("obs", None))
                 links.append(Link(path_text(mapping.path_of_topic(message.topic)), tuple(attributes)))
         return links, whole
-
-
-def refused(refusal: Refusal) -> Message:
-    """What the hub's no looks like."""
-    answer = failure(mapping.code_of(refusal), refusal.because)
-    if refusal.meaning == QUOTA_EXCEEDED:
-        return Message(answer.code, ((numbers.MAX_AGE, uint_value(_SLOWER)),), answer.payload)
-    return answer
 
 
 def _filter_of(request: Message) -> str:

@@ -59,7 +59,12 @@ class Watches:
             known = self._by_key.pop(key, None)
             if known is not None:
                 known.exchange.ended()
-        if observe != 0 or not codes.is_success(response.code) or not self._has_room(exchange.peer):
+        if (
+            observe != 0
+            or exchange.multicast
+            or not codes.is_success(response.code)
+            or not self._has_room(exchange.peer)
+        ):
             exchange.respond(response)
             return
         watch = Watch(self, exchange, party, now)

@@ -17,7 +17,7 @@ from bridgehead.protocols.coap.session.directory.registering import Registering
 from bridgehead.protocols.coap.session.directory.registry import Registry
 from bridgehead.protocols.coap.session.directory.settings import DirectorySettings
 from bridgehead.protocols.coap.session.records import Records
-from bridgehead.protocols.coap.session.replies import answer_failure, failure, party_of
+from bridgehead.protocols.coap.session.replies import answer_failure, check_plain, failure, party_of
 from bridgehead.protocols.coap.session.site import Resource
 from bridgehead.protocols.coap.session.watching import Watches
 from bridgehead.wire.errors import PeerError
@@ -56,6 +56,7 @@ class ResourceDirectory(Resource):
             return
         path = exchange.request.all(numbers.URI_PATH)
         try:
+            check_plain(exchange)
             if path == _WELL_KNOWN:
                 self._simple(exchange, party)
             elif path[:1] == [_REGISTRATION] and len(path) <= 2:

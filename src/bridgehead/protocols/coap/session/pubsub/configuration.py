@@ -163,13 +163,8 @@ class Configuration:
         if precondition_fails(exchange.request, self._written(topic.properties)):
             exchange.respond(failure(codes.PRECONDITION_FAILED, "the topic has other properties by now: read it anew"))
             return
-        ticket = self.end(topic, party)
+        ticket = max(self._data.clear(topic, party, 1 if exchange.confirmable else 0), self._catalogue.delete(topic))
         self._records.answer(ticket, exchange, Message(codes.DELETED))
-
-    def end(self, topic: Topic, party: Party) -> int:
-        """Delete topic and data, the latter as `party`; returns the ticket to answer after. Raises Refusal."""
-        ticket = self._data.clear(topic, party)
-        return max(ticket, self._catalogue.delete(topic))
 
     # Representations. -------------------------------------------------------------------------------
 

@@ -145,11 +145,11 @@ class TopicData(Keeper):
             self._catalogue.delete(current)
         exchange.respond(response)
 
-    def clear(self, topic: Topic, party: Party) -> int:
+    def clear(self, topic: Topic, party: Party, qos: int) -> int:
         """Delete the data as `party`, with its topic. Returns the ticket to answer after. Raises Refusal."""
         ticket = 0
         if topic.data_id and self._broker.retained.get(topic.name) is not None:
-            ticket = self._records.publish(party.principal, core.Message(topic.name, b"", 1, True, party.origin))
+            ticket = self._records.publish(party.principal, core.Message(topic.name, b"", qos, True, party.origin))
         self.end_all(topic.identifier)
         return ticket
 
@@ -167,7 +167,7 @@ class TopicData(Keeper):
                 self._stop(known)
         if observe == 0:
             # Who may not read is told so whether there is data or not: the hub's topic answers in either case.
-            room = len(self._subscribers.get(topic.identifier, {})) < topic.most_subscribers
+            room = not exchange.multicast and len(self._subscribers.get(topic.identifier, {})) < topic.most_subscribers
             if room and self.exists(topic):
                 self._subscribe(exchange, topic, inner)
                 return

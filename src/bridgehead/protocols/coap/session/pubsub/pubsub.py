@@ -18,7 +18,7 @@ from bridgehead.protocols.coap.session.pubsub.configuration import Configuration
 from bridgehead.protocols.coap.session.pubsub.data import TopicData
 from bridgehead.protocols.coap.session.pubsub.settings import PubSubSettings
 from bridgehead.protocols.coap.session.records import Records
-from bridgehead.protocols.coap.session.replies import answer_failure, failure, party_of
+from bridgehead.protocols.coap.session.replies import answer_failure, check_plain, failure, party_of
 from bridgehead.protocols.coap.session.site import Resource
 from bridgehead.wire.errors import PeerError
 
@@ -47,7 +47,10 @@ class PubSub(Resource):
         path = exchange.request.all(numbers.URI_PATH)[1:]
         try:
             if not path:
+                check_plain(exchange)
                 self._configuration.collection(exchange, party)
+            elif exchange.multicast and exchange.request.code != codes.GET:
+                exchange.respond(failure(codes.METHOD_NOT_ALLOWED, "a group can be asked by GET only"))
             elif len(path) == 1:
                 self._configuration.topic(exchange, party, path[0].decode("utf-8", "replace"))
             else:
@@ -85,7 +88,7 @@ class PubSub(Resource):
         if principal is not None:
             view = principal.under(Context("coap", ()))
             try:
-                self._data.clear(topic, Party(view, Origin(topic.owner, "coap", False)))
+                self._data.clear(topic, Party(view, Origin(topic.owner, "coap", False)), 0)
             except Refusal as refusal:
                 because = f"the topic's expiration-date is reached, and its data stay: {refusal.because}"
                 self._broker.event(PUBLISH_DENIED, {"principal": topic.owner, "topic": topic.name, "because": because})
