@@ -162,11 +162,12 @@ class Dialogue:
     # Time.
 
     def turn(self) -> None:
-        """What was deferred."""
-        self.turns.append(len(self._deferred))
+        """What was deferred. `turns` tells how many handshakes each one began."""
+        before = self.server.half_open
         now, self._deferred[:] = list(self._deferred), []
         for call in now:
             call()
+        self.turns.append(self.server.half_open - before)
 
     def run(self, seconds: float = 5.0, until: Callable[[], bool] = lambda: False) -> None:
         """Lets time go by, from one event to the next."""
