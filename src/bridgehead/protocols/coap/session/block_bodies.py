@@ -1,0 +1,71 @@
+"""Answers that are fetched block by block, as they were when they were made (RFC 7959 section 2.4)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from bridgehead.core.clock import Clock
+from bridgehead.protocols.coap.codec import numbers as option
+from bridgehead.protocols.coap.codec.message import Message
+from bridgehead.protocols.coap.session.block_parts import fetching_key, with_etag, without
+from bridgehead.protocols.coap.session.block_settings import BlockSettings
+from bridgehead.protocols.coap.session.contract import Party, Peer
+from bridgehead.protocols.coap.session.shelf import Kept, Shelf, Slot
+
+_NOT_OF_THE_REST: Final = frozenset((option.OBSERVE, option.BLOCK1))
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Sending:
+    """Blocks of a body that still go out by themselves."""
+
+    def __init__(self) -> None:
+        self.over: bool = False
+
+
+class Body(Kept):
+    """One answer. `asked` is the payload of the request that it answers, `tags` are its Request-Tags."""
+
+    def __init__(self, peer: Peer, slot: Slot, whole: Message, request: Message) -> None:
+        super().__init__(peer, slot, len(whole.payload) + len(request.payload))
+        self.whole: Final = whole
+        self.asked: Final = request.payload
+        self.tags: Final = request.all(option.REQUEST_TAG)
+        self.sending: Sending | None = None
+
+    def answers(self, request: Message) -> bool:
+        """Whether `request` asks for a block of it. The payload need not be said again, and Request-Tags not either
+        (RFC 7959 section 3.3); if they are, they have to be the same."""
+        if request.payload and request.payload != self.asked:
+            return False
+        tags = request.all(option.REQUEST_TAG)
+        return not tags or tags == self.tags
+
+    def removed(self) -> None:
+        if self.sending is not None:
+            self.sending.over = True
+
+
+class Bodies:
+    """The answers of all peers. One that is not there any more is no harm to GET: it is made anew."""
+
+    def __init__(self, clock: Clock, settings: BlockSettings) -> None:
+        self._clock: Final = clock
+        self.shelf: Final = Shelf(settings.served, settings.bodies, settings.serve_time)
+
+    def keep(self, peer: Peer, party: Party | None, request: Message, response: Message) -> Body:
+        """What of `response` may be asked for later."""
+        whole = with_etag(response)
+        # RFC 7959 sections 2.6 and 3.3: Observe and Block1 are in the first block alone.
+        whole = whole.with_options(without(whole.options, _NOT_OF_THE_REST))
+        body = Body(peer, (party, fetching_key(request)), whole, request)
+        self.shelf.put(body, self._clock.now)
+        return body
+
+    def find(self, peer: Peer, party: Party | None, request: Message) -> Body | None:
+        kept = self.shelf.find(peer, (party, fetching_key(request)))
+        if isinstance(kept, Body) and kept.answers(request):
+            return kept
+        return None

@@ -1,0 +1,178 @@
+"""The way back of a request through block-wise transfer: what is too large for one message is cut."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.protocols.coap.codec import codes
+from bridgehead.protocols.coap.codec import numbers as option
+from bridgehead.protocols.coap.codec.block import block_size, write_block
+from bridgehead.protocols.coap.codec.message import Message
+from bridgehead.protocols.coap.session.block_bodies import Bodies, Body
+from bridgehead.protocols.coap.session.block_parts import (
+    added,
+    best_exponent,
+    chunk_size,
+    part,
+    room_on_stream,
+    with_etag,
+)
+from bridgehead.protocols.coap.session.contract import Exchange, Peer, Watcher
+from bridgehead.protocols.coap.session.robust_answers import BEYOND, RobustAnswers
+
+ANYTHING: Final = -1
+_LARGEST_BLOCK: Final = 1024
+
+
+class Plan:
+    """What a request says of its answer. `echo` is the value of Block1 that it repeats. `exponent` is the block size
+    that the client wants at most, in `number`'s unit too; ANYTHING: it says nothing of blocks. `robust`: by Q-Block2;
+    `missing` then are the single blocks that are asked for, if they are."""
+
+    def __init__(self, echo: bytes | None, exponent: int, number: int, robust: bool, missing: list[int]) -> None:
+        self.echo: Final = echo
+        self.exponent: Final = exponent
+        self.number: Final = number
+        self.robust: Final = robust
+        self.missing: Final = missing
+
+
+class Cutter:
+    """Cuts answers. `outside`: it cuts what OSCORE has protected, which the inner one has cut already, so that only a
+    proxy's wish is a reason (RFC 8613 section 4.1.3.4)."""
+
+    def __init__(self, bodies: Bodies, robust: RobustAnswers, outside: bool) -> None:
+        self.bodies: Final = bodies
+        self._robust: Final = robust
+        self._outside: Final = outside
+        self._noted: Message | None = None  # the notification that was cut last, and its first block
+        self._noted_exponent = 0
+        self._noted_part: Message | None = None
+
+    def fits(self, peer: Peer, response: Message, plan: Plan | None) -> bool:
+        """Whether it goes in one message, and nothing was said of blocks."""
+        if plan is not None and (plan.exponent != ANYTHING or plan.robust):
+            return False
+        octets = len(response.payload)
+        if peer.reliable or self._outside:
+            return octets <= room_on_stream(peer, response)
+        return octets <= block_size(peer.block)
+
+    def answer(self, way: Exchange, request: Message, response: Message, plan: Plan | None) -> None:
+        """`response` is whole; it is cut as `plan` says."""
+        if response.has(option.BLOCK2) or response.has(option.Q_BLOCK2):  # whoever made it cuts by itself
+            way.respond(response)
+            return
+        peer = way.peer
+        if plan is not None and plan.robust:
+            if codes.is_success(response.code):
+                body = self.bodies.keep(peer, way.party, request, response)
+                self._serve_robust(way, body, with_etag(response), plan)
+            else:
+                way.respond(response)
+            return
+        room = room_on_stream(peer, response)
+        wanted = ANYTHING if plan is None else plan.exponent
+        exponent = best_exponent(peer, wanted, room)
+        chunk = chunk_size(exponent, room)
+        offset = 0
+        if plan is not None and response.payload and codes.is_success(response.code):
+            offset = plan.number * block_size(plan.exponent)
+        if offset or len(response.payload) > chunk:
+            self.bodies.keep(peer, way.party, request, response)
+            _respond_block(way, with_etag(response), exponent, chunk, offset)
+            return
+        if wanted != ANYTHING and codes.is_success(response.code) and response.payload:
+            response = added(response, [(option.BLOCK2, write_block(0, False, exponent))], response.payload)
+        way.respond(response)
+
+    def serve(self, way: Exchange, body: Body, plan: Plan) -> None:
+        """From a body that is there already, what `plan` asks for."""
+        if plan.robust:
+            self._serve_robust(way, body, body.whole, plan)
+            return
+        room = room_on_stream(way.peer, body.whole)
+        exponent = best_exponent(way.peer, plan.exponent, room)
+        chunk = chunk_size(exponent, room)
+        _respond_block(way, body.whole, exponent, chunk, plan.number * block_size(plan.exponent))
+
+    def _serve_robust(self, way: Exchange, body: Body, whole: Message, plan: Plan) -> None:
+        exponent = best_exponent(way.peer, plan.exponent, 0)
+        finer = plan.exponent - exponent  # blocks are smaller than the client counted, by that power of two
+        if plan.missing:
+            missing = [(each << finer) + at for each in plan.missing for at in range(1 << finer)]
+            self._robust.answer_missing(way, body, exponent, missing)
+        else:
+            self._robust.answer(way, body, whole, exponent, plan.number << finer)
+
+    def notify(
+        self,
+        way: Exchange,
+        request: Message,
+        response: Message,
+        plan: Plan | None,
+        confirmable: bool,
+        watcher: Watcher | None,
+        number: int,
+    ) -> bool:
+        """A notification has the first block; the client fetches the others (RFC 7959 section 2.6)."""
+        success = codes.is_success(response.code)
+        if plan is not None and plan.robust:
+            if not success:
+                return way.notify(response, confirmable, watcher, number)
+            body = self.bodies.keep(way.peer, way.party, request, response)
+            exponent = best_exponent(way.peer, plan.exponent, 0)
+            whole = with_etag(response)
+            return self._robust.notify(way, body, whole, exponent, confirmable, watcher, number)
+        wanted = ANYTHING if plan is None else plan.exponent
+        room = room_on_stream(way.peer, response)
+        exponent = best_exponent(way.peer, wanted, room)
+        chunk = chunk_size(exponent, room)
+        if not success or len(response.payload) <= chunk or response.has(option.BLOCK2):
+            return way.notify(response, confirmable, watcher, number)
+        self.bodies.keep(way.peer, way.party, request, response)
+        if response is not self._noted or exponent != self._noted_exponent or way.peer.reliable:
+            whole = with_etag(response)
+            self._noted = response
+            self._noted_exponent = exponent
+            self._noted_part = part(whole, option.BLOCK2, 0, exponent, chunk, True)
+        first = self._noted_part
+        return first is not None and way.notify(first, confirmable, watcher, number)
+
+
+def _respond_block(way: Exchange, whole: Message, exponent: int, chunk: int, offset: int) -> None:
+    if offset and offset >= len(whole.payload):
+        way.respond(BEYOND)
+        return
+    way.respond(part(whole, option.BLOCK2, offset // block_size(exponent), exponent, chunk, offset == 0))
+
+
+class BlockExchange(Exchange):
+    """A request that is whole. `outer` is the one by which it, or its last block, came."""
+
+    def __init__(self, outer: Exchange, request: Message, cutter: Cutter, plan: Plan | None) -> None:
+        super().__init__(outer.peer, outer.party, request, outer.confirmable, outer.multicast)
+        self._outer: Final = outer
+        self._cutter: Final = cutter
+        self._plan: Final = plan
+
+    def respond(self, response: Message) -> None:
+        plan = self._plan
+        cutter = self._cutter
+        if plan is not None and plan.echo is not None:
+            response = added(response, [(option.BLOCK1, plan.echo)], response.payload)
+        if cutter.fits(self.peer, response, plan):
+            self._outer.respond(response)
+        else:
+            cutter.answer(self._outer, self.request, response, plan)
+
+    def silence(self) -> None:
+        self._outer.silence()
+
+    def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
+        if self._cutter.fits(self.peer, response, self._plan):
+            return self._outer.notify(response, confirmable, watcher, number)
+        return self._cutter.notify(self._outer, self.request, response, self._plan, confirmable, watcher, number)
+
+    def ended(self) -> None:
+        self._outer.ended()
