@@ -113,7 +113,14 @@ class Client:
         if scheme == "coap":
             self._transport = await open_udp(self.uri, self._received, self._fail)
         elif scheme == "coaps":
-            raise ConnectionFailed("DTLS is not there")
+            if self._security.dtls is None:
+                raise ConnectionFailed("coaps:// needs a pre-shared key, a raw public key or a certificate")
+            # GnuTLS is loaded for those alone who speak DTLS.
+            from bridgehead.protocols.coap.client.dtls_transport import DtlsTransport
+
+            dtls = DtlsTransport(self.uri, self._security.dtls, self._received, self._fail)
+            self._transport = dtls
+            await dtls.open()
         else:
             self._transport = await open_stream(self.uri, self._security.tls, self._received, self._fail)
         self._after()

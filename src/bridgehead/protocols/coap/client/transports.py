@@ -43,8 +43,8 @@ class UdpTransport(asyncio.DatagramProtocol):
         self._ended: Final = ended
         self._socket: asyncio.DatagramTransport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
+    def use(self, transport: asyncio.DatagramTransport) -> None:
+        """What it sends on."""
         self._socket = transport
 
     def datagram_received(self, data: bytes, addr: object) -> None:
@@ -171,11 +171,12 @@ async def open_udp(uri: Uri, received: Received, ended: Ended) -> UdpTransport:
     """Errors: ConnectionFailed."""
     loop = asyncio.get_running_loop()
     try:
-        _, transport = await loop.create_datagram_endpoint(
+        connected, transport = await loop.create_datagram_endpoint(
             lambda: UdpTransport(where(uri), received, ended), remote_addr=(uri.host, uri.port)
         )
     except OSError as error:
         raise ConnectionFailed(f"cannot reach {where(uri)}: {words(error)}; is the host's name right?") from error
+    transport.use(connected)
     return transport
 
 
