@@ -22,7 +22,7 @@ class Resources(Handler):
     def handle(self, exchange: Exchange) -> None:
         self.handled.append(exchange)
         request = exchange.request
-        path = b"/".join(request.all(URI_PATH)).decode()
+        path = b"/".join(request.all(URI_PATH)).decode("utf-8", "replace")
         if path == "later":
             self.kept.append(exchange)
         elif path == "watch":
