@@ -133,6 +133,18 @@ def test_datagrams_of_nobody_keep_nothing() -> None:
     assert (dialogue.server.half_open, len(dialogue.server), dialogue.failures) == (0, 0, [])
 
 
+def test_a_hello_whose_number_is_nearly_the_last_one_there_is() -> None:
+    dialogue = Dialogue()
+    path = b"198.51.100.1 1"
+    last = (1 << 48) - 3
+    dialogue.server.receive(path, hello(number=last, extensions=[]))
+    ((_, request),) = dialogue.wire
+    dialogue.server.receive(path, hello(cookie=request[28:], number=last, sequence=1, extensions=[]))
+    dialogue.run(20.0)
+    assert dialogue.server.half_open == 1
+    assert {data[0] for _, data in dialogue.wire} == {22}  # ServerHello, again and again
+
+
 def test_a_hello_that_gnutls_refuses_is_a_failure_without_a_credential() -> None:
     dialogue = Dialogue()
     path = b"198.51.100.1 1"

@@ -163,6 +163,11 @@ def test_answers_are_bounded() -> None:
     for _ in range(50):
         second.open(b"\x14\xfe\xfd" + bytes(8) + b"\x00\x01\x01")
     assert len(second.answers()) <= 8
+    for _ in range(50):
+        second.open(b"\x14\xfe\xfd" + bytes(8) + b"\x00\x01\x01")
+        second.answers()
+    second.open(b"\x14\xfe\xfd" + bytes(8) + b"\x00\x01\x01")
+    assert second.answers() == []
 
 
 def test_its_numbers_go_on_from_the_handshake() -> None:

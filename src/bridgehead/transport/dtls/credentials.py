@@ -53,7 +53,7 @@ class Credentials:
         """A gnutls_datum_t; whoever holds no ticket of this key makes a whole handshake."""
         key = self._gnutls.ffi.new("gnutls_datum_t *")
         self._check(self._gnutls.lib.gnutls_session_ticket_key_generate(key), "make a key for session tickets")
-        return key
+        return self._gnutls.datum(self._gnutls.taken(key))
 
     def _check(self, code: int, act: str) -> None:
         if code < 0:

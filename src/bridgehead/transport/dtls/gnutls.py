@@ -23,6 +23,7 @@ const char *gnutls_check_version(const char *wanted);
 const char *gnutls_strerror(int error);
 int gnutls_error_is_fatal(int error);
 extern void *(*gnutls_malloc)(size_t);
+extern void (*gnutls_free)(void *);
 
 int gnutls_priority_init(priority_t *cache, const char *priorities, const char **error_position);
 void gnutls_priority_deinit(priority_t cache);
@@ -173,6 +174,14 @@ class GnuTls:
         if datum.data == self.ffi.NULL or not datum.size:
             return b""
         return bytes(self.ffi.buffer(datum.data, datum.size))
+
+    def taken(self, datum: Any) -> bytes:
+        """As `octets`, of a datum that the library made for its caller to free."""
+        octets = self.octets(datum)
+        if datum.data != self.ffi.NULL:
+            self.lib.gnutls_free(datum.data)
+            datum.data = self.ffi.NULL
+        return octets
 
 
 @cache

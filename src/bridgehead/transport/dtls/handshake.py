@@ -33,6 +33,7 @@ UNDER_WAY: Final = 1
 FAILED: Final = 2
 
 _DECRYPT_ERROR: Final = bytes([ALERT]) + DTLS_1_2 + bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 2, FATAL, 51])
+_NUMBERS: Final = (1 << 48) - 1  # a peer chooses where they begin
 _SLOW: Final = 0x7FFFFFF  # ms: GnuTLS's own timers never fire, since this end keeps the time
 _LARGEST_MESSAGE: Final = 16_384
 _REPEATS: Final = 8  # how often a flight is sent again because the peer asks for it
@@ -225,7 +226,7 @@ class Handshake:
         filling = b""
         for record in self._flight:
             if record[3] == 0 and record[4] == 0:  # each transmission has numbers of its own
-                record = record[:5] + self._number.to_bytes(6, "big") + record[11:]
+                record = record[:5] + (self._number & _NUMBERS).to_bytes(6, "big") + record[11:]
                 self._number += 1
             if filling and len(filling) + len(record) > self._settings.mtu:
                 datagrams.append(filling)
@@ -254,6 +255,8 @@ class Handshake:
                 self._fail(self._library.because(code), credential=none)
         elif code == 0:
             self.state = DONE
+            if self._protections(True) is None:
+                self._fail("its ServerHello cannot be told from the others")
         written = memory.outbox
         memory.inbox = b""
         memory.asked = None
@@ -411,7 +414,7 @@ class Handshake:
             return ""
         words = ffi.new("gnutls_datum_t *")
         lib.gnutls_certificate_verification_status_print(status[0], g.CRT_X509, words, 0)
-        return self._library.octets(words).decode("utf-8", "replace").strip() or "it is not trusted"
+        return self._library.taken(words).decode("utf-8", "replace").strip() or "it is not trusted"
 
     def association(self, path: bytes, proof: Proof) -> Association:
         """What goes on with the records; this handshake should be closed then."""

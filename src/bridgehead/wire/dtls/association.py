@@ -68,7 +68,8 @@ class Association:
         self._next: int = _EPOCH << 48
         self._forgeries: int = forgeries  # how many more may come
         self._answers: list[bytes] | None = None
-        self._refusals: int = 3  # how many more requests to renegotiate are answered
+        self._refusals: int = 3  # how many more requests to renegotiate are answered,
+        self._repeats: int = 16  # and how many more requests for the last flight
 
     @property
     def cid(self) -> bytes:
@@ -149,8 +150,8 @@ class Association:
                 else:
                     self._record(kind, number, sequence, datagram[start:stop], found)
             pos = stop
-        if asked_again and self.flight and not self.ended:
-            self._answer(list(self.flight))
+        if asked_again:
+            self._repeat()
         return found
 
     def _record(self, kind: int, number: int, sequence: bytes, fragment: bytes, found: list[bytes]) -> None:
@@ -195,7 +196,13 @@ class Association:
             if self._refusals > 0:
                 self._refusals -= 1
                 self._answer([self.alert(WARNING, NO_RENEGOTIATION)])
-        elif self.flight:
+        else:
+            self._repeat()
+
+    def _repeat(self) -> None:
+        """RFC 6347 section 4.2.4: whoever sends the last flight answers the flight before it once more."""
+        if self.flight and self._repeats > 0 and not self.ended:
+            self._repeats -= 1
             self._answer(list(self.flight))
 
     def _answer(self, datagrams: list[bytes]) -> None:
