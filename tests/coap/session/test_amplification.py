@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec.message import ACK, CON, NON, RST, Message
 from bridgehead.protocols.coap.codec.numbers import ECHO, OBSERVE
+from bridgehead.protocols.coap.session.datagrams import DatagramPeer
 from bridgehead.protocols.coap.session.echo import Echo
+from bridgehead.protocols.coap.session.link import Link
 from bridgehead.protocols.coap.session.settings import CoapSettings
+from bridgehead.protocols.coap.session.way import Way
 from tests.coap.dialogue import TO_CLIENT, TO_HUB
 from tests.coap.session.resources import Told, served
 
@@ -168,3 +171,37 @@ def test_acknowledgements_that_are_guessed_cost_more_than_they_give() -> None:
         sent += 4
     octets = hub.broker.counters.octets_sent
     assert octets <= 3 * sent
+
+
+class _Sent(Link):
+    def __init__(self) -> None:
+        self.octets: list[int] = []
+
+    def send(self, data: bytes) -> None:
+        self.octets.append(len(data))
+
+
+@pytest.mark.clause("RFC7252-11.3")
+def test_the_bound_is_three_times_to_the_octet() -> None:
+    hub, _ = served()
+    link = _Sent()
+    peer = DatagramPeer(hub.layer, link, None, "192.0.2.1:1", False, False)
+    way = Way(peer, link, hub.layer)
+    assert not way.send(b"x")
+    way.heard(10)
+    assert (way.has_room(30), way.has_room(31)) == (True, False)
+    assert not way.send(b"x" * 31)
+    assert way.send(b"x" * 29)
+    assert way.send(b"x")
+    assert not way.send(b"x")
+    way.named()
+    assert (way.has_room(65_536), way.has_room(65_537)) == (True, False)
+    assert way.send(b"x" * 65_000)
+    way.named()  # it is not added to what is left
+    assert (way.has_room(65_536), way.has_room(65_537)) == (True, False)
+    peer.proven = True
+    assert way.has_room(1_000_000)
+    assert way.send(b"x" * 70_000)
+    peer.gone = True
+    assert not way.send(b"x")
+    assert link.octets == [29, 1, 65_000, 70_000]
