@@ -54,6 +54,7 @@ class Observing(Keeper):
         observer = Observer(self._broker, self, self._notifications, self._settings, party, peer, pinned)
         self._serial += 1
         origin = party.origin
+        self._broker.admit(party.principal)  # so that a change of its record is known to be of the same identity
         session, _ = self._broker.attach(
             party.principal,
             f"coap-{self._serial}",
