@@ -164,3 +164,33 @@ def test_an_answer_that_grows_is_counted_as_it_is() -> None:
     assert hub.layer.remembered == before + len(client.octets[-1])
     client.send_octets(encode(request))
     assert client.octets[-1] == client.octets[-2]
+
+
+def test_an_answer_to_a_request_that_was_forgotten_is_not_counted() -> None:
+    hub, resources = served()
+    hub.settings.remembered_per_peer = 1000
+    client = hub.secured()
+    client.send(client.message(codes.PUT, "later"))
+    for _ in range(20):
+        client.send(client.message(codes.POST, "now"))
+    before = hub.layer.remembered
+    resources.kept[0].respond(Message(codes.CHANGED, (), b"x" * 500))
+    hub.settle()
+    assert hub.layer.remembered == before
+    hub.pass_time(600)
+    assert hub.layer.remembered == 0
+
+
+def test_a_peer_is_looked_at_once_in_a_lifetime_however_much_it_sends() -> None:
+    hub, _ = served()
+    client = hub.secured()
+    start = hub.clock.now
+    looks = []
+    for _ in range(20):
+        client.send(client.message(codes.POST, "now"))
+        hub.pass_time(1)
+    while (when := hub.layer.purging.next_timeout()) < float("inf"):
+        hub.clock.now = when
+        hub.layer.purging.handle_timeout(when)
+        looks.append(when - start)
+    assert looks == [247.0, 494.0]
