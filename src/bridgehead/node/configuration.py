@@ -322,6 +322,17 @@ class Coap(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     dtls_connection_ids: Annotated[
         bool, Meta(description="Connection IDs (RFC 9146), for clients whose address changes")
     ] = True
+    pubsub: Annotated[
+        bool, Meta(description="publish/subscribe over topic resources at /ps, experimental (docs/coap-pubsub.md)")
+    ] = True
+    pubsub_content_format: Annotated[
+        int, Meta(ge=0, le=65_535, description="the number of application/core-pubsub+cbor, not assigned yet")
+    ] = 606
+    pubsub_topics: Annotated[Count, Meta(description="topics of /ps")] = 10_000
+    pubsub_topics_per_identity: Annotated[Count, Meta(description="of these, created by one identity")] = 1_000
+    directory: Annotated[bool, Meta(description="the resource directory at /rd (docs/resource-directory.md)")] = True
+    directory_registrations: Annotated[Count, Meta(description="registrations in the resource directory")] = 10_000
+    directory_registrations_per_identity: Annotated[Count, Meta(description="of these, of one identity")] = 1_000
 
 
 class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridgehead.broker.limits import Limits
 from bridgehead.node.configuration import Config
+from bridgehead.protocols.coap.codec.topic_properties import CodePoints
 from bridgehead.protocols.coap.config import CoapConfig
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.security.login.authenticate import Authenticator
@@ -82,6 +83,13 @@ def apply_coap(config: Config, coap: CoapConfig) -> None:
     coap.peer_idle = chosen.client_idle
     coap.remembered = chosen.remembered_bytes
     coap.max_message_size = chosen.message_size
+    coap.pubsub.enabled = chosen.pubsub
+    coap.pubsub.points = CodePoints(chosen.pubsub_content_format)
+    coap.pubsub.topics = chosen.pubsub_topics
+    coap.pubsub.topics_per_identity = chosen.pubsub_topics_per_identity
+    coap.directory.enabled = chosen.directory
+    coap.directory.registrations = chosen.directory_registrations
+    coap.directory.registrations_per_identity = chosen.directory_registrations_per_identity
     coap.blocks.body = chosen.body_size
     coap.blocks.gathered = chosen.bodies_bytes
     coap.blocks.served = chosen.bodies_bytes

@@ -621,3 +621,14 @@ def test_a_condition_that_nobody_looks_at_is_refused() -> None:
     response = tool.request(codes.POST, "rd?base=coap://h", LINKS, [FORMAT, (numbers.IF_NONE_MATCH, b"")])
     assert response.code == codes.BAD_OPTION
     assert look_up(tool, "ep") == []
+
+
+def test_it_can_be_closed() -> None:
+    settings = DirectorySettings()
+    settings.enabled = False
+    hub = hub_with(settings=settings)
+    assert isinstance(hub.handler, ResourceDirectory)
+    assert hub.handler.links(hub.party("tool", "psk", "")) == []
+    tool = hub.secured("tool")
+    assert register(tool, "ep=a&base=coap://h").code == codes.NOT_FOUND
+    assert tool.request(codes.GET, "rd-lookup/ep").code == codes.NOT_FOUND

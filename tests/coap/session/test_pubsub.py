@@ -734,3 +734,18 @@ def test_a_condition_that_nobody_looks_at_is_refused() -> None:
         refused = maker.request(codes.POST, "ps", tagged(LAMP), [FORMAT, (condition, b"")])
         assert refused.code == codes.BAD_OPTION
     assert targets(maker.request(codes.GET, "ps")) == []
+
+
+def test_it_can_be_closed() -> None:
+    settings = PubSubSettings()
+    hub = hub_with(settings=settings)
+    maker = who(hub, "maker")
+    data = data_of(create(maker, LAMP))
+    settings.enabled = False
+    assert isinstance(hub.handler, Site)
+    assert [link for link in hub.handler.links(hub.party("maker", "psk", "")) if link.target == "/ps"] == []
+    for path in ("ps", data):
+        assert maker.request(codes.GET, path).code == codes.NOT_FOUND
+    assert create(maker, LAMP | {NAME: "Office/Door"}).code == codes.NOT_FOUND
+    settings.enabled = True
+    assert len(targets(maker.request(codes.GET, "ps"))) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.protocols.coap.session.block_settings import BlockSettings
+from bridgehead.protocols.coap.session.directory.settings import DirectorySettings
+from bridgehead.protocols.coap.session.pubsub.settings import PubSubSettings
 from bridgehead.protocols.coap.session.settings import CoapSettings
 
 # RFC 7252 section 12.8: All CoAP Nodes; IPv6 of link-local, realm-local and site-local scope (RFC 7346).
@@ -27,3 +29,5 @@ class CoapConfig(CoapSettings):
         self.dtls_ticket = 86_400.0
         self.dtls_connection_ids = True
         self.blocks: BlockSettings = BlockSettings()
+        self.pubsub: PubSubSettings = PubSubSettings()
+        self.directory: DirectorySettings = DirectorySettings()

@@ -43,6 +43,8 @@ class ResourceDirectory(Resource):
 
     def links(self, party: Party) -> list[Link]:
         """What `/.well-known/core` shows (section 4.3)."""
+        if not self._settings.enabled:
+            return []
         ct: Attribute = ("ct", str(LINK_FORMAT))
         return [
             Link("/rd", (("rt", "core.rd"), ct)),
@@ -51,6 +53,9 @@ class ResourceDirectory(Resource):
         ]
 
     def handle(self, exchange: Exchange) -> None:
+        if not self._settings.enabled:
+            exchange.respond(failure(codes.NOT_FOUND, "the resource directory is closed here"))
+            return
         party = party_of(exchange)
         if party is None:
             return

@@ -10,6 +10,7 @@ class DirectorySettings:
     """Ceilings, and times in seconds."""
 
     def __init__(self) -> None:
+        self.enabled: bool = True
         self.registrations: int = 10_000
         self.registrations_per_identity: int = 1000
         self.links: int = 200  # of one registration

@@ -30,7 +30,7 @@ class PubSub(Resource):
 
     def __init__(self, broker: Broker, topics: Handler, settings: PubSubSettings) -> None:
         self._broker: Final = broker
-        self._points: Final = settings.points
+        self._settings: Final = settings
         records = Records(broker)
         self._catalogue: Final = Catalogue(broker, records, settings)
         self._data: Final = TopicData(broker, self._catalogue, records, topics)
@@ -38,9 +38,15 @@ class PubSub(Resource):
 
     def links(self, party: Party) -> list[Link]:
         """What `/.well-known/core` shows: the collection. It has the topics' links (section 2.3.3)."""
-        return [Link("/ps", (("rt", f"{self._points.broker} {self._points.collection}"), ("ct", str(LINK_FORMAT))))]
+        points = self._settings.points
+        if not self._settings.enabled:
+            return []
+        return [Link("/ps", (("rt", f"{points.broker} {points.collection}"), ("ct", str(LINK_FORMAT))))]
 
     def handle(self, exchange: Exchange) -> None:
+        if not self._settings.enabled:
+            exchange.respond(failure(codes.NOT_FOUND, "publish/subscribe over topic resources is closed here"))
+            return
         party = party_of(exchange)
         if party is None:
             return

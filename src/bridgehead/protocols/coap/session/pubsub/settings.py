@@ -12,6 +12,7 @@ class PubSubSettings:
     """`points` are the draft's code points; the others are ceilings."""
 
     def __init__(self) -> None:
+        self.enabled: bool = True
         self.points: CodePoints = CodePoints()
         self.topics: int = 10_000
         self.topics_per_identity: int = 1000
