@@ -1,6 +1,7 @@
 """Fuzzes OSCORE: its option, what stands inside of a message that verifies, and whole messages from strangers.
 
-The first octet of an input chooses. Whatever comes, nothing is raised, and every request gets one answer.
+The first octet of an input chooses. Whatever comes, nothing is raised, and every request gets one answer,
+which may be that it wants none.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class Sent(Exchange):
 
     def respond(self, response: Message) -> None:
         self.responses.append(response)
+
+    def silence(self) -> None:
+        """What No-Response asks for."""
+        self.responses.append(Message(codes.EMPTY))
 
 
 def answered(request: Message) -> None:
