@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridgehead.protocols.coap.codec import codes, numbers
-from bridgehead.protocols.coap.codec.message import ACK, CON, Message
+from bridgehead.protocols.coap.codec.decode import decode
+from bridgehead.protocols.coap.codec.encode import encode
+from bridgehead.protocols.coap.codec.message import ACK, CON, Message, in_order
 from bridgehead.transport import paths
 from bridgehead.transport.datagram_calls import BATCH, ManyAtOnce
 
 RECEIVE_BUFFER: Final = 8 << 20
+PATIENCE: Final = 5.0  # seconds for a single answer
 STALLED: Final = 0.2  # seconds without an answer, after which a socket asks anew: a datagram was dropped
 
 
 def request(segments: list[str], payload: bytes = b"", code: int = codes.GET) -> bytes:
     """What follows the Message ID of a CON with an empty token: options and payload."""
-    from bridgehead.protocols.coap.codec.encode import encode
-
     options = tuple((numbers.URI_PATH, segment.encode()) for segment in segments)
     return encode(Message(code, options, payload, b"", CON, 0))[4:]
 
@@ -68,6 +69,30 @@ class Lane:
                 self.refused += 1
         self.answered += len(found)
         return len(found)
+
+    def prove(self) -> None:
+        """Show that whoever sends from here receives here, where the server asks for it by Echo (RFC 9175 section 2.3);
+        libcoap 4.3.1 never does. RuntimeError when it does not answer."""
+        self.ask(1)
+        answer = self._one()
+        if answer.code != codes.UNAUTHORIZED:
+            return
+        head = self._head + b"\0\0"
+        asked = decode(head + self._rest)
+        options = in_order([*asked.options, (numbers.ECHO, answer.first(numbers.ECHO) or b"")])
+        again = encode(Message(asked.code, options, asked.payload, b"", CON, self._next))
+        self._next += 1
+        self.calls.send([(self.path, again)])
+        if self._one().code >> 5 != 2:
+            raise RuntimeError("the server takes no Echo")
+
+    def _one(self) -> Message:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for _, data, _ in self.calls.receive():
+                return decode(data)
+            time.sleep(0.001)
+        raise RuntimeError("the server does not answer")
 
     def close(self) -> None:
         self.socket.close()
