@@ -1,4 +1,4 @@
-"""`bridgehead pub` and `bridgehead sub`: publish and subscribe at any MQTT server."""
+"""`bridgehead pub` and `bridgehead sub`: publish and subscribe at any MQTT or CoAP server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bridgehead.cli.client_options import (
     ClientId,
     Key,
     PasswordFile,
-    Url,
     User,
     Version,
     check_qos,
@@ -23,10 +22,14 @@ from bridgehead.cli.client_options import (
     usage,
 )
 from bridgehead.cli.client_session import check_names, finished, message_properties, pairs, session_packet
+from bridgehead.cli.coap_commands import publish_to_coap, subscribe_to_coap
+from bridgehead.cli.coap_options import FORMS as COAP_FORMS
+from bridgehead.cli.coap_options import Credential, Given, PskFile, PskIdentity, RawKey, ServerKey, is_coap
 from bridgehead.cli.publishing import Sending, one_message, publish_all
 from bridgehead.cli.subscribing import Receiving, subscribe_all
 from bridgehead.core.errors import Refusal
 from bridgehead.core.topic import check_topic_filter
+from bridgehead.protocols.mqtt.client.target import FORMS
 from bridgehead.protocols.mqtt.codec.packets import SubscriptionRequest
 from bridgehead.protocols.mqtt.codec.properties import Properties
 
@@ -34,6 +37,7 @@ MESSAGE: Final = "Message"
 SESSION: Final = "Session"
 LARGEST_INTERVAL: Final = 0xFFFFFFFF
 
+AnyUrl = Annotated[str, typer.Argument(metavar="URL", help=f"{FORMS}; or for CoAP {COAP_FORMS}", show_default=False)]
 Qos = Annotated[int, typer.Option("--qos", "-q", metavar="0|1|2", help="Quality of service.")]
 KeepAlive = Annotated[
     int,
@@ -64,8 +68,8 @@ def register(app: typer.Typer) -> None:
 
 
 def publish(
-    url: Url,
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Topic Name.", show_default=False)],
+    url: AnyUrl,
+    topic: Annotated[str | None, typer.Argument(metavar="TOPIC", help="Topic Name.", show_default=False)] = None,
     message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="The message itself.")] = None,
     file: Annotated[str | None, typer.Option("--file", "-f", metavar="FILE|-", help="A file as one message.")] = None,
     lines: Annotated[bool, typer.Option("--stdin", help="Each line of standard input is a message.")] = False,
@@ -77,6 +81,11 @@ def publish(
     key: Key = None,
     ca: Authority = None,
     bundle: BundleFolder = None,
+    psk_identity: PskIdentity = None,
+    psk_file: PskFile = None,
+    raw_key: RawKey = None,
+    server_key: ServerKey = None,
+    credential: Credential = None,
     mechanism: Mechanism = None,
     token_file: TokenFile = None,
     client_id: ClientId = None,
@@ -113,12 +122,24 @@ def publish(
         typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For the connection, and for the last answers."),
     ] = 10.0,
 ) -> int:
-    """Publish one message, or a message per line of standard input.
+    """Publish one message, or a message per line of standard input, over MQTT or CoAP.
 
     Exit code 0: done, and acknowledged where --qos asks for it; 1: refused or failed; 2: wrong options.
     """
     if [message is not None, file is not None, lines].count(True) != 1:
         raise usage("give the message in one way: -m TEXT, -f FILE or --stdin")
+    given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential)
+    if is_coap(url):
+        if topic is not None:
+            check_names(topic)
+        foreign = _mqtt_only(user, password_file, mechanism, token_file, client_id, mqtt_version)
+        foreign |= {"--response-topic": response_topic, "--correlation-data": correlation_data}
+        foreign |= {"--property": user_property, "--session-expiry": session_expiry, "--keep-alive": keep_alive != 60}
+        source = None if lines else one_message(message, file)
+        return publish_to_coap(url, given, foreign, topic, qos, retain, expiry, content_type, utf8, source, timeout)
+    _no_coap_options(given)
+    if topic is None:
+        raise usage("give a TOPIC")
     check_qos(qos)
     properties = message_properties(expiry, content_type, utf8, response_topic, correlation_data, user_property)
     check_version(mqtt_version, {"a message property": bool(properties.present())})
@@ -132,8 +153,10 @@ def publish(
 
 
 def subscribe(
-    url: Url,
-    topic_filters: Annotated[list[str], typer.Argument(metavar="FILTER...", help="Topic Filters.", show_default=False)],
+    url: AnyUrl,
+    topic_filters: Annotated[
+        list[str] | None, typer.Argument(metavar="FILTER...", help="Topic Filters.", show_default=False)
+    ] = None,
     qos: Qos = 0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the topic before the payload.")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON object per message.")] = False,
@@ -149,6 +172,11 @@ def subscribe(
     key: Key = None,
     ca: Authority = None,
     bundle: BundleFolder = None,
+    psk_identity: PskIdentity = None,
+    psk_file: PskFile = None,
+    raw_key: RawKey = None,
+    server_key: ServerKey = None,
+    credential: Credential = None,
     mechanism: Mechanism = None,
     token_file: TokenFile = None,
     client_id: ClientId = None,
@@ -171,20 +199,26 @@ def subscribe(
     session_expiry: SessionExpiry = None,
     keep_alive: KeepAlive = 60,
 ) -> int:
-    """Subscribe and print what arrives, until Ctrl-C, --count or --timeout.
+    """Subscribe over MQTT or CoAP and print what arrives, until Ctrl-C, --count or --timeout.
 
     Exit code 0: ended as asked; 1: refused, failed, or --timeout came before --count; 2: wrong options.
     """
+    given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential)
+    if is_coap(url):
+        _check_filters(topic_filters or [])
+        foreign = _mqtt_only(user, password_file, mechanism, token_file, client_id, mqtt_version)
+        foreign |= {"--no-local": no_local, "--retain-as-published": retain_as_published}
+        foreign |= {"--retain-handling": retain_handling, "--property": user_property}
+        foreign |= {"--session-expiry": session_expiry, "--keep-alive": keep_alive != 60}
+        return subscribe_to_coap(url, given, foreign, topic_filters or [], qos, verbose, json_lines, count, timeout)
+    _no_coap_options(given)
+    if not topic_filters:
+        raise usage("give at least one FILTER")
     check_qos(qos)
     options = {"--no-local": no_local, "--retain-as-published": retain_as_published}
     options |= {"--retain-handling": bool(retain_handling), "--property": bool(user_property)}
     check_version(mqtt_version, options)
-    try:
-        for topic_filter in topic_filters:
-            check_topic_filter(topic_filter)
-    except Refusal as refusal:
-        raise usage(refusal.because) from None
-
+    _check_filters(topic_filters)
     requests = [
         SubscriptionRequest(topic_filter, qos, no_local, retain_as_published, retain_handling)
         for topic_filter in topic_filters
@@ -195,3 +229,36 @@ def subscribe(
     connect = session_packet(who, client_id, mqtt_version, keep_alive, session_expiry)
     receiving = Receiving(requests, properties, verbose, json_lines, count, timeout)
     return finished(subscribe_all(who, connect, receiving), who, mqtt_version, interrupted=0)
+
+
+def _check_filters(topic_filters: list[str]) -> None:
+    try:
+        for topic_filter in topic_filters:
+            check_topic_filter(topic_filter)
+    except Refusal as refusal:
+        raise usage(refusal.because) from None
+
+
+def _mqtt_only(
+    user: str | None,
+    password_file: str | None,
+    mechanism: str | None,
+    token_file: str | None,
+    client_id: str | None,
+    mqtt_version: int,
+) -> dict[str, object]:
+    """Options of both commands that have no meaning in CoAP."""
+    return {
+        "--user": user,
+        "--password-file": password_file,
+        "--mechanism": mechanism,
+        "--token-file": token_file,
+        "--client-id": client_id,
+        "--mqtt-version": mqtt_version != 5,
+    }
+
+
+def _no_coap_options(given: Given) -> None:
+    option = given.any_of_coap()
+    if option:
+        raise usage(f"{option} is CoAP's: give a URL such as coaps://HOST, or leave it out")
