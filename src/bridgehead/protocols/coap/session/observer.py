@@ -29,7 +29,6 @@ from bridgehead.protocols.coap.session.settings import CoapSettings
 _NEVER_AGAIN: Final = 2  # Retain Handling: the answer to the registration has the retained message
 _REPLAY: Final = 0
 _REPLAY_STEPS: Final = 1000  # looked at before others have their turn: less than a millisecond
-_OVER_STREAMS: Final = 16
 _OTHER_FORMAT: Final = "The topic has another Content-Format now: register again."
 
 
@@ -101,7 +100,8 @@ class Observer(Receiver):
         self._next_identifier = 1
         self._flights: dict[int, Flight] = {}
         self._next_replay = -1
-        self._window: Final = settings.unconfirmed * (_OVER_STREAMS if peer.reliable else 1)
+        # What waits, waits in the session's queue: there it expires in time, and is no burden to the message layer.
+        self._window: Final = settings.unconfirmed if peer.reliable else settings.nstart
 
     # Registration. ----------------------------------------------------------------------------------
 

@@ -42,6 +42,6 @@ class CoapSettings:
         self.observations: int = 200_000  # of all peers together
         self.observations_per_peer: int = 1024
         self.confirm_interval: float = 86_400.0  # an observer shows in each of these that it is there (section 4.5)
-        self.unconfirmed: int = 4  # deliveries that an observer has not acknowledged; over streams 16 times as many
+        self.unconfirmed: int = 64  # deliveries that an observer on a stream has not acknowledged; others: NSTART
         # Resources.
         self.listed: int = 500  # topics in one list of links
