@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from bridgehead.protocols.coap.session.datagrams import DatagramPeer
 from bridgehead.protocols.coap.session.link import DatagramOutbox, Link
 from bridgehead.wire.dtls.association import Association, Sink
@@ -33,6 +35,7 @@ class SecuredLink(Link):
         self._end(self._association, because)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SecuredSink(Sink):
     """Hands what was opened to the message layer. One record carries one message (RFC 7252 section 9.1.1)."""
 
