@@ -127,6 +127,16 @@ class DtlsSettings:
 
     def __init__(self) -> None:
         self.modes: tuple[Kind, ...] = ("psk", "rpk", "certificate")
+        # By preference, in GnuTLS's names. AES-128-CCM-8 is what RFC 7252 section 9 asks of all: last, since who has a
+        # stronger one is to use it, and small devices offer nothing else.
+        self.ciphers: tuple[str, ...] = (
+            "AES-128-GCM",
+            "AES-256-GCM",
+            "CHACHA20-POLY1305",
+            "AES-128-CCM",
+            "AES-128-CCM-8",
+        )
+        self.psk_exchanges: tuple[str, ...] = ("ECDHE-PSK", "PSK")  # the former has forward secrecy
         self.associations: int = 20_000  # sessions held; at the ceiling the longest idle one gives way ...
         self.idle_at_least: float = 300.0  # ... if it has been silent so long, else the newcomer is not answered
         self.idle: float = 86_400.0 * 2  # a session that was silent so long ends; Observe asks every day at most

@@ -36,11 +36,11 @@ class Credentials:
         self.certificates: Final[Any] = self._certificates(identity)
         self.psk: Final[Any] = self._psk_server() if server else self._psk_client(identity)
         modes = tuple(mode for mode in settings.modes if _of_use(mode, identity, server))
-        self.priorities: Final[Any] = self._priorities(priorities(modes, server=server, own=self.own))
+        self.priorities: Final[Any] = self._priorities(priorities(settings, modes, server=server, own=self.own))
         # Only a server meets clients that list X.509 first for its certificate and cannot read one.
         raw_only = server and "rpk" in self.own
         self.raw_priorities: Final[Any] = (
-            self._priorities(priorities(modes, server=server, own=self.own, raw_server_only=True))
+            self._priorities(priorities(settings, modes, server=server, own=self.own, raw_server_only=True))
             if raw_only
             else self.priorities
         )

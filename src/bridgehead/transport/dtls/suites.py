@@ -8,25 +8,30 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
-from bridgehead.transport.dtls.contract import Kind
+from bridgehead.transport.dtls.contract import DtlsSettings, Kind
 from bridgehead.wire.dtls.protection import Aead, Protection
 
-# A client that offers pre-shared keys has one, while one that offers ECDSA may lack a certificate: the former come
-# first, those with forward secrecy before those without. AES-128-CCM-8 is what RFC 7252 section 9 asks of all: last
-# here, as who has a stronger one is to use it, and small devices offer nothing else.
-_CIPHERS: Final = "+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-CCM:+AES-128-CCM-8:+AEAD"
-_START: Final = f"NONE:+VERS-DTLS1.2:{_CIPHERS}:+COMP-NULL"
 # P-256 and X25519 only: others hold up everybody else (P-384: 1 ms and more).
 _PUBLIC: Final = "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-EDDSA-ED25519"
 _GROUPS: Final = "+GROUP-SECP256R1:+GROUP-X25519"
 
 
-def priorities(modes: tuple[Kind, ...], *, server: bool, own: tuple[Kind, ...], raw_server_only: bool = False) -> str:
-    """GnuTLS's priority string. `own`: with what this end can prove itself. `raw_server_only`: this client lists X.509
-    first for the server's certificate and cannot read one: a raw key is all it is offered."""
-    parts = [_START]
+def priorities(
+    settings: DtlsSettings,
+    modes: tuple[Kind, ...],
+    *,
+    server: bool,
+    own: tuple[Kind, ...],
+    raw_server_only: bool = False,
+) -> str:
+    """GnuTLS's priority string. `modes`: how the peer may prove itself; `own`: with what this end can. A client for
+    which `raw_server_only` is set lists X.509 first for the server's certificate and cannot read one: a raw key is all
+    that it is offered."""
+    ciphers = ":".join(f"+{cipher}" for cipher in settings.ciphers)
+    parts = [f"NONE:+VERS-DTLS1.2:{ciphers}:+AEAD:+COMP-NULL"]
     if "psk" in modes:
-        parts.append("+ECDHE-PSK:+PSK")
+        # A client that offers pre-shared keys has one, while one that offers ECDSA may lack a certificate.
+        parts.extend(f"+{exchange}" for exchange in settings.psk_exchanges)
     public = [mode for mode in modes if mode != "psk"]
     if public and any(mode in own for mode in ("rpk", "certificate")):
         parts.append("+ECDHE-ECDSA")
