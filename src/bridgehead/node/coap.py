@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from typing import Final, cast
 
 from bridgehead.broker.broker import Broker
@@ -42,7 +43,7 @@ class Coap:
         apply_coap(config, self._settings)
         echo = Echo(os.urandom(_ECHO_OCTETS), self._settings.echo_window)
         contexts = make_contexts(identity, identities.authenticator, event, clock.time, identities.admit)
-        chain = make_chain(broker, self._settings, contexts, echo)
+        chain = make_chain(broker, self._settings, contexts, echo, random.SystemRandom().random)
         self._server: Final = CoapServer(
             broker, self._settings, chain.handler, chain.attach, CoapIdentities(identities), echo, clock.offset
         )
