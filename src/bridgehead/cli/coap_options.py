@@ -182,7 +182,7 @@ def _dtls(given: Given) -> DtlsIdentity:
     trust = _read("--ca", ca) if ca is not None else _system_trust()
     server_keys = () if given.server_key is None else (_public_key(given.server_key),)
     if raw_key is not None:
-        return DtlsIdentity(raw_key=_read("--raw-key", raw_key), trust=trust, peer_raw_keys=server_keys)
+        return DtlsIdentity(raw_key=_private_block(raw_key), trust=trust, peer_raw_keys=server_keys)
     if certificate is None:
         raise TargetError(
             "coaps:// asks who you are: give --psk-identity NAME with --psk-file FILE, --cert with --key, --raw-key, "
@@ -245,6 +245,15 @@ def _read(option: str, file: Path) -> str:
         raise TargetError(f"{option} {file} cannot be read: {(fault.strerror or '').lower()}") from None
     except UnicodeDecodeError:
         raise TargetError(f"{option} {file} is not PEM") from None
+
+
+def _private_block(file: Path) -> str:
+    """The private key alone: libcoap wants the public half in front of it."""
+    text = _read("--raw-key", file)
+    begin = text.rfind("-----BEGIN", 0, text.find("PRIVATE KEY-----") + 1)
+    if begin < 0:
+        raise TargetError(f"--raw-key {file} holds no private key in PEM")
+    return text[begin:]
 
 
 def _public_key(file: Path) -> bytes:
