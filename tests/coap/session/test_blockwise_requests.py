@@ -201,6 +201,17 @@ def test_both_ways_in_one_exchange() -> None:
 
 
 @pytest.mark.clause("RFC7959-2.7")
+def test_a_large_answer_to_blocks_is_cut_also_when_nothing_was_said_of_that() -> None:
+    world = World()
+    client = world.client()
+    world.bodies.bodies["a"] = BODY
+    first = send_body(client, codes.POST, "a", b"q" * 20, 0)
+    assert block_of(first, option.BLOCK1) == (1, False, 0)
+    assert block_of(first, option.BLOCK2) == (0, True, 6)
+    assert first.payload == (b"q" * 20 + BODY)[:1024]
+
+
+@pytest.mark.clause("RFC7959-2.7")
 def test_the_answer_begins_at_its_beginning() -> None:
     world = Alone()
     sent = world.send(codes.POST, "a", b"x" * 16, block1(0, True, 0), block2(1, 0))

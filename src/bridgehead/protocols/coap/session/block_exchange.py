@@ -76,7 +76,7 @@ class Cutter:
         exponent = best_exponent(peer, wanted, room)
         chunk = chunk_size(exponent, room)
         offset = 0
-        if plan is not None and response.payload and codes.is_success(response.code):
+        if plan is not None and plan.number and response.payload and codes.is_success(response.code):
             offset = plan.number * block_size(plan.exponent)
         if offset or len(response.payload) > chunk:
             self.bodies.keep(peer, way.party, request, response)
@@ -102,8 +102,10 @@ class Cutter:
         if plan.missing:
             missing = [(each << finer) + at for each in plan.missing for at in range(1 << finer)]
             self._robust.answer_missing(way, body, exponent, missing)
+        elif plan.number:
+            self._robust.proceed(way, body, exponent, plan.number << finer)
         else:
-            self._robust.answer(way, body, whole, exponent, plan.number << finer)
+            self._robust.answer(way, body, whole, exponent)
 
     def notify(
         self,

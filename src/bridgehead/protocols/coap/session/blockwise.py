@@ -56,6 +56,7 @@ class Blockwise(Handler):
         self._inner: Final = inner
         self._outside: Final = outside
         self._robust: Final = settings.robust
+        self._max_payloads: Final = settings.max_payloads
         self._alarms: Final = Alarms()
         self._bodies: Final = Bodies(clock, settings)
         self._cutter: Final = Cutter(self._bodies, RobustAnswers(clock, settings, jitter, self._alarms), outside)
@@ -108,7 +109,7 @@ class Blockwise(Handler):
         robust = request.has(option.Q_BLOCK1) or request.has(option.Q_BLOCK2)
         if robust:
             if exchange.peer.reliable or not self._robust:
-                # RFC 9177 section 3.2: they are for datagrams; elsewhere they count as unknown.
+                # RFC 9177 section 3.2: they are meant for datagrams; elsewhere they count as unknown.
                 raise Malformed("Q-Block1 and Q-Block2 are not understood here", codes.BAD_OPTION, -1, "RFC9177-4.1")
             if request.has(option.BLOCK1) or request.has(option.BLOCK2):
                 raise Malformed("Block and Q-Block are not mixed", codes.BAD_OPTION, -1, "RFC9177-4.1")
@@ -126,21 +127,26 @@ class Blockwise(Handler):
         return _Asked(block1, plan, robust)
 
     def _robust_plan(self, request: Message) -> Plan | None:
-        """What the Q-Block2 options ask for: one with M everything from there on, else the single blocks."""
+        """What the Q-Block2 options ask for: all that follows, or single blocks (RFC 9177 section 4.4)."""
         values = request.all(option.Q_BLOCK2)
         if not values:
             return None
+        most = self._max_payloads
         number, more, exponent = read_block(values[0])
-        if more and len(values) == 1:
+        if more and len(values) == 1 and number % most == 0:
             return Plan(None, exponent, number, True, _NONE)
         missing: list[int] = []
+        before = -1
         for value in values:
             number, more, of_this = read_block(value)
-            if more or of_this != exponent:
-                raise Malformed("Q-Block2 options name blocks of one size", codes.BAD_REQUEST, -1, "RFC9177-4.4")
-            if number not in missing:
-                missing.append(number)
-        missing.sort()
+            if number <= before or of_this != exponent:
+                text = "Q-Block2 options are of one size and in ascending order"
+                raise Malformed(text, codes.BAD_REQUEST, -1, "RFC9177-4.4")
+            before = number
+            end = (number // most + 1) * most if more else number + 1
+            for block in range(number, end):
+                if not missing or block > missing[-1]:  # what two of them ask for goes once
+                    missing.append(block)
         return Plan(None, exponent, 0, True, missing)
 
     def _one(self, exchange: Exchange, number: int) -> Block | None:

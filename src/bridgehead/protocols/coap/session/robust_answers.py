@@ -21,20 +21,21 @@ BEYOND: Final = Message(codes.BAD_REQUEST, NO_OPTIONS, b"The body has no block o
 
 
 class Burst(Sending):
-    """The blocks of `whole` from `upcoming` up to, not including, `end`. `confirmable`: the request was, and
-    so are the answers: then they are paced by their acknowledgements (section 7.1), else by pauses (section 7.2)."""
+    """The blocks of `whole` from `upcoming` on. `confirmable`: the request was, and so are the answers: then
+    they are paced by their acknowledgements (section 7.1), else by pauses (section 7.2)."""
 
-    def __init__(
-        self, way: Exchange, whole: Message, exponent: int, upcoming: int, end: int, confirmable: bool
-    ) -> None:
+    def __init__(self, way: Exchange, whole: Message, exponent: int, upcoming: int, confirmable: bool) -> None:
         super().__init__()
         self.way: Final = way
         self.whole: Final = whole
         self.exponent: Final = exponent
         self.upcoming: int = upcoming
-        self.end: Final = end
+        self.end: Final = count_of(whole, exponent)
         self.confirmable: Final = confirmable
+        self.pause: Timed | None = None
         self.refused: int = 0  # times in a row that the message layer took nothing
+        self.due: float = 0.0  # when the next set goes by itself
+        self.sent: float = 0.0  # when the last one went
 
     def next_part(self) -> Message:
         """The block whose turn it is."""
@@ -50,7 +51,7 @@ class _Pause(Timed):
         self._burst: Final = burst
 
     def due(self, now: float) -> None:
-        self._answers.go_on(self._burst)
+        self._answers.after_pause(self._burst, self, now)
 
 
 class _LastOfSet(Watcher):
@@ -90,21 +91,36 @@ class RobustAnswers:
         self._jitter: Final = jitter
         self._alarms: Final = alarms
 
-    def answer(self, way: Exchange, body: Body, whole: Message, exponent: int, start: int) -> None:
-        """Blocks from `start` on. From the start of a set: all that follow; else the rest of the set (section 4.4).
-        `whole` is what is sent of `body`."""
-        count = count_of(whole, exponent)
-        if start >= count:
-            way.respond(BEYOND)
-            return
-        set_end = self._set_end(start)
-        end = count if start % self._settings.max_payloads == 0 else min(count, set_end)
-        burst = Burst(way, whole, exponent, start, end, way.confirmable)
+    def answer(self, way: Exchange, body: Body, whole: Message, exponent: int) -> None:
+        """All blocks. `whole` is what is sent of `body`."""
+        burst = Burst(way, whole, exponent, 0, way.confirmable)
         self._replace(body, burst)
         first = burst.next_part()
         burst.upcoming += 1
         way.respond(first)
-        self._send(burst, set_end)
+        self._send(burst, self._set_end(0))
+
+    def proceed(self, way: Exchange, body: Body, exponent: int, start: int) -> None:
+        """The client has the sets before block `start`: the next one may go at once, and with the token of the
+        request that began it (sections 4.4 and 7.2)."""
+        if start >= count_of(body.whole, exponent):
+            way.respond(BEYOND)
+            return
+        burst = body.sending
+        if not isinstance(burst, Burst) or burst.exponent != exponent:
+            burst = Burst(way, body.whole, exponent, start, way.confirmable)
+            self._replace(body, burst)
+            first = burst.next_part()
+            burst.upcoming += 1
+            way.respond(first)
+            self._send(burst, self._set_end(start))
+            return
+        way.silence()
+        if burst.upcoming <= start or self._clock.now - burst.sent >= self._settings.non_timeout:
+            burst.over = False
+            burst.upcoming = start
+            self._send(burst, self._set_end(start))
+        # Else the pause was over before the word came: that set has just gone.
 
     def answer_missing(self, way: Exchange, body: Body, exponent: int, missing: list[int]) -> None:
         """Those blocks alone, no more of them than a set has; what else is missing is asked for again."""
@@ -121,6 +137,10 @@ class RobustAnswers:
                 way.respond(block)
         if not answered:
             way.respond(BEYOND)
+            return
+        burst = body.sending
+        if isinstance(burst, Burst) and not burst.over:
+            burst.due = self._clock.now + self._pause_time()  # section 7.2: then another pause
 
     def notify(
         self,
@@ -133,7 +153,7 @@ class RobustAnswers:
         number: int,
     ) -> bool:
         """A notification. `whole` has the Observe option, and so has each of its blocks (section 4.5)."""
-        burst = Burst(way, whole, exponent, 0, count_of(whole, exponent), confirmable)
+        burst = Burst(way, whole, exponent, 0, confirmable)
         self._replace(body, burst)
         first = burst.next_part()
         burst.upcoming += 1
@@ -153,6 +173,13 @@ class RobustAnswers:
         if not burst.over:
             self._send(burst, self._set_end(burst.upcoming))
 
+    def after_pause(self, burst: Burst, pause: Timed, now: float) -> None:
+        """The pause is over, unless it was prolonged."""
+        if now < burst.due:
+            self._alarms.at(burst.due, pause)
+        else:
+            self.go_on(burst)
+
     def _set_end(self, number: int) -> int:
         """The first block after the set that `number` is in."""
         most = self._settings.max_payloads
@@ -160,6 +187,7 @@ class RobustAnswers:
 
     def _send(self, burst: Burst, set_end: int) -> None:
         end = min(burst.end, set_end)
+        burst.sent = self._clock.now
         watched = False
         while burst.upcoming < end:
             is_last = burst.upcoming == end - 1 and end < burst.end
@@ -184,6 +212,13 @@ class RobustAnswers:
             self._pause(burst)
 
     def _pause(self, burst: Burst) -> None:
+        burst.due = self._clock.now + self._pause_time()
+        if burst.pause is not None:
+            burst.pause.over = True
+        burst.pause = _Pause(self, burst)
+        self._alarms.at(burst.due, burst.pause)
+
+    def _pause_time(self) -> float:
+        """NON_TIMEOUT_RANDOM."""
         settings = self._settings
-        random = 1.0 + self._jitter() * (settings.non_random_factor - 1.0)
-        self._alarms.at(self._clock.now + settings.non_timeout * random, _Pause(self, burst))
+        return settings.non_timeout * (1.0 + self._jitter() * (settings.non_random_factor - 1.0))

@@ -18,7 +18,6 @@ from bridgehead.protocols.coap.session.shelf import Kept, Shelf, Slot
 
 _UNLABELLED: Final = Message(codes.BAD_REQUEST, NO_OPTIONS, b"Q-Block1 needs a Request-Tag and Size1.")
 _OTHER_BODY: Final = Message(codes.BAD_REQUEST, NO_OPTIONS, b"Size1 and the block size stay the same in all of a body.")
-_GIVEN_UP: Final = Message(codes.REQUEST_ENTITY_INCOMPLETE, NO_OPTIONS, b"Blocks are missing: send the body again.")
 _MOST_MISSING: Final = 256  # that are named at a time: the others come to light later
 _MISSING_ROOM: Final = 512  # octets of that list
 _BLOCK_OVERHEAD: Final = 120  # octets that a block takes beside its content
@@ -59,6 +58,23 @@ class _Alarm(Timed):
 
     def due(self, now: float) -> None:
         self._requests.silent(self._body, now)
+
+
+class _Stopped(Watcher):
+    """The client has given the body up: it rejects what it is asked (section 4.3)."""
+
+    def __init__(self, gatherings: Gatherings, body: _InSets) -> None:
+        self._gatherings: Final = gatherings
+        self._body: Final = body
+
+    def acknowledged(self, number: int) -> None:
+        """It was not Confirmable."""
+
+    def rejected(self, number: int) -> None:
+        self._gatherings.drop(self._body)
+
+    def timed_out(self, number: int) -> None:
+        """The peer is gone, and so is the body."""
 
 
 class Finished(Kept):
@@ -145,7 +161,8 @@ class RobustRequests:
         body = _InSets(exchange.peer, slot, size, exponent)
         body.heard = self._clock.now
         self._gatherings.put(body)
-        if body.count > 1:
+        if body.count > 1 and not exchange.confirmable:
+            # Section 5: who sends Confirmable blocks learns by itself which of them did not arrive.
             body.alarm = _Alarm(self, body)
             self._alarms.at(body.heard + self._settings.non_receive_timeout, body.alarm)
         return body
@@ -176,10 +193,11 @@ class RobustRequests:
         most = self._settings.max_payloads
         this_set = number // most
         whole_sets = body.base // most
+        if exchange.confirmable:  # sections 4.3 and 5: an acknowledgement is enough
+            return
         if whole_sets > this_set:
-            if not exchange.confirmable:  # section 4.3: only for Non-confirmable ones
-                block = (option.Q_BLOCK1, write_block(whole_sets * most - 1, True, body.exponent))
-                exchange.notify(Message(codes.CONTINUE, (block,)), False, None, 0)
+            block = (option.Q_BLOCK1, write_block(whole_sets * most - 1, True, body.exponent))
+            exchange.notify(Message(codes.CONTINUE, (block,)), False, None, 0)
         elif whole_sets < this_set and body.asked < this_set:
             # A set began before an earlier one was whole: what is missing of that was lost (section 7.2).
             body.asked = this_set
@@ -196,10 +214,7 @@ class RobustRequests:
             self._alarms.at(when, alarm)
             return
         if body.retries >= settings.non_max_retransmit:
-            last = body.last
             self._gatherings.drop(body)
-            if last is not None:
-                last.notify(_GIVEN_UP, last.confirmable, None, 0)
             return
         most = settings.max_payloads
         end = (body.highest // most + 1) * most
@@ -222,4 +237,5 @@ class RobustRequests:
         if last is not None and missing:
             option_ = (option.CONTENT_FORMAT, uint_value(CONTENT_FORMAT))
             payload = write_missing(missing, _MISSING_ROOM)
-            last.notify(Message(codes.REQUEST_ENTITY_INCOMPLETE, (option_,), payload), last.confirmable, None, 0)
+            response = Message(codes.REQUEST_ENTITY_INCOMPLETE, (option_,), payload)
+            last.notify(response, False, _Stopped(self._gatherings, body), 0)
