@@ -9,7 +9,7 @@ from bridgehead.core.permission import Permission
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.message import ACK, CON, NON, Message, uint_value
 from bridgehead.protocols.coap.session.settings import CoapSettings
-from tests.coap.dialogue import Client, Weather
+from tests.coap.dialogue import TO_HUB, Client, Weather
 from tests.coap.topics import DEREGISTER, OBSERVE, TopicsHub, may, number, shown
 
 JSON = MessageProperties("application/json")
@@ -467,3 +467,32 @@ def test_a_client_that_starts_anew_under_the_same_address_resets_the_old() -> No
     client.reset(client.get_one())
     assert hub.observing.observations == 0
     assert client.request(codes.GET, "t/a", type=NON).type in (ACK, NON)
+
+
+@pytest.mark.clause("RFC7641-7")
+def test_an_address_that_is_not_proven_gets_little_and_is_given_up() -> None:
+    hub = TopicsHub()
+    client = hub.client()
+    client.acknowledges = False
+    client.request(codes.GET, "t/a", options=[OBSERVE])
+    sent = len(client.octets[0])
+    for _ in range(50):
+        hub.other.publish("a", b"x" * 100, qos=1)
+        hub.other.publish("a", b"x" * 100)
+    hub.pass_time(300)
+    assert sum(len(data) for data in client.octets) <= 3 * hub.network.octets[TO_HUB]
+    assert sent > 0
+    assert hub.observing.observations == 0
+    assert len(hub.peers) == 0
+
+
+def test_a_long_walk_through_what_is_retained_lets_others_have_their_turn() -> None:
+    hub = TopicsHub()
+    for i in range(2500):
+        hub.other.publish(f"a/{i}/b", b"1", retain=True)
+    hub.other.publish("a/last/c", b"2", retain=True)
+    client = hub.secured()
+    client.request(codes.GET, "t?f=a/+/c", options=[OBSERVE])
+    assert client.get() == []
+    hub.pass_time(0)
+    assert client.get_one().payload == b"2"

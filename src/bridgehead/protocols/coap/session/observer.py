@@ -47,7 +47,11 @@ class Keeper:
         raise NotImplementedError
 
     def stalled(self, observer: Observer) -> None:
-        """It has something to send, and nothing under way whose end would wake it."""
+        """It has something to send, found no room, and has nothing under way whose end would wake it."""
+        raise NotImplementedError
+
+    def paused(self, observer: Observer) -> None:
+        """It goes on when others had their turn."""
         raise NotImplementedError
 
     def left(self, observer: Observer) -> None:
@@ -94,6 +98,7 @@ class Observer(Receiver):
         self.pinned: bool = pinned
         self.session: Session | None = None
         self.by_token: dict[bytes, Observation] = {}
+        self.stalls: int = 0  # tries since something found room
         self._events: Final = _Events(self)
         self._groups: dict[int, Group] = {}
         self._by_filter: dict[str, Group] = {}
@@ -213,7 +218,7 @@ class Observer(Receiver):
             delivery = dispatcher.next_replay(session)
             if delivery is None:
                 if session.replay_steps <= 0:
-                    self._keeper.stalled(self)
+                    self._keeper.paused(self)
                     return
                 break
             number = delivery.sequence
@@ -320,6 +325,7 @@ class Observer(Receiver):
         self._broker.counters.messages_sent += 1
         if confirmable:
             observation.confirmed_at = now
+            self.stalls = 0
         return True
 
     def check(self, observation: Observation) -> bool:

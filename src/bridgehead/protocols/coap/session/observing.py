@@ -15,6 +15,8 @@ from bridgehead.protocols.coap.session.settings import CoapSettings
 
 PROTOCOL: Final = "coap"
 _RETRY: Final = 1.0  # seconds until something is tried again that found no room
+_STALLS: Final = 93  # tries: as long as a message under way waits for its acknowledgement (RFC 7252 section 4.8.2)
+_CHECKS: Final = 1000.0  # tries in one interval, where a check finds no room
 _SPARE: Final = 1000
 
 
@@ -31,6 +33,7 @@ class Observing(Keeper):
         self._checks: list[tuple[float, int, Observation, Observer]] = []
         self._idle: dict[Observer, None] = {}
         self._stalled: dict[Observer, None] = {}
+        self._paused: dict[Observer, None] = {}
         self._retry_at = NEVER
 
     # Whom it is for. --------------------------------------------------------------------------------
@@ -114,9 +117,13 @@ class Observing(Keeper):
         self._stalled[observer] = None
         self._retry_at = min(self._retry_at, self._broker.clock.now + _RETRY)
 
+    def paused(self, observer: Observer) -> None:
+        self._paused[observer] = None
+
     def left(self, observer: Observer) -> None:
         self._idle.pop(observer, None)
         self._stalled.pop(observer, None)
+        self._paused.pop(observer, None)
         others = self._observers.get(observer.peer)
         if others is not None:
             others = [other for other in others if other is not observer]
@@ -138,7 +145,7 @@ class Observing(Keeper):
         heappush(self._checks, (when, self._serial, observation, observer))
 
     def next_timeout(self) -> float:
-        if self._idle:
+        if self._idle or self._paused:
             return self._broker.clock.now
         checks = self._checks
         while checks and checks[0][2].over:
@@ -152,20 +159,33 @@ class Observing(Keeper):
             for observer in idle:
                 if not observer.by_token and not observer.pinned:
                     observer.leave()
+        paused = self._paused
+        if paused:
+            self._paused = {}
+            for observer in paused:
+                observer.pump()
         if self._retry_at <= now:
             stalled = self._stalled
             self._stalled = {}
             self._retry_at = NEVER
             for observer in stalled:
-                observer.pump()
+                observer.stalls += 1
+                if observer.stalls > _STALLS:
+                    observer.silent()  # an address that is not proven, and asks for nothing: nothing may go there
+                else:
+                    observer.pump()
         checks = self._checks
         while checks and checks[0][0] <= now:
             _, _, observation, observer = heappop(checks)
             if observation.over:
                 continue
             # RFC 7641 section 4.5: at least one in 24 hours is Confirmable, whether anything was published or not.
-            if observation.confirmed_at + self._settings.confirm_interval <= now and not observer.check(observation):
-                self._push(now + _RETRY, observation, observer)
-            elif not observation.over:
-                self._await_check(observation, observer)
-                checks = self._checks
+            interval = self._settings.confirm_interval
+            if observation.confirmed_at + interval > now or observer.check(observation):
+                if not observation.over:
+                    self._await_check(observation, observer)
+                    checks = self._checks
+            elif observation.confirmed_at + 2.0 * interval <= now:
+                observer.end(observation, None)
+            else:
+                self._push(now + interval / _CHECKS, observation, observer)

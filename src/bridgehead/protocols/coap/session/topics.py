@@ -36,7 +36,7 @@ from bridgehead.protocols.coap.session.site import Resource
 RESOURCE_TYPE: Final = "bridgehead.topics"
 _REGISTER: Final = 0  # the values of Observe in a request (RFC 7641 section 2)
 _DEREGISTER: Final = 1
-_STEPS: Final = 20  # of a walk, for each link that may be listed
+_STEPS: Final = 10  # of a walk, for each link that may be listed
 _SHARE: Final = "$share/"
 
 
@@ -107,7 +107,9 @@ class Topics(Resource):
                 observe = int.from_bytes(value, "big")
         content_format = mapping.NO_FORMAT
         if message is not None:
-            content_format = offered(representation(message).content_format, accept, message.payload)
+            content_format = representation(message).content_format
+            if accept >= 0:
+                content_format = offered(content_format, accept, message.payload)
         told = NO_NUMBER
         if observe == _DEREGISTER:
             self._observing.cancel(exchange, party)
