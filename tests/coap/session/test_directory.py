@@ -52,12 +52,19 @@ class Fetches(Fetch):
 
 
 def hub_with(
-    store: ManualStore | None = None, settings: DirectorySettings | None = None, fetch: Fetch | None = None
+    store: ManualStore | None = None,
+    settings: DirectorySettings | None = None,
+    fetch: Fetch | None = None,
+    now: float = 1_000_000.0,
 ) -> Hub:
     principals = [Principal.of(name, permissions, ["*"]) for name, permissions in PRINCIPALS.items()]
     used = settings if settings is not None else DirectorySettings()
     return Hub(
-        lambda hub: ResourceDirectory(hub.broker, used, fetch), store=store, principals=principals, guest="nobody"
+        lambda hub: ResourceDirectory(hub.broker, used, fetch),
+        store=store,
+        principals=principals,
+        now=now,
+        guest="nobody",
     )
 
 

@@ -71,6 +71,7 @@ class Registration:
         self.topic: Final = topic_of(d, ep)
         self.identifier: Final = identifier_of(self.topic)
         self.message: core.Message | None = None
+        self._link: Link | None = None
         self._resolved: list[Link] | None = None
 
     @property
@@ -79,11 +80,14 @@ class Registration:
 
     def link(self) -> Link:
         """As a look-up of endpoints shows it (section 6.4)."""
+        if self._link is not None:
+            return self._link
         attributes: list[Attribute] = [("ep", self.ep), ("base", self.base)]
         if self.d:
             attributes.append(("d", self.d))
         attributes.append(("rt", RESOURCE_TYPE))
-        return Link(self.path, (*attributes, *self.attributes))
+        self._link = Link(self.path, (*attributes, *self.attributes))
+        return self._link
 
     def resolved(self) -> list[Link]:
         """Its links as a look-up of resources shows them (section 6.1)."""
