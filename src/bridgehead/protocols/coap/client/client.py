@@ -15,6 +15,7 @@ from bridgehead.protocols.coap.client.datagrams import DatagramLayer
 from bridgehead.protocols.coap.client.errors import ConnectionFailed
 from bridgehead.protocols.coap.client.layer import Layer
 from bridgehead.protocols.coap.client.machine import REGISTER, Answered, ClientMachine, Lost, Notified
+from bridgehead.protocols.coap.client.oscore import ClientContext, ProtectedLayer
 from bridgehead.protocols.coap.client.streams import StreamLayer
 from bridgehead.protocols.coap.client.transports import Transport, open_stream, open_udp, where
 from bridgehead.protocols.coap.codec import numbers as option
@@ -26,11 +27,18 @@ PATIENCE: Final = 10.0
 
 
 class Security:
-    """Who the client is: a context of TLS for streams, an identity for DTLS. What the scheme does not need is None."""
+    """Who the client is: a context of TLS for streams, an identity for DTLS, an OSCORE context over any of them. What
+    the scheme does not need is None."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, dtls: DtlsIdentity | None = None) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        dtls: DtlsIdentity | None = None,
+        oscore: ClientContext | None = None,
+    ) -> None:
         self.tls: Final = tls
         self.dtls: Final = dtls
+        self.oscore: Final = oscore
 
 
 class Observation:
@@ -109,6 +117,8 @@ class Client:
             layer = DatagramLayer(random.random, secrets.randbelow(1 << 16))
         else:
             layer = StreamLayer(scheme.endswith("+ws"))
+        if self._security.oscore is not None:
+            layer = ProtectedLayer(layer, self._security.oscore)
         self._machine = ClientMachine(layer, secrets.token_bytes(8))
         if scheme == "coap":
             self._transport = await open_udp(self.uri, self._received, self._fail)
@@ -206,6 +216,8 @@ class Client:
         if machine.closed:
             self._fail(machine.closed)
         layer = machine.layer
+        if isinstance(layer, ProtectedLayer):
+            layer = layer.inner
         if not isinstance(layer, StreamLayer) or layer.is_ready:
             self._ready.set()
         if self._timer is not None:
