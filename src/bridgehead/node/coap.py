@@ -44,6 +44,7 @@ class Coap:
         echo = Echo(os.urandom(_ECHO_OCTETS), self._settings.echo_window)
         contexts = make_contexts(identity, identities.authenticator, event, clock.time, identities.admit)
         chain = make_chain(broker, self._settings, contexts, echo, random.SystemRandom().random)
+        self.site: Final = chain.site
         self._server: Final = CoapServer(
             broker, self._settings, chain.handler, chain.attach, CoapIdentities(identities), echo, clock.offset
         )

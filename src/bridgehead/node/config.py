@@ -25,6 +25,7 @@ from bridgehead.node.configuration import (
     coap_modes,
     settled,
 )
+from bridgehead.node.proxy_settings import Proxy
 from bridgehead.node.toml_lines import KeyPath, key_lines
 from bridgehead.security.audit.syslog import Target
 from bridgehead.security.errors import NotAcceptable, SecurityError
@@ -115,7 +116,11 @@ class _Reading:
             kerberos=kerberos,
             log=log,
             audit=self._audit(settings.audit),
+            proxy=self._proxy(settings.proxy),
         )
+
+    def _proxy(self, proxy: Proxy) -> Proxy:
+        return replace(proxy, trust=self._pem(("proxy",), "trust", proxy.trust)) if proxy.trust else proxy
 
     def _audit(self, audit: Audit) -> Audit:
         if audit.syslog:
@@ -199,6 +204,8 @@ class _Reading:
         if listener.protocol == "est":
             for key in ("transport", "login"):
                 self._only(at, key, 'is for protocol = "mqtt" and "coap" only')
+        if listener.protocol == "proxy":
+            self._only(at, "transport", 'is for protocol = "mqtt" and "coap" only')
         self._check_coap(at, listener, bind.is_unix)
         if listener.transport != "websocket":
             for key in ("path", "origins"):

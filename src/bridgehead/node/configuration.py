@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.pki_settings import Pki
+from bridgehead.node.proxy_settings import Proxy
 from bridgehead.security.login.chain import default_chain
 from bridgehead.security.tls.profiles import LONGEST_TICKET_LIFETIME, TICKET_LIFETIME, ProfileName
 
@@ -32,9 +33,10 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     bind: Annotated[str, Meta(min_length=1, description="`host:port`, `*:port` (IPv4 and IPv6) or `unix:/path`")]
     protocol: Annotated[
-        Literal["mqtt", "coap", "est"],
+        Literal["mqtt", "coap", "proxy", "est"],
         Meta(
-            description="the protocol spoken there: `mqtt`, `coap`, or `est`: HTTPS for enrolment (EST), revocation "
+            description="the protocol spoken there: `mqtt`, `coap`, `proxy`: HTTP for CoAP resources, or `est`: "
+            "HTTPS for enrolment (EST), revocation "
             "lists and OCSP"
         ),
     ] = "mqtt"
@@ -394,6 +396,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kerberos: Kerberos = field(default_factory=Kerberos)
     mqtt: Mqtt = field(default_factory=Mqtt)
     coap: Coap = field(default_factory=Coap)
+    proxy: Proxy = field(default_factory=Proxy)
     tls: Tls = field(default_factory=Tls)
     pki: Pki = field(default_factory=Pki)
     log: Log = field(default_factory=Log)
@@ -442,6 +445,7 @@ class Config:
         self.login = settings.login
         self.mqtt = settings.mqtt
         self.coap = settings.coap
+        self.proxy = settings.proxy
         self.tls = settings.tls
         self.pki = settings.pki
         self.log = settings.log

@@ -44,6 +44,8 @@ def name_of(settings: Settings) -> str:
         return "unix"
     if settings.protocol == "est":
         return "http" if settings.plaintext else "https"
+    if settings.protocol == "proxy":
+        return "proxy-plain" if settings.plaintext else "proxy"
     if settings.protocol == "coap":
         scheme = "coap" if settings.plaintext else "coaps"
         return scheme + {"tcp": "+tcp", "websocket": "+ws"}.get(settings.transport, "")
@@ -123,7 +125,9 @@ class Listeners:
         response: Callable[[], bytes | None] | None = None,
         clock: Callable[[], float] = time.time,
         coap: Coap | None = None,
+        accept_proxied: Callable[[Stream, Chain], None] | None = None,
     ) -> None:
+        self._accept_proxied: Final = accept_proxied
         self._coap: Final = coap
         self._accept: Final = accept
         self._accept_https: Final = accept_https
@@ -260,10 +264,10 @@ class Listeners:
             return self._accept_https
         if settings.protocol == "coap":
             return partial(self._served(settings).accept, guest=settings.guest)
-        return partial(self._accept_by, Chain(settings.login) if settings.login else DEFAULT)
-
-    def _accept_by(self, chain: Chain, stream: Stream) -> None:
-        self._accept(stream, chain)
+        accept = self._accept if settings.protocol == "mqtt" else self._accept_proxied
+        if accept is None:
+            raise LocalMisuse("nobody here serves HTTP for CoAP")
+        return partial(_accept_by, accept, Chain(settings.login) if settings.login else DEFAULT)
 
     def _secrets(self, settings: Settings, ticket_lifetime: int) -> Secrets:
         """Errors: SecurityError."""
@@ -294,7 +298,7 @@ class Listeners:
         now = self._clock()
         hold = bool(lists) and all(self._lists.holds(source, now) for source in settings.client_crl)
         alpn = "coap" if settings.protocol == "coap" else "mqtt"  # RFC 8323 section 8.2
-        if settings.protocol == "est" or settings.transport == "websocket":
+        if settings.protocol in ("est", "proxy") or settings.transport == "websocket":
             alpn = "http/1.1"
         context = server_context(
             self._pki,
@@ -313,6 +317,10 @@ class Listeners:
         if self._response is not None and not settings.certificate:
             staple(context, self._response)
         return context
+
+
+def _accept_by(accept: Callable[[Stream, Chain], None], chain: Chain, stream: Stream) -> None:
+    accept(stream, chain)
 
 
 def _clash(one: Settings, other: Settings) -> bool:

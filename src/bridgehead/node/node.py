@@ -26,6 +26,7 @@ from bridgehead.node.log import EventLog
 from bridgehead.node.login import make_authenticator
 from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
+from bridgehead.node.proxy import Proxy
 from bridgehead.node.renewal import Renewal, maintain
 from bridgehead.node.settings import apply_limits, apply_login, waits_for_a_start
 from bridgehead.node.system_topics import SystemTopics
@@ -124,6 +125,7 @@ class Node:
             self._driver.start(broker)
             server = MqttServers(self.config, broker, identities, self._driver.offset)
             coap = Coap(self.config, broker, identity, identities, self._driver, self._log)
+            proxy = Proxy(self.config, broker, coap.site, identities, identity.pki)
             https = Https(self.config, identity.pki, self._log, self._driver.time)
             listeners = Listeners(
                 server.accept,
@@ -135,6 +137,7 @@ class Node:
                 https.staple.current,
                 self._driver.time,
                 coap,
+                proxy.accept,
             )
             renewal = Renewal(lambda: self.config, listeners, https, self._log, self._driver.time)
             renewal.begin()
@@ -143,7 +146,7 @@ class Node:
                 self._tell_ready(identity, listeners)
                 await self._work(broker, identities, listeners, server, coap, renewal)
             finally:
-                await self._end(server, listeners, https, coap)
+                await self._end(server, listeners, https, coap, proxy)
         finally:
             authenticator.close()
 
@@ -185,11 +188,12 @@ class Node:
             for task in tasks:
                 task.cancel()
 
-    async def _end(self, server: MqttServers, listeners: Listeners, https: Https, coap: Coap) -> None:
+    async def _end(self, server: MqttServers, listeners: Listeners, https: Https, coap: Coap, proxy: Proxy) -> None:
         """Stop accepting, say farewell, flush, commit. Bounded, and cut short by a second signal."""
         self._log(vocabulary.STOPPING, {"connections": len(self._ceilings)})
         listeners.close()
         await https.stop()
+        await proxy.stop()
         hurried = self._loop.create_task(self._hurried.wait())
         farewell = self._loop.create_task(self._farewell(server, coap))
         done, _ = await asyncio.wait({hurried, farewell}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)

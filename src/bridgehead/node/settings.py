@@ -108,5 +108,6 @@ def waits_for_a_start(old: Config, new: Config) -> str:
         "[store]": new.store != old.store,
         "[[token_issuer]]": new.token_issuers != old.token_issuers,
         "[kerberos]": new.kerberos != old.kerberos,
+        "[proxy]": new.proxy != old.proxy,
     }
     return ", ".join(name for name, differs in found.items() if differs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final, Protocol
 
@@ -69,7 +69,6 @@ class Gateway:
         door: Door,
         authenticator: Authenticates,
         settings: ProxySettings,
-        now: Callable[[], float],
         reach: Reach,
         servers: CoapServers | None,
     ) -> None:
@@ -77,7 +76,6 @@ class Gateway:
         self._door: Final = door
         self._authenticator: Final = authenticator
         self._settings: Final = settings
-        self._now: Final = now
         self._reach: Final = reach
         self._servers: Final = servers
         self._http: Final = HttpServer(settings)
