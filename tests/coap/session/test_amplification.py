@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec.message import ACK, CON, NON, RST, Message
-from bridgehead.protocols.coap.codec.numbers import ECHO, OBSERVE
+from bridgehead.protocols.coap.codec.numbers import BLOCK2, ECHO, OBSERVE
 from bridgehead.protocols.coap.session.datagrams import DatagramPeer
 from bridgehead.protocols.coap.session.echo import Echo
 from bridgehead.protocols.coap.session.link import Link
@@ -75,13 +75,26 @@ def test_a_post_that_was_performed_is_not_asked_for_again() -> None:
     assert (answer.code, answer.payload, answer.options) == (codes.CONTENT, b"", ())
 
 
+def test_a_block_of_an_answer_is_not_cut() -> None:
+    """The payload of a block belongs to its number: without it the option would lie."""
+    hub, resources = served()
+    client = hub.client()
+    client.send(client.message(codes.POST, "later"))
+    resources.kept[0].respond(Message(codes.CHANGED, ((BLOCK2, b"\x0d"),), b"x" * 512))
+    hub.settle()
+    assert client.get_one().code == codes.UNAUTHORIZED
+
+
 def test_echo_may_be_required_of_everyone() -> None:
     settings = CoapSettings()
     settings.echo_required = True
     hub, resources = served(settings)
     client = hub.client()
-    refused = client.request(codes.POST, "now")
+    request = client.message(codes.POST, "now")
+    client.send(request)
+    refused = client.get_one()
     assert (refused.code, resources.handled) == (codes.UNAUTHORIZED, [])
+    assert (client.peer.pending, hub.layer.remembered) == (0, 0)  # nothing is kept for who is not there
     value = refused.first(ECHO)
     assert value is not None
     assert client.request(codes.POST, "now", options=[(ECHO, value)]).code == codes.CHANGED

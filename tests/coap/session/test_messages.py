@@ -23,6 +23,8 @@ def test_the_response_travels_in_the_acknowledgement() -> None:
     response = client.get_one()
     assert (response.type, response.code, response.message_id) == (ACK, codes.CONTENT, request.message_id)
     assert (response.token, response.payload) == (request.token, b"1")
+    assert not client.peer.reliable
+    assert not client.peer.secured
 
 
 @pytest.mark.clause("RFC7252-5.2.3", "RFC7252-4.3")

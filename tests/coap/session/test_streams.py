@@ -64,7 +64,9 @@ def test_a_csm_has_to_come_in_time() -> None:
     hub, resources = served()
     silent = hub.stream(greets=False)
     polite = hub.stream()
-    hub.pass_time(11)
+    hub.pass_time(9.9)
+    assert not silent.closed
+    hub.pass_time(0.2)
     abort_of(silent)
     assert resources.forgotten == [silent.peer]
     assert polite.request(codes.GET, "now").code == codes.CONTENT
@@ -135,9 +137,9 @@ def test_custody_waits_for_what_was_asked_before() -> None:
     assert [message.token for message in client.get()] == [b"b"]
     resources.kept[0].respond(Message(codes.CHANGED))
     hub.settle()
-    assert [(message.code, message.token) for message in client.get()] == [
-        (codes.CHANGED, b"a"),
-        (codes.PONG, b"second"),
+    assert [(message.code, message.token, message.has(2)) for message in client.get()] == [
+        (codes.CHANGED, b"a", False),
+        (codes.PONG, b"second", True),
     ]
 
 
@@ -275,6 +277,8 @@ def test_what_waits_for_a_peer_that_does_not_read_is_bounded() -> None:
 def test_requests_that_are_not_answered_are_bounded() -> None:
     hub, resources, client = connected()
     hub.settings.stream_pending = 3
+    for _ in range(10):
+        client.request(codes.GET, "now")  # these are answered
     for number in range(3):
         assert not client.peer.is_congested()
         client.send(Message(codes.PUT, ((11, b"later"),), b"", bytes([number])))
@@ -309,7 +313,9 @@ def test_no_response_and_hop_limit_hold_here_too() -> None:
     _, resources, client = connected()
     client.send(Message(codes.PUT, ((11, b"now"), (NO_RESPONSE, b"\x02")), b"", b"t"))
     assert (client.get(), len(resources.handled)) == ([], 1)
-    assert client.request(codes.GET, "now", options=[(HOP_LIMIT, b"\0")]).code == codes.BAD_REQUEST
+    for value in (b"", b"\0", b"\1\0"):
+        assert client.request(codes.GET, "now", options=[(HOP_LIMIT, value)]).code == codes.BAD_REQUEST
+    assert client.request(codes.GET, "now", options=[(HOP_LIMIT, b"\1")]).code == codes.CONTENT
 
 
 @pytest.mark.clause("RFC8323-5.3")
@@ -318,6 +324,13 @@ def test_no_message_is_larger_than_the_peer_takes() -> None:
     client.send(Message(codes.CSM, ((2, b"\xc8"),)))
     answer = client.request(codes.GET, "large")
     assert (answer.code, len(encode_stream(answer)) <= 200) == (codes.INTERNAL_SERVER_ERROR, True)
+    size = (
+        600 + len(encode_stream(Message(codes.CONTENT, ((12, b""),), b"", b"tt"))) + 3
+    )  # a marker, two for the length
+    client.send(Message(codes.CSM, ((2, uint_value(size - 1)),)))
+    assert client.request(codes.GET, "large", token=b"tt").code == codes.INTERNAL_SERVER_ERROR
+    client.send(Message(codes.CSM, ((2, uint_value(size)),)))
+    assert client.request(codes.GET, "large", token=b"tt").code == codes.CONTENT
 
 
 def test_a_defect_is_answered_and_raised() -> None:
@@ -336,6 +349,30 @@ def test_a_connection_that_breaks() -> None:
     assert (client.get(), resources.forgotten, client.peer.because) == ([], [client.peer], "connection reset")
     with pytest.raises(LocalMisuse):
         resources.kept[0].respond(Message(codes.CHANGED))
+
+
+def test_what_goes_over_a_stream_is_counted() -> None:
+    hub, _, client = connected()
+    counters = hub.broker.counters
+    before = counters.octets_received, counters.packets_received, counters.octets_sent, counters.packets_sent
+    request = Message(codes.GET, ((11, b"now"),), b"", b"t")
+    client.send(request)
+    answer = client.get_one()
+    after = counters.octets_received, counters.packets_received, counters.octets_sent, counters.packets_sent
+    grown = [later - earlier for earlier, later in zip(before, after, strict=True)]
+    assert grown == [len(encode_stream(request)), 1, len(encode_stream(answer)), 1]
+
+
+def test_a_connection_that_is_over_is_not_aborted_later() -> None:
+    hub, _ = served()
+    client = hub.stream(greets=False)
+    client.drop()
+    hub.pass_time(20)
+    assert [message.code for message in client.get()] == [codes.CSM]
+    assert not client.peer.outbox.closing  # the rim knows already
+    client.peer.release("late")
+    hub.settle()
+    assert client.get() == []
 
 
 def test_the_hub_closes_and_says_why() -> None:
