@@ -215,10 +215,7 @@ class Client:
             self._tell(event)
         if machine.closed:
             self._fail(machine.closed)
-        layer = machine.layer
-        if isinstance(layer, ProtectedLayer):
-            layer = layer.inner
-        if not isinstance(layer, StreamLayer) or layer.is_ready:
+        if machine.layer.is_ready:
             self._ready.set()
         if self._timer is not None:
             self._timer.cancel()

@@ -25,6 +25,11 @@ class Layer:
         self.block: int = 1024  # octets of payload that go into one message; larger ones are sent block by block
         self.reliable = False
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests can be sent; a stream waits for the server's CSM."""
+        return True
+
     def send(self, request: Message, confirmable: bool, now: float) -> None:
         """A request, with its token. A layer that is reliable has no use for `confirmable`."""
         raise NotImplementedError

@@ -9,27 +9,37 @@ from bridgehead.protocols.coap.client.layer import Layer
 from bridgehead.protocols.coap.codec import codes, oscore
 from bridgehead.protocols.coap.codec import numbers as option
 from bridgehead.protocols.coap.codec.message import Message, Option, in_order, uint_value
-from bridgehead.protocols.coap.dissect import code_name
+from bridgehead.security.errors import SecurityError
 from bridgehead.security.oscore.keys import Aead, Secret, opened
 from bridgehead.wire.errors import PeerError
 
 _NUMBERS: Final = 1 << 24  # of Observe
 
 
-class OscoreKeys:
-    """The client's half of a security context. Errors: NotAcceptable."""
+class ClientContext:
+    """The client's half of a context; `id_context` is empty where there is none. `next_sequence` gives a Sender
+    Sequence Number that was never used, whatever became of earlier runs, or raises SecurityError. Errors:
+    NotAcceptable."""
 
-    def __init__(self, secret: Secret, sender_id: bytes, recipient_id: bytes, id_context: bytes | None) -> None:
+    def __init__(
+        self,
+        sender_id: bytes,
+        recipient_id: bytes,
+        id_context: bytes,
+        secret: Secret,
+        next_sequence: Callable[[], int],
+    ) -> None:
+        self.next_sequence: Final = next_sequence
         self.sender_id: Final = sender_id
         self.recipient_id: Final = recipient_id
-        self.id_context: Final = id_context
+        self.id_context: Final = id_context or None
         self.algorithm: Final = secret.algorithm.number
         self.common_iv: Final = secret.common_iv()
         self.sender: Final[Aead] = secret.cipher(sender_id)
         self.recipient: Final[Aead] = secret.cipher(recipient_id)
 
     def __repr__(self) -> str:
-        return f"OscoreKeys({self.sender_id.hex()})"
+        return f"ClientContext({self.sender_id.hex()})"
 
 
 class _Sent:
@@ -44,15 +54,13 @@ class _Sent:
         self.count = 0  # of accepted answers
 
 
-class OscoreLayer(Layer):
-    """Protects what goes to `inner`, and verifies what comes from there. `next_sequence` gives a Sender Sequence Number
-    that was never used, whatever became of earlier runs; -1: there is none left."""
+class ProtectedLayer(Layer):
+    """Protects what goes to `inner`, and verifies what comes from there."""
 
-    def __init__(self, inner: Layer, keys: OscoreKeys, next_sequence: Callable[[], int]) -> None:
+    def __init__(self, inner: Layer, context: ClientContext) -> None:
         super().__init__()
         self._inner: Final = inner
-        self._keys: Final = keys
-        self._next_sequence: Final = next_sequence
+        self._context: Final = context
         self._sent: Final[dict[bytes, _Sent]] = {}
         self.reliable = inner.reliable
         self._look(0.0)
@@ -66,11 +74,12 @@ class OscoreLayer(Layer):
         self._send(request, confirmable, None, now)
 
     def _send(self, request: Message, confirmable: bool, echo: bytes | None, now: float) -> None:
-        sequence = self._next_sequence()
-        if sequence < 0:
-            self.lost.append((request.token, "no OSCORE sequence number is left: rotate the context"))
+        keys = self._context
+        try:
+            sequence = keys.next_sequence()
+        except SecurityError as fault:
+            self.lost.append((request.token, str(fault)))
             return
-        keys = self._keys
         piv = oscore.partial_iv(sequence)
         additional = oscore.additional_data(keys.algorithm, keys.sender_id, piv)
         nonce = oscore.nonce(keys.sender_id, piv, keys.common_iv)
@@ -141,12 +150,12 @@ class OscoreLayer(Layer):
         elif message.code >> 5 in (4, 5):
             said = message.payload.decode("utf-8", "replace").strip()
             shown = "".join([c if c.isprintable() else " " for c in said])[:200]
-            text = f"the server refused the OSCORE request, without protection: {code_name(message.code)}"
-            self.lost.append((message.token, f"{text}: {shown}" if shown else text))
+            refused = f"the server refused the OSCORE request: {codes.dotted(message.code)} {shown}".rstrip()
+            self.lost.append((message.token, f"{refused}; does the device still have this context?"))
 
     def _verified(self, sent: _Sent, message: Message, header: oscore.Compressed) -> Message | None:
         """Section 8.4. None: not by the holder of the key, or seen before."""
-        keys = self._keys
+        keys = self._context
         additional = oscore.additional_data(keys.algorithm, keys.sender_id, sent.piv)
         number = -1
         if header.partial_iv:
@@ -162,9 +171,12 @@ class OscoreLayer(Layer):
         if plain is None:
             return None
         restored = oscore.restored(plain, message)
+        if codes.is_request(restored.code):
+            return None
         sent.newest = max(sent.newest, number)
         if restored.has(option.OBSERVE):
-            # Section 4.1.3.5.2: Partial IVs order notifications; what is told upwards counts them.
+            # Section 4.1.3.5.2: Partial IVs order notifications. Upwards they are counted: the first has none, and 24
+            # bits of a later one may be anywhere in the circle.
             options: list[Option] = [each for each in restored.options if each[0] != option.OBSERVE]
             options.append((option.OBSERVE, uint_value(sent.count % _NUMBERS)))
             restored = restored.with_options(in_order(options))
