@@ -8,7 +8,7 @@ from typing import Any
 
 from bridgehead.cli.client_options import usage
 from bridgehead.cli.client_session import INTERRUPTED, until_signalled
-from bridgehead.cli.coap_options import Given, coap_identity
+from bridgehead.cli.coap_options import CoapIdentity, Given, coap_identity
 from bridgehead.cli.coap_publishing import (
     CoapSending,
     check_topic_has_path,
@@ -45,7 +45,7 @@ def publish_to_coap(
         raise usage("the URL names a resource already: leave TOPIC out, or end the URL after the port")
     if not who.is_resource and topic is None:
         raise usage("give a TOPIC, or a URL with the path of a resource")
-    return _finished(publish_coap(who, CoapSending(topic, qos, retain, options), payload, patience), INTERRUPTED)
+    return _finished(publish_coap(who, CoapSending(topic, qos, retain, options), payload, patience), INTERRUPTED, who)
 
 
 def subscribe_to_coap(
@@ -70,7 +70,7 @@ def subscribe_to_coap(
         raise usage("the URL names a resource already: leave FILTER out, or end the URL after the port")
     if not who.is_resource and not filters:
         raise usage("give at least one FILTER, or a URL with the path of a resource")
-    return _finished(subscribe_coap(who, CoapReceiving(filters, qos, verbose, json_lines, count, timeout)), 0)
+    return _finished(subscribe_coap(who, CoapReceiving(filters, qos, verbose, json_lines, count, timeout)), 0, who)
 
 
 def _refuse(foreign: dict[str, object]) -> None:
@@ -84,8 +84,10 @@ def _check_qos(qos: int) -> None:
         raise usage("CoAP has --qos 0 (non-confirmable) and 1 (confirmable)")
 
 
-def _finished(work: Coroutine[Any, Any, int], interrupted: int) -> int:
+def _finished(work: Coroutine[Any, Any, int], interrupted: int, who: CoapIdentity) -> int:
     try:
         return asyncio.run(until_signalled(work, interrupted))
     except (Refused, ConnectionFailed) as error:
         raise CommandError(with_remedy(error)) from None
+    finally:
+        who.close()

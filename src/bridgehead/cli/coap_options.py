@@ -11,14 +11,18 @@ import typer
 
 from bridgehead.cli.client_options import CREDENTIALS, read_secret, usage
 from bridgehead.protocols.coap.client.client import Security
+from bridgehead.protocols.coap.client.oscore import ClientContext
 from bridgehead.protocols.coap.codec.uri import PORTS, Uri, parse_uri
 from bridgehead.protocols.mqtt.client.target import Bundle, TargetError, tls_context
+from bridgehead.security.errors import SecurityError
+from bridgehead.security.oscore.folder import OscoreFolder as Context
 from bridgehead.transport.dtls.contract import DtlsIdentity
 from bridgehead.wire.errors import PeerError
 
 CERTIFICATE: Final = "certificate"
 PSK: Final = "psk"
 RAW_KEY: Final = "rpk"
+OSCORE: Final = "oscore"
 KINDS: Final = (CERTIFICATE, PSK, RAW_KEY)
 FORMS: Final = (
     "coap://HOST[:5683], coaps://HOST[:5684], coap+tcp://, coaps+tcp://, coap+ws:// or coaps+ws://; with a path it is "
@@ -59,11 +63,20 @@ ServerKey = Annotated[
         rich_help_panel=CREDENTIALS,
     ),
 ]
+OscoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--oscore",
+        metavar="FOLDER",
+        help="CoAP: an OSCORE context (RFC 8613) as `device export` writes it, over any of the schemes.",
+        rich_help_panel=CREDENTIALS,
+    ),
+]
 Credential = Annotated[
     str | None,
     typer.Option(
         "--credential",
-        metavar="|".join(KINDS),
+        metavar="|".join((*KINDS, OSCORE)),
         help="CoAP: which of the credentials in --bundle to use.",
         rich_help_panel=CREDENTIALS,
     ),
@@ -78,9 +91,15 @@ def is_coap(url: str) -> bool:
 class CoapIdentity:
     """Where to ask, and as whom. Keys are never shown. `is_resource`: the URL names a resource and not only a hub."""
 
-    def __init__(self, uri: Uri, security: Security) -> None:
+    def __init__(self, uri: Uri, security: Security, oscore: Context | None = None) -> None:
         self.uri: Final = uri
         self.security: Final = security
+        self._oscore: Final = oscore
+
+    def close(self) -> None:
+        """Another program may use the OSCORE context from now on. Errors: SecurityError."""
+        if self._oscore is not None:
+            self._oscore.close()
 
     @property
     def is_resource(self) -> bool:
@@ -101,6 +120,7 @@ class Given:
         raw_key: Path | None,
         server_key: Path | None,
         credential: str | None,
+        oscore: Path | None,
     ) -> None:
         self.certificate = certificate
         self.key = key
@@ -111,6 +131,7 @@ class Given:
         self.raw_key = raw_key
         self.server_key = server_key
         self.credential = credential
+        self.oscore = oscore
 
     def any_of_coap(self) -> str:
         """The first option that CoAP alone has, "" if none was given."""
@@ -120,6 +141,7 @@ class Given:
             "--raw-key": self.raw_key,
             "--server-key": self.server_key,
             "--credential": self.credential,
+            "--oscore": self.oscore,
         }
         return next((option for option, value in given.items() if value is not None), "")
 
@@ -130,10 +152,40 @@ def coap_identity(url: str, given: Given) -> CoapIdentity:
         uri = parse_uri(url)
     except PeerError as fault:
         raise usage(f"{fault.text}; it is {FORMS}") from None
-    if given.credential is not None and given.credential not in KINDS:
-        raise usage(f"--credential is one of {', '.join(KINDS)}, not {given.credential!r}")
+    if given.credential is not None and given.credential not in (*KINDS, OSCORE):
+        raise usage(f"--credential is one of {', '.join((*KINDS, OSCORE))}, not {given.credential!r}")
     if given.credential is not None and given.bundle is None:
         raise usage("--credential chooses from --bundle FOLDER: give that too")
+    context = _oscore(given, uri)
+    who = _connection(uri, given)
+    if context is None:
+        return who
+    security = Security(
+        who.security.tls,
+        who.security.dtls,
+        ClientContext(
+            context.sender_id, context.recipient_id, context.id_context, context.secret, context.next_sequence
+        ),
+    )
+    return CoapIdentity(uri, security, context)
+
+
+def _oscore(given: Given, uri: Uri) -> Context | None:
+    """What is left in `given` is for the connection."""
+    folder, given.oscore = given.oscore, None
+    if folder is None and given.credential == OSCORE and given.bundle is not None:
+        folder, given.credential = given.bundle / "oscore", None
+        if uri.scheme not in _SECURED:
+            given.bundle = None
+    if folder is None:
+        return None
+    try:
+        return Context(folder)
+    except SecurityError as fault:
+        raise usage(str(fault)) from None
+
+
+def _connection(uri: Uri, given: Given) -> CoapIdentity:
     if uri.scheme not in _SECURED:
         secret = given.any_of_coap() or ("--cert" if given.certificate else "--ca" if given.ca else "")
         if secret:

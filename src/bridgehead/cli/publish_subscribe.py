@@ -24,7 +24,16 @@ from bridgehead.cli.client_options import (
 from bridgehead.cli.client_session import check_names, finished, message_properties, pairs, session_packet
 from bridgehead.cli.coap_commands import publish_to_coap, subscribe_to_coap
 from bridgehead.cli.coap_options import FORMS as COAP_FORMS
-from bridgehead.cli.coap_options import Credential, Given, PskFile, PskIdentity, RawKey, ServerKey, is_coap
+from bridgehead.cli.coap_options import (
+    Credential,
+    Given,
+    OscoreFolder,
+    PskFile,
+    PskIdentity,
+    RawKey,
+    ServerKey,
+    is_coap,
+)
 from bridgehead.cli.publishing import Sending, one_message, publish_all
 from bridgehead.cli.subscribing import Receiving, subscribe_all
 from bridgehead.core.errors import Refusal
@@ -85,6 +94,7 @@ def publish(
     psk_file: PskFile = None,
     raw_key: RawKey = None,
     server_key: ServerKey = None,
+    oscore: OscoreFolder = None,
     credential: Credential = None,
     mechanism: Mechanism = None,
     token_file: TokenFile = None,
@@ -128,7 +138,7 @@ def publish(
     """
     if [message is not None, file is not None, lines].count(True) != 1:
         raise usage("give the message in one way: -m TEXT, -f FILE or --stdin")
-    given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential)
+    given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential, oscore)
     if is_coap(url):
         if topic is not None:
             check_names(topic)
@@ -176,6 +186,7 @@ def subscribe(
     psk_file: PskFile = None,
     raw_key: RawKey = None,
     server_key: ServerKey = None,
+    oscore: OscoreFolder = None,
     credential: Credential = None,
     mechanism: Mechanism = None,
     token_file: TokenFile = None,
@@ -203,7 +214,7 @@ def subscribe(
 
     Exit code 0: ended as asked; 1: refused, failed, or --timeout came before --count; 2: wrong options.
     """
-    given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential)
+    given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential, oscore)
     if is_coap(url):
         _check_filters(topic_filters or [])
         foreign = _mqtt_only(user, password_file, mechanism, token_file, client_id, mqtt_version)
