@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
 from bridgehead.wire.dtls.association import Association, Sink
-from bridgehead.wire.dtls.protection import Protection
+from bridgehead.wire.dtls.protection import Aead, Protection
 
 SUITES = ("ccm-8", "ccm", "gcm", "chacha20")
 
@@ -23,14 +25,21 @@ class Told(Sink):
         self.because.append(because)
 
 
+def _ccm_8(key: bytes) -> AESCCM:
+    return AESCCM(key, 8)
+
+
 def protection(suite: str, key: int, cid: bytes = b"") -> Protection:
+    """`key`: an octet that the key is made of; the nonce's implicit part is of the next one."""
     if suite == "chacha20":
-        return Protection(ChaCha20Poly1305(bytes([key]) * 32), bytes([key + 1]) * 12, 16, InvalidTag, cid)
-    fixed = bytes([key + 1]) * 4
-    if suite == "gcm":
-        return Protection(AESGCM(bytes([key]) * 16), fixed, 16, InvalidTag, cid)
-    tag = 8 if suite == "ccm-8" else 16
-    return Protection(AESCCM(bytes([key]) * 16, tag), fixed, tag, InvalidTag, cid)
+        return Protection(ChaCha20Poly1305, bytes([key]) * 32, bytes([key + 1]) * 12, 16, InvalidTag, cid)
+    makers: dict[str, tuple[Callable[[bytes], Aead], int]] = {
+        "gcm": (AESGCM, 16),
+        "ccm": (AESCCM, 16),
+        "ccm-8": (_ccm_8, 8),
+    }
+    make, tag = makers[suite]
+    return Protection(make, bytes([key]) * 16, bytes([key + 1]) * 4, tag, InvalidTag, cid)
 
 
 def pair(

@@ -26,6 +26,17 @@ def test_what_one_seals_the_other_opens(suite: str, cid: bytes) -> None:
         assert first.open(record) == [plain]
 
 
+@pytest.mark.parametrize("suite", SUITES)
+def test_one_that_rested_goes_on(suite: str) -> None:
+    first, second, _, _ = pair(suite)
+    assert second.open(first.seal(b"before")) == [b"before"]
+    first.rest()
+    second.rest()
+    second.rest()
+    assert second.open(first.seal(b"after")) == [b"after"]
+    assert first.open(second.seal(b"and back")) == [b"and back"]
+
+
 @pytest.mark.clause("RFC7252-9.1.3.1")
 def test_a_record_of_aes_128_ccm_8_by_hand() -> None:
     """RFC 6655 section 3: nonce and additional data put together here once more."""

@@ -42,6 +42,8 @@ class Proof:
     what the peer sent above it. `resumed`: by a ticket, so the proof is that of an earlier handshake: judge it anew.
     """
 
+    __slots__ = ("certificate", "chain", "identity", "kind", "resumed", "spki", "suite")
+
     def __init__(
         self,
         kind: Kind,
@@ -140,6 +142,7 @@ class DtlsSettings:
         self.associations: int = 20_000  # sessions held; at the ceiling the longest idle one gives way ...
         self.idle_at_least: float = 300.0  # ... if it has been silent so long, else the newcomer is not answered
         self.idle: float = 86_400.0 * 2  # a session that was silent so long ends; Observe asks every day at most
+        self.rest: float = 60.0  # a session that was silent so long keeps its keys only, not its ciphers
         self.half_open: int = 1_000  # handshakes under way, of addresses that brought back their cookie
         self.half_open_per_address: int = 16
         self.handshakes_per_turn: int = 4  # costly steps before the loop turns: other traffic waits for no more

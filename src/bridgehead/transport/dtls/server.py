@@ -377,6 +377,7 @@ class DtlsServer:
             self._set_timer(handshake)
         if now >= self._swept + _SWEEP:
             self._swept = now
+            self._table.rest(now - self._settings.rest)
             idle = self._table.idle_since(now - self._settings.idle)
             while idle is not None:
                 self.end(idle, "nothing came for too long")

@@ -71,8 +71,8 @@ class Suite:
         key, fixed = self.key, self.fixed
         salts = block[2 * key :]
         return (
-            Protection(self.make(block[:key]), salts[:fixed], self.tag, InvalidTag, client_cid),
-            Protection(self.make(block[key : 2 * key]), salts[fixed : 2 * fixed], self.tag, InvalidTag, server_cid),
+            Protection(self.make, block[:key], salts[:fixed], self.tag, InvalidTag, client_cid),
+            Protection(self.make, block[key : 2 * key], salts[fixed : 2 * fixed], self.tag, InvalidTag, server_cid),
         )
 
 

@@ -81,6 +81,11 @@ class Association:
         """Octets that a datagram is longer than what is sealed."""
         return self._out.overhead
 
+    def rest(self) -> None:
+        """Nothing is expected for a while: it takes less memory until then."""
+        self._in.rest()
+        self._out.rest()
+
     def begin_at(self, sent: int, received: int) -> None:
         """What the handshake used of this epoch: the next number to send, and the highest one that came (-1: none)."""
         self._next = _EPOCH << 48 | sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from mypy_extensions import mypyc_attr
@@ -14,6 +15,11 @@ _PLACEHOLDER: Final = b"\xff" * 8 + bytes([TLS12_CID])
 _CID_TYPE: Final = bytes([TLS12_CID]) + DTLS_1_2
 
 
+def _cid_start(cid: bytes) -> bytes:
+    """What stands in the additional data before the sequence number."""
+    return _PLACEHOLDER + bytes([len(cid)]) + _CID_TYPE
+
+
 class Aead(Protocol):
     """What `cryptography`'s AESCCM, AESGCM and ChaCha20Poly1305 do."""
 
@@ -24,23 +30,43 @@ class Aead(Protocol):
 
 @mypyc_attr(acyclic=True)
 class Protection:
-    """One direction's key.
+    """One direction's key. `make` gives the AEAD of it, when it is needed: some take 2 KB each, which is too much for
+    a peer that is silent (see `rest`).
 
     `fixed`: the 4 octets of implicit nonce that come before 8 explicit ones (CCM, GCM), or the whole 12 of
     ChaCha20-Poly1305, with which the sequence number is XORed (RFC 7905 section 2). `tag`: octets of the tag.
-    `forged`: what `aead.decrypt` raises. `cid`: the Connection ID that records of this direction carry, b"" for none.
+    `forged`: what its decrypt() raises. `cid`: the Connection ID that records of this direction carry, b"" for none.
     """
 
-    def __init__(self, aead: Aead, fixed: bytes, tag: int, forged: type[Exception], cid: bytes = b"") -> None:
-        self._aead: Final = aead
+    def __init__(
+        self,
+        make: Callable[[bytes], Aead],
+        key: bytes,
+        fixed: bytes,
+        tag: int,
+        forged: type[Exception],
+        cid: bytes = b"",
+    ) -> None:
+        self._make: Final = make
+        self._key: Final = key
+        self._aead: Aead | None = None
         self._fixed: Final = fixed
         self._tag: Final = tag
         self._forged: Final = forged
         self.cid: Final = cid
         self._explicit: Final = len(fixed) == 4
         self._mask: Final = 0 if len(fixed) == 4 else int.from_bytes(fixed, "big")
-        # What stands in the additional data between sequence number and length.
-        self._cid_start: Final = _PLACEHOLDER + bytes([len(cid)]) + _CID_TYPE
+
+    def rest(self) -> None:
+        """It is not needed for a while."""
+        self._aead = None
+
+    def _awake(self) -> Aead:
+        aead = self._aead
+        if aead is None:
+            aead = self._make(self._key)
+            self._aead = aead
+        return aead
 
     @property
     def overhead(self) -> int:
@@ -54,15 +80,15 @@ class Protection:
         cid = self.cid
         if cid:
             plain += bytes([kind])  # DTLSInnerPlaintext, without padding
-            additional = self._cid_start + sequence + cid + len(plain).to_bytes(2, "big")
+            additional = _cid_start(cid) + sequence + cid + len(plain).to_bytes(2, "big")
             start = _CID_TYPE + sequence + cid
         else:
             start = _VERSION_TYPE[kind] + sequence
             additional = sequence + _VERSION_TYPE[kind] + len(plain).to_bytes(2, "big")
         if self._explicit:
-            sealed = self._aead.encrypt(self._fixed + sequence, plain, additional)
+            sealed = self._awake().encrypt(self._fixed + sequence, plain, additional)
             return start + (len(sealed) + 8).to_bytes(2, "big") + sequence + sealed
-        sealed = self._aead.encrypt((self._mask ^ number).to_bytes(12, "big"), plain, additional)
+        sealed = self._awake().encrypt((self._mask ^ number).to_bytes(12, "big"), plain, additional)
         return start + len(sealed).to_bytes(2, "big") + sealed
 
     def open(self, kind: int, sequence: bytes, fragment: bytes) -> bytes | None:
@@ -76,13 +102,13 @@ class Protection:
         if length < 0:
             return None
         if self.cid:
-            additional = self._cid_start + sequence + self.cid + length.to_bytes(2, "big")
+            additional = _cid_start(self.cid) + sequence + self.cid + length.to_bytes(2, "big")
         else:
             additional = sequence + _VERSION_TYPE[kind] + length.to_bytes(2, "big")
         try:
             if self._explicit:
-                return self._aead.decrypt(self._fixed + fragment[:8], fragment[8:], additional)
+                return self._awake().decrypt(self._fixed + fragment[:8], fragment[8:], additional)
             number = int.from_bytes(sequence, "big")
-            return self._aead.decrypt((self._mask ^ number).to_bytes(12, "big"), fragment, additional)
+            return self._awake().decrypt((self._mask ^ number).to_bytes(12, "big"), fragment, additional)
         except self._forged:
             return None

@@ -63,6 +63,12 @@ class Associations:
             self._all[association] = None
         return None
 
+    def rest(self, before: float) -> None:
+        """Those that were heard last before `before` need not be ready at once."""
+        for association in self._all:
+            if association.heard < before:
+                association.rest()
+
     def all(self) -> list[Association]:
         return list(self._all)
 
