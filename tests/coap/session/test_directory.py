@@ -8,10 +8,12 @@ from bridgehead.core.message import Message as Published
 from bridgehead.core.message import Origin
 from bridgehead.core.policy import Permission, Principal
 from bridgehead.protocols.coap.codec import codes, numbers
+from bridgehead.protocols.coap.codec.block import exponent_for, write_block
 from bridgehead.protocols.coap.codec.link_format import Link, parse_links
-from bridgehead.protocols.coap.codec.message import NON, Message, uint_value
+from bridgehead.protocols.coap.codec.message import ACK, CON, NON, RST, Message, Option, in_order, uint_value
 from bridgehead.protocols.coap.session.contract import Peer
 from bridgehead.protocols.coap.session.directory.directory import ResourceDirectory
+from bridgehead.protocols.coap.session.directory.fetching import PeerFetch
 from bridgehead.protocols.coap.session.directory.ports import Fetch, Fetched
 from bridgehead.protocols.coap.session.directory.registration import topic_of
 from bridgehead.protocols.coap.session.directory.settings import DirectorySettings
@@ -639,3 +641,119 @@ def test_it_can_be_closed() -> None:
     tool = hub.secured("tool")
     assert register(tool, "ep=a&base=coap://h").code == codes.NOT_FOUND
     assert tool.request(codes.GET, "rd-lookup/ep").code == codes.NOT_FOUND
+
+
+class Device:
+    """A constrained server: it answers what the hub asks of it, as `answer` says."""
+
+    def __init__(self, client: Client, links: bytes, size: int = 1024) -> None:
+        self.client = client
+        self.links = links
+        self.size = size
+        self.asked: list[Message] = []
+
+    def serve(self, separate: bool = False) -> None:
+        """Answer the requests that have come, piggybacked or in messages of their own."""
+        while requests := [message for message in self.client.received if codes.is_request(message.code)]:
+            for request in requests:
+                self.client.received.remove(request)
+                self.asked.append(request)
+                options: list[Option] = [FORMAT, (numbers.ETAG, b"e")]
+                number = request.uint(numbers.BLOCK2, 0) >> 4
+                payload = self.links[number * self.size : (number + 1) * self.size]
+                if len(self.links) > self.size:
+                    more = len(self.links) > (number + 1) * self.size
+                    options.append((numbers.BLOCK2, write_block(number, more, exponent_for(self.size))))
+                type_, message_id = (CON, self.client.next_id()) if separate else (ACK, request.message_id)
+                answer = Message(codes.CONTENT, in_order(options), payload, request.token, type_, message_id)
+                if separate:
+                    self.client.acknowledge(request)
+                self.client.send(answer)
+
+
+def fetching_hub(settings: DirectorySettings | None = None) -> Hub:
+    used = settings if settings is not None else DirectorySettings()
+    return hub_with(settings=used, fetch=PeerFetch(used))
+
+
+@pytest.mark.clause("RFC9176-5.1")
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("size", [1024, 32])
+def test_a_simple_endpoint_registers_over_its_own_dtls_session(separate: bool, size: int) -> None:
+    hub = fetching_hub()
+    node = hub.secured("node1", address="192.0.2.7:61616")
+    node.acknowledges = False
+    device = Device(node, b",".join([b"</sen/%d>;rt=light" % i for i in range(9)]), size)
+    message = node.message(codes.POST, ".well-known/rd?lt=6000&et=lamp")
+    node.send(message)
+    device.serve(separate)
+    assert [request.all(numbers.URI_PATH) for request in device.asked[:1]] == [[b".well-known", b"core"]]
+    assert device.asked[0].uint(numbers.ACCEPT) == 40
+    assert len(device.asked) == -(-len(device.links) // size)
+    assert node.response(message.token).code == codes.CHANGED
+    found = look_up(node, "res")
+    assert [link.target for link in found] == [f"coaps://192.0.2.7:61616/sen/{i}" for i in range(9)]
+    assert [message.type for message in node.get()] == ([ACK] * len(device.asked) if separate else [])
+
+
+@pytest.mark.clause("RFC9176-5.1")
+def test_a_simple_endpoint_that_does_not_answer() -> None:
+    hub = fetching_hub()
+    node = hub.secured("node1")
+    node.acknowledges = False
+    message = node.message(codes.POST, ".well-known/rd")
+    node.send(message)
+    hub.pass_time(100)
+    (answer,) = {each.message_id: each for each in node.get() if each.token == message.token}.values()
+    assert answer.code == codes.GATEWAY_TIMEOUT
+    node.acknowledge(answer)
+    # Nor does one that acknowledges, and then says nothing.
+    message = node.message(codes.POST, ".well-known/rd")
+    node.send(message)
+    (request,) = [each for each in node.get() if codes.is_request(each.code)]
+    node.acknowledge(request)
+    hub.pass_time(31)
+    (answer,) = {each.message_id: each for each in node.get() if each.token == message.token}.values()
+    assert answer.code == codes.GATEWAY_TIMEOUT
+    node.acknowledge(answer)
+    # What comes too late is of no use, and told so.
+    node.send(node.message(codes.POST, ".well-known/rd"))
+    (request,) = {each.token: each for each in node.get() if codes.is_request(each.code)}.values()
+    node.reset(request)
+    assert {each.code for each in node.get()} == {codes.GATEWAY_TIMEOUT}
+    node.send(Message(codes.CONTENT, (FORMAT,), b"</x>", request.token, CON, 9))
+    assert node.get_one().type == RST
+    assert look_up(node, "ep") == []
+
+
+@pytest.mark.clause("RFC9176-5.1")
+def test_a_simple_endpoint_with_too_many_links_or_with_others_at_each_block() -> None:
+    settings = DirectorySettings()
+    settings.octets = 100
+    hub = fetching_hub(settings)
+    node = hub.secured("node1")
+    node.acknowledges = False
+    device = Device(node, b"</" + b"x" * 200 + b">", 32)
+    message = node.message(codes.POST, ".well-known/rd")
+    node.send(message)
+    device.serve()
+    assert node.response(message.token).code == codes.GATEWAY_TIMEOUT
+    assert len(device.asked) == 4
+    second = node.message(codes.POST, ".well-known/rd")
+    node.send(second)
+    for tag, number in ((b"a", 0), (b"b", 1)):
+        (request,) = [each for each in node.get() if codes.is_request(each.code)]
+        options = in_order([FORMAT, (numbers.ETAG, tag), (numbers.BLOCK2, write_block(number, True, 0))])
+        node.send(Message(codes.CONTENT, options, b"x" * 16, request.token, ACK, request.message_id))
+    assert b"changed" in node.response(second.token).payload
+
+
+@pytest.mark.clause("RFC9176-5.1")
+def test_a_peer_that_goes_while_it_is_asked() -> None:
+    hub = fetching_hub()
+    node = hub.secured("node1")
+    node.send(node.message(codes.POST, ".well-known/rd"))
+    assert not node.peer.is_idle()
+    node.peer.lost("the session ended")
+    hub.pass_time(100)
+    assert look_up(hub.secured("tool", address="192.0.2.9:1"), "ep") == []

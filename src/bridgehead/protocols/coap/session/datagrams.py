@@ -21,6 +21,7 @@ from bridgehead.protocols.coap.codec.numbers import (
     OSCORE,
     Q_BLOCK2,
 )
+from bridgehead.protocols.coap.session.asking import Asking, Inquiry
 from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer, Watcher
 from bridgehead.protocols.coap.session.duplicates import Duplicates, Record
 from bridgehead.protocols.coap.session.echo import Echo
@@ -142,6 +143,7 @@ class DatagramPeer(Peer):
         self._transmissions: Final = Transmissions(layer, self._way)
         self.pending: int = 0  # requests that are not answered yet
         self.last_heard: float = layer.clock.now
+        self._asking: Asking | None = None  # most peers are never asked anything
         self.because: str = ""
 
     # What comes in. ---------------------------------------------------------------------------------
@@ -169,9 +171,14 @@ class DatagramPeer(Peer):
                 self._request(message, data, multicast, now)
         elif message.type == ACK:
             self._transmissions.acknowledged(message.message_id)
+            if code != codes.EMPTY and self._asking is not None:
+                self._asking.arrived(message)
         elif message.type == RST:
             if code == codes.EMPTY:  # section 4.2: a Reset is empty; another is ignored
                 self._transmissions.rejected(message.message_id)
+        elif code != codes.EMPTY and self._asking is not None and not multicast and self._asking.arrived(message):
+            if message.type == CON:
+                self._way.send(head(ACK, codes.EMPTY, message.message_id, _NO_TOKEN))
         elif message.type == CON and not multicast:
             # A ping (section 4.3), or a response to a request that the hub never made (5.3.2).
             self._way.heard(len(data))
@@ -358,11 +365,27 @@ class DatagramPeer(Peer):
     def _reset(self, message_id: int) -> None:
         self._way.send(head(RST, codes.EMPTY, message_id, _NO_TOKEN))
 
+    def ask(self, request: Message, inquiry: Inquiry, within: float) -> bool:
+        """Send the peer a request of the hub's own, Confirmable; `within` so many seconds of its acknowledgement the
+        response must be there. False: not sent, as too much waits for it already, or its address is not proven."""
+        transmissions = self._transmissions
+        if self.gone or not self.proven or transmissions.full():
+            return False
+        asking = self._asking
+        if asking is None:
+            asking = self._asking = Asking(self._layer)
+        token, watcher = asking.begin(inquiry, within)
+        message_id = transmissions.next_message_id()
+        data = head(CON, request.code, message_id, token) + self._layer.tail(request)
+        transmissions.confirmable(message_id, data, watcher, 0)
+        return True
+
     # Its end. ---------------------------------------------------------------------------------------
 
     def is_idle(self) -> bool:
         """Nothing is under way, and nothing is held for it: to forget it does no harm but to duplicates."""
-        return self.held == 0 and self.pending == 0 and self._transmissions.idle()
+        asked = self._asking is not None and len(self._asking) > 0
+        return self.held == 0 and self.pending == 0 and not asked and self._transmissions.idle()
 
     def close(self, because: str) -> None:
         if not self.gone:
@@ -378,6 +401,8 @@ class DatagramPeer(Peer):
         if self._duplicates is not None:
             self._duplicates.clear()
         self._transmissions.end()
+        if self._asking is not None:
+            self._asking.end()
         self._layer.handler.forget(self)
 
 

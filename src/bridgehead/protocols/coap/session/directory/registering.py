@@ -141,6 +141,8 @@ class Registering:
         if parameters.base is not None:
             raise bad("a simple registration has no base: use POST /rd")
         base_of(peer)
+        if party is not peer.party:
+            raise PeerError("the hub asks back without OSCORE: send the links with POST /rd", codes.NOT_IMPLEMENTED)
         if not peer.proven:
             # Else anybody could have the hub ask whomever it names as the sender, and register what is not its own.
             raise PeerError("the hub does not know that you are at this address: use DTLS", codes.UNAUTHORIZED)

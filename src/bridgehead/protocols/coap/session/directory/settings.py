@@ -17,4 +17,5 @@ class DirectorySettings:
         self.octets: int = 16_384  # of one registration's links and attributes
         self.watchers: int = 1000  # observations of look-ups
         self.watchers_per_peer: int = 16
+        self.fetch_timeout: float = 30.0  # for each block of what a simple registration has the hub read
         self.look_interval: float = 1.0  # between two looks whether something has changed, while somebody observes
