@@ -12,6 +12,7 @@ from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.contract import Peer
 from tests.coap.dialogue import Client
 from tests.coap.session.block_world import Alone, World, block2, block_of, fetch_body, party
+from tests.coap.session.resources import Told
 
 BODY = bytes(range(256)) * 20
 OTHER = BODY[::-1]
@@ -381,3 +382,23 @@ def test_a_stream_that_asks_for_small_blocks_gets_them() -> None:
     assert answer.payload == BODY[3072:4096]
     answer = client.request(codes.GET, "a", options=[block2(3, 4)])
     assert answer.payload == BODY[768:1024]
+
+
+@pytest.mark.clause("RFC7641-3.6")
+@pytest.mark.clause("RFC9175-2.4")
+def test_an_observation_that_was_answered_by_a_challenge_is_none() -> None:
+    world = World()
+    world.bodies.bodies["a"] = BODY
+    client = world.hub.client()
+    challenge = client.request(codes.GET, "a", options=[(option.OBSERVE, b"")])
+    echo = challenge.first(option.ECHO)
+    assert echo is not None
+    client.request(codes.GET, "a", options=[(option.OBSERVE, b""), (option.ECHO, echo)], token=b"good")
+    told = Told()
+    assert len(world.bodies.observers) == 2
+    world.bodies.notify("a", 2, True, told)
+    assert told.fates == [], "not before its sender has done what it does"
+    world.hub.settle()
+    world.hub.pass_time(1)
+    assert told.fates == [("acknowledged", 2), ("rejected", 2)]
+    assert [each.token for each in client.get()] == [b"good"]

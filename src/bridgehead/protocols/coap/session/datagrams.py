@@ -54,6 +54,7 @@ class DatagramExchange(Exchange):
         self.reply: bytes | None = None  # what a duplicate gets
         self.record: Record | None = None
         self.waiting: Timed | None = None
+        self.challenged: bool = False  # the client was asked for Echo instead of being answered
         self._observed = False
 
     def respond(self, response: Message) -> None:
@@ -69,6 +70,8 @@ class DatagramExchange(Exchange):
         self._owner.leave(self)
 
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
+        if self.challenged:
+            return self._owner.disown(watcher, number)
         return self._owner.notify(self.request.token, response, confirmable, watcher, number)
 
     def observed(self) -> None:
@@ -100,6 +103,18 @@ class _Waiting(Timed):
 
     def due(self, now: float) -> None:
         self._peer.acknowledge(self._exchange)
+
+
+class _Disowned(Timed):
+    """A notification that went to nobody: its sender learns it when it has done what it does."""
+
+    def __init__(self, watcher: Watcher, number: int) -> None:
+        super().__init__()
+        self._watcher: Final = watcher
+        self._number: Final = number
+
+    def due(self, now: float) -> None:
+        self._watcher.rejected(self._number)
 
 
 class _GroupAnswer(Timed):
@@ -277,6 +292,7 @@ class DatagramPeer(Peer):
                 response = _without_payload(response)
                 tail = self._layer.tail(response)
             else:
+                exchange.challenged = True
                 self._challenge(exchange)
                 return
         self._dispatch(exchange, response.code, tail)
@@ -349,6 +365,14 @@ class DatagramPeer(Peer):
         if watcher is not None:
             transmissions.told(message_id, watcher, number)
         return way.send(head(NON, response.code, message_id, token) + tail)
+
+    def disown(self, watcher: Watcher | None, number: int) -> bool:
+        """In the place of `notify` to a client that was challenged when it asked: it makes another observation, with
+        its Echo, and knows nothing of this one. So it would reject what it gets (RFC 7641 section 3.6)."""
+        if watcher is None or self.gone:
+            return False
+        self._layer.at(self._layer.clock.now, _Disowned(watcher, number))
+        return True
 
     def acknowledge(self, exchange: DatagramExchange) -> None:
         """By an empty message: the answer will be separate."""
