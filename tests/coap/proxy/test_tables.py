@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.message import Message, in_order, uint_value
 from bridgehead.protocols.coap.proxy.codes import code_of, status_of
+from bridgehead.protocols.coap.proxy.gateway import event_of
 from bridgehead.protocols.coap.proxy.headers import (
     Unmappable,
     accept_of,
@@ -264,3 +265,20 @@ def test_a_permission_names_a_host_or_a_wildcard() -> None:
     assert names_host("$PROXY/http/localhost/8080/#")
     for topic_filter in ("$PROXY/#", "$PROXY/http/+/80/#", "$PROXY/http/#", "#", "Office/http/localhost"):
         assert not names_host(topic_filter)
+
+
+@pytest.mark.parametrize(
+    ("message", "event"),
+    [
+        (Message(codes.CONTENT, ((numbers.OBSERVE, b"\x07"),), b"21.5"), b"id: 7\ndata: 21.5\n\n"),
+        (Message(codes.CONTENT, ((numbers.OBSERVE, b""),), b"a\r\nb\nc"), b"id: 0\ndata: a\ndata: b\ndata: c\n\n"),
+        (Message(codes.CONTENT, (), b"\xff\x00"), b"event: octets\ndata: /wA=\n\n"),
+        (Message(codes.FORBIDDEN, (), b"withdrawn"), b"event: error\ndata: 4.03 withdrawn\n\n"),
+        (
+            Message(codes.CONTENT, ((numbers.LOCATION_PATH, b"t"), (numbers.LOCATION_PATH, b"a b")), b"1"),
+            b'data: {"path": "/t/a%20b", "text": "1"}\n\n',
+        ),
+    ],
+)
+def test_notifications_become_events(message: Message, event: bytes) -> None:
+    assert event_of(message) == event

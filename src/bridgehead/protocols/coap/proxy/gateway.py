@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final, Protocol
@@ -193,7 +194,7 @@ class Gateway:
             while not peer.gone:
                 try:
                     async with asyncio.timeout(self._settings.keep_alive):
-                        await exchange.arrived.wait()
+                        await peer.woken.wait()
                 except TimeoutError:
                     yield b":\n\n"
                     continue
@@ -257,23 +258,24 @@ def reply_of(response: Message) -> Reply:
 
 
 def event_of(message: Message) -> bytes:
-    """A server-sent event (WHATWG HTML section 9.2.6): `id` is Observe's sequence number, `event` "octets" with base64
-    for what is no UTF-8, "error" with the code for what ends the observation; `topic` stands in a comment before it."""
+    """A server-sent event (WHATWG HTML section 9.2.6): `id` is Observe's sequence number, `data` the payload. Of a stream
+    of several topics `data` is a JSON object with the resource's `path` and `text` or `base64`. What is no UTF-8 comes in
+    base64, as event "octets"; what ends the observation as event "error", with its code."""
     lines: list[str] = []
-    if message.has(numbers.LOCATION_PATH):
-        lines.append(f"event: {path_text(message.all(numbers.LOCATION_PATH))}")
     sequence = message.uint(numbers.OBSERVE)
     if sequence >= 0:
         lines.append(f"id: {sequence}")
+    try:
+        text, form = message.payload.decode("utf-8"), "text"
+    except UnicodeDecodeError:
+        text, form = base64.b64encode(message.payload).decode("ascii"), "base64"
     if message.code >> 5 != 2:
         lines.append("event: error")
-    try:
-        text = message.payload.decode("utf-8")
-    except UnicodeDecodeError:
-        lines.append("event: octets")
-        text = base64.b64encode(message.payload).decode("ascii")
-    if message.code >> 5 != 2:
         text = f"{codes.dotted(message.code)} {text}".rstrip()
+    elif message.has(numbers.LOCATION_PATH):
+        text = json.dumps({"path": path_text(message.all(numbers.LOCATION_PATH)), form: text})
+    elif form == "base64":
+        lines.append("event: octets")
     lines += [f"data: {line}" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     return ("\n".join(lines) + "\n\n").encode()
 

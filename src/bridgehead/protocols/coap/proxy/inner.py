@@ -17,22 +17,21 @@ class HttpPeer(Peer):
         super().__init__(party, address, True, True, True)
         self.block = 7
         self.largest = largest
-        self.closed: Final = asyncio.Event()
+        self.woken: Final = asyncio.Event()  # a notification is there, or the end
 
     def close(self, because: str) -> None:
         self.gone = True
-        self.closed.set()
+        self.woken.set()
 
 
 class HttpExchange(Exchange):
-    """`response` is the first answer; `notifications` are those that follow, no more than `most` at a time: of state
-    that is not taken in time the oldest goes first, for a newer one has come."""
+    """`response` is the first answer; `notifications` are those that follow, no more than `most` at a time:
+    whoever sends keeps the others until some were taken."""
 
     def __init__(self, peer: HttpPeer, party: Party, request: Message, most: int) -> None:
         super().__init__(peer, party, request, True, False)
         self.response: Final[asyncio.Future[Message]] = asyncio.get_running_loop().create_future()
         self.notifications: Final[deque[Message]] = deque()
-        self.arrived: Final = asyncio.Event()
         self._most: Final = most
         self._http: Final = peer
         self._waiting: Final[deque[tuple[Watcher, int]]] = deque()
@@ -48,14 +47,14 @@ class HttpExchange(Exchange):
         self.notifications.append(response)
         if watcher is not None and confirmable:
             self._waiting.append((watcher, number))
-        self.arrived.set()
+        self._http.woken.set()
         return True
 
     def taken(self) -> list[Message]:
         """The notifications up to now; whoever watches them learns that they have gone on."""
         found = list(self.notifications)
         self.notifications.clear()
-        self.arrived.clear()
+        self._http.woken.clear()
         while self._waiting:
             watcher, number = self._waiting.popleft()
             watcher.acknowledged(number)
@@ -63,4 +62,4 @@ class HttpExchange(Exchange):
 
     def ended(self) -> None:
         self.over = True
-        self.arrived.set()
+        self._http.woken.set()
