@@ -86,6 +86,24 @@ def test_handshakes_come_to_an_end_under_loss_doubling_and_disorder(seed: int, m
     assert dialogue.server.half_open == 0
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([220, 300, 500]), st.booleans())
+def test_messages_in_fragments_under_loss(seed: int, mtu: int, ids: bool) -> None:
+    limits = DtlsSettings()
+    limits.connection_ids = ids
+    limits.mtu = mtu
+    limits.handshake = 2_000.0
+    dialogue = Dialogue(settings=limits, network=lossy(random.Random(seed), 0.2, doubled=0.1, late=0.3))
+    node = dialogue.connect(certificate_client(), seconds=1_900.0)
+    dialogue.run(30.0)
+    assert max(len(data) for _, data in dialogue.wire) <= mtu
+    assert len(dialogue.wire) > 6
+    dialogue.network = lossy(random.Random(seed), 0.0)
+    dialogue.say(node, b"up")
+    dialogue.run()
+    assert dialogue.sinks[-1].data == [b"up"]
+
+
 @pytest.mark.clause("RFC6347-4.2.4")
 @pytest.mark.parametrize("lost", range(6))
 def test_any_one_datagram_of_a_handshake_may_be_lost(lost: int) -> None:

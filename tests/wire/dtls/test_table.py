@@ -91,3 +91,30 @@ def test_a_new_one_at_the_same_path_ends_the_old_one() -> None:
     assert not port.table.receive(b"a", old_peer.seal(b"old"), 0.0)
     assert port.table.receive(b"a", new_peer.seal(b"new"), 0.0)
     assert (old_told.data, new_told.data) == ([], [b"new"])
+
+
+def test_nothing_is_delivered_after_the_sink_closed_it() -> None:
+    port = Port()
+    hub, peer, told = port.add(b"a")
+
+    class Closing(Told):
+        def received(self, data: bytes) -> None:
+            super().received(data)
+            hub.end("enough")
+
+    closing = Closing()
+    hub.sink = closing
+    assert port.table.receive(b"a", peer.seal(b"one") + peer.seal(b"two"), 0.0)
+    assert (closing.data, closing.because, told.data) == ([b"one"], ["enough"], [])
+    assert len(port.table) == 0
+
+
+def test_those_that_rest_are_awake_when_something_comes() -> None:
+    port = Port()
+    _, quiet_peer, quiet = port.add(b"a", now=0.0)
+    _, busy_peer, busy = port.add(b"b", now=50.0)
+    for now in (60.0, 120.0):
+        port.table.rest(now - 30.0)
+        assert port.table.receive(b"a", quiet_peer.seal(b"%d" % now), now)
+        assert port.table.receive(b"b", busy_peer.seal(b"%d" % now), now)
+    assert quiet.data == busy.data == [b"60", b"120"]

@@ -149,6 +149,8 @@ class DtlsClient:
             association.heard = self._rim.clock.now
         if association.sink is not None:
             for each in found:
+                if association.ended:
+                    break
                 association.sink.received(each)
         for answer in association.answers():
             self._rim.send(_PATH, answer)

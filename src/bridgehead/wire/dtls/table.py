@@ -110,6 +110,8 @@ class Associations:
         sink = association.sink
         if sink is not None:
             for each in found:
+                if association.ended:
+                    break  # by what came before it
                 sink.received(each)
         for answer in association.answers():
             self._send(association.path, answer)
