@@ -299,7 +299,6 @@ def test_cancelling_deregisters_with_the_same_token() -> None:
 
 
 @pytest.mark.clause("RFC7959-2.6")
-@pytest.mark.clause("RFC7959-3.4")
 def test_a_large_notification_is_fetched_to_its_end() -> None:
     talk, number, token = observing()
     talk.tell(token, (option.OBSERVE, b"\x0b"), (option.BLOCK2, write_block(0, True, 0)), payload=b"a" * 16, kind=CON)
