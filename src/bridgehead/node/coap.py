@@ -71,6 +71,7 @@ class Coap:
     def apply(self, config: Config) -> None:
         """Put a reloaded configuration in force, for what begins from now on."""
         apply_coap(config, self._settings)
+        self._server.settings_changed()
 
     async def stop(self, seconds: float) -> None:
         """Tell every client that the hub stops, and wait at most so long."""

@@ -69,8 +69,7 @@ def apply_mqtt(config: Config, mqtt: MqttConfig) -> None:
 
 
 def apply_coap(config: Config, coap: CoapConfig) -> None:
-    """Put CoAP's settings in force. What was told to a client (Max-Message-Size) stays as it is, and so do DTLS's of a
-    listener that is open until its certificates are read again."""
+    """Put CoAP's settings in force. What was told to a client (Max-Message-Size) stays as it is."""
     chosen = config.coap
     coap.ack_timeout = chosen.ack_timeout
     coap.ack_random_factor = chosen.ack_random_factor

@@ -53,6 +53,7 @@ class Endpoint:
         on_drain: Callable[[], None] | None = None,
     ) -> None:
         self._bind: Final = parse_address(bind)
+        self._port = self._bind.port
         self._on_batch: Final = on_batch
         self._on_event: Final = on_event
         self._interfaces: Final = tuple(interfaces)
@@ -77,8 +78,8 @@ class Endpoint:
 
     @property
     def port(self) -> int:
-        """The real port."""
-        return int(self._sockets[0].sock.getsockname()[1]) if self._sockets else self._bind.port
+        """The real port, also after close()."""
+        return self._port
 
     @property
     def pending(self) -> int:
@@ -93,6 +94,7 @@ class Endpoint:
             hear_only_joined(sock)
             _enlarge(sock)
             self._sockets.append(_Socket(self, sock, index))
+        self._port = int(self._sockets[0].sock.getsockname()[1])
         try:
             for index, each in enumerate(self._sockets):
                 for sock in open_groups(each.sock, self._interfaces, self._memberships):

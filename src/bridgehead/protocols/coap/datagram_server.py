@@ -232,8 +232,11 @@ class SecuredListener(DatagramListener):
 
     def reload(self, identity: DtlsIdentity) -> None:
         """For handshakes from now on. Errors: DtlsError, and then nothing has changed."""
-        apply_dtls(self._house.config, self._settings)
         self._dtls.reload(identity)
+
+    def settings_changed(self) -> None:
+        """The house's `config` was."""
+        apply_dtls(self._house.config, self._settings)
 
     def forget_tickets(self) -> None:
         """A credential ended."""
@@ -283,6 +286,12 @@ class SecuredListener(DatagramListener):
         assert isinstance(proof, Proof)
         address = paths.shown(association.path)
         shown = {"psk": proof.identity, "rpk": proof.spki, "certificate": proof.certificate}[proof.kind]
+        if proof.kind not in self._settings.modes:
+            # GnuTLS takes an X.509 certificate also where the peer was not offered that type.
+            because = f"this listener lets in by {', '.join(self._settings.modes)} only"
+            self._house.identities.failed(proof.kind, shown, because, address)
+            self._dtls.end(association, because, _ACCESS_DENIED)
+            return
         try:
             proven = self._house.identities.prove(proof.kind, shown, address)
         except Refusal as refusal:

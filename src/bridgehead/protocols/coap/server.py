@@ -87,6 +87,12 @@ class CoapServer:
         """Serve a new client over TCP, TLS or WebSocket."""
         self.streams.accept(stream, guest)
 
+    def settings_changed(self) -> None:
+        """`config` was changed: what is read once is put in force too."""
+        for listener in self._listeners:
+            if isinstance(listener, SecuredListener):
+                listener.settings_changed()
+
     def credential_ended(self) -> None:
         """Somebody's credential counts no more: nobody resumes a session that stood on it."""
         for listener in self._listeners:
