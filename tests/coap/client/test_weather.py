@@ -87,8 +87,8 @@ def test_what_is_acknowledged_arrived_and_arrived_once(seed: int) -> None:
     came = [int(message.payload) for message in hub.other.messages]
     assert len(came) == len(set(came))
     assert answered <= set(came)
-    # Five transmissions of which one in five is lost on either way: that all are lost is rare.
-    assert len(answered) >= 11
+    # Five transmissions, of which one in five is lost on either way: few requests lose them all.
+    assert len(answered) >= 7
 
 
 @pytest.mark.clause("RFC7959-2.5")
