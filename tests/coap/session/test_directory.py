@@ -48,6 +48,9 @@ class Fetches(Fetch):
     def __init__(self) -> None:
         self.asked: list[tuple[Peer, tuple[bytes, ...], Fetched]] = []
 
+    def challenge(self, peer: Peer) -> tuple[Option, ...]:
+        return ((numbers.ECHO, b"prove it"),)
+
     def fetch(self, peer: Peer, path: tuple[bytes, ...], accept: int, waiting: Fetched) -> None:
         assert accept == 40
         self.asked.append((peer, path, waiting))
@@ -537,7 +540,8 @@ def test_simple_registration_asks_nobody_for_those_who_may_not_register() -> Non
     assert node.request(codes.POST, ".well-known/rd?ep=node2").code == codes.FORBIDDEN
     assert node.request(codes.POST, ".well-known/rd?base=coap://h").code == codes.BAD_REQUEST
     assert node.request(codes.POST, ".well-known/rd", b"</x>").code == codes.BAD_REQUEST
-    assert hub.client().request(codes.POST, ".well-known/rd?ep=x").code == codes.UNAUTHORIZED
+    unproven = hub.client().request(codes.POST, ".well-known/rd?ep=x" + "&x" * 30)
+    assert (unproven.code, unproven.first(numbers.ECHO)) == (codes.UNAUTHORIZED, b"prove it")
     assert fetches.asked == []
     assert hub_with().secured("node1").request(codes.POST, ".well-known/rd").code == codes.NOT_IMPLEMENTED
 
@@ -757,3 +761,23 @@ def test_a_peer_that_goes_while_it_is_asked() -> None:
     node.peer.lost("the session ended")
     hub.pass_time(100)
     assert look_up(hub.secured("tool", address="192.0.2.9:1"), "ep") == []
+
+
+@pytest.mark.clause("RFC9176-5.1")
+@pytest.mark.clause("RFC9175-2.3")
+def test_a_simple_endpoint_without_security_proves_its_address_first() -> None:
+    hub = fetching_hub()
+    hub.guest = "tool"
+    node = hub.client("192.0.2.7:5683")
+    device = Device(node, b"</x>")
+    challenge = node.request(codes.POST, ".well-known/rd?ep=plain&lt=600")
+    echo = challenge.first(numbers.ECHO)
+    assert challenge.code == codes.UNAUTHORIZED
+    assert echo is not None
+    device.serve()
+    assert device.asked == []
+    message = node.message(codes.POST, ".well-known/rd?ep=plain&lt=600", options=[(numbers.ECHO, echo)])
+    node.send(message)
+    device.serve()
+    assert node.response(message.token).code == codes.CHANGED
+    assert [link.target for link in look_up(node, "res")] == ["coap://192.0.2.7/x"]

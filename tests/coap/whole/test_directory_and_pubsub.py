@@ -108,6 +108,32 @@ async def _registers(ground: Ground) -> None:
         await context.shutdown()
 
 
+@pytest.mark.clause("RFC9176-5.1")
+def test_aiocoap_registers_simply(ground: Ground) -> None:
+    asyncio.run(_registers_simply(ground))
+
+
+async def _registers_simply(ground: Ground) -> None:
+    """It proves its address by Echo, as it is asked to, and then serves its links to the hub."""
+    site = resource.Site()
+    site.add_resource([".well-known", "core"], resource.WKCResource(site.get_resources_as_linkheader))
+    for i in range(60):  # more than one block of 1,024 octets
+        site.add_resource(["sensors", f"temperature-{i}"], resource.Resource())
+    context = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", 0))
+    try:
+        uri = ground.uri("coap", ".well-known/rd?ep=aiocoap-2&lt=600")
+        challenge = await context.request(aiocoap.Message(code=aiocoap.POST, uri=uri)).response
+        assert challenge.code == aiocoap.UNAUTHORIZED, challenge.payload
+        again = aiocoap.Message(code=aiocoap.POST, uri=uri, echo=challenge.opt.echo)
+        response = await context.request(again).response
+        assert response.code == aiocoap.CHANGED, response.payload
+        uri = ground.uri("coap", "rd-lookup/res?ep=aiocoap-2&href=coap:*")
+        found = (await context.request(aiocoap.Message(code=aiocoap.GET, uri=uri)).response_raising).payload.decode()
+        assert found.count("/sensors/temperature-") == 60
+    finally:
+        await context.shutdown()
+
+
 @pytest.mark.clause("RFC9176-6.1")
 def test_a_registration_over_dtls_is_seen_over_mqtt_and_outlives_a_killed_hub(ground: Ground, tmp_path: Path) -> None:
     links = written(tmp_path, "links", b"</temp>;rt=temperature-c")

@@ -11,6 +11,7 @@ from bridgehead.protocols.coap.mapping import TOPICS
 from bridgehead.protocols.coap.session.blockwise import Blockwise
 from bridgehead.protocols.coap.session.contract import Handler, Peer
 from bridgehead.protocols.coap.session.directory.directory import ResourceDirectory
+from bridgehead.protocols.coap.session.directory.fetching import PeerFetch
 from bridgehead.protocols.coap.session.echo import Echo
 from bridgehead.protocols.coap.session.observing import Observing
 from bridgehead.protocols.coap.session.oscore import OscoreLayer
@@ -43,7 +44,7 @@ def make_chain(
     topics = Topics(broker, observing, config)
     site.add(TOPICS, topics)
     site.add(b"ps", PubSub(broker, topics, config.pubsub))
-    directory = ResourceDirectory(broker, config.directory)
+    directory = ResourceDirectory(broker, config.directory, PeerFetch(config.directory))
     for segment in (b"rd", b"rd-lookup"):
         site.add(segment, directory)
     well_known.add(b"rd", directory)

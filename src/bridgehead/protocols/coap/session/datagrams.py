@@ -335,10 +335,15 @@ class DatagramPeer(Peer):
     def _challenge(self, exchange: DatagramExchange) -> None:
         """4.01 with Echo: the client says it again with the value, and so proves its address (RFC 9175 section 2.4).
         If even that is too much, nothing goes: the client's repetition adds to what came."""
-        if self._echo is None:
-            return
-        option: Option = (ECHO, self._echo.value(self.address, self._layer.clock.now))
-        self._dispatch(exchange, codes.UNAUTHORIZED, self._layer.tail(Message(codes.UNAUTHORIZED, (option,))))
+        options = self.challenge()
+        if options:
+            self._dispatch(exchange, codes.UNAUTHORIZED, self._layer.tail(Message(codes.UNAUTHORIZED, options)))
+
+    def challenge(self) -> tuple[Option, ...]:
+        """What 4.01 has so that the peer may prove its address; empty where it need not, or cannot."""
+        if self._echo is None or self.proven:
+            return ()
+        return ((ECHO, self._echo.value(self.address, self._layer.clock.now)),)
 
     def notify(self, token: bytes, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         """For DatagramExchange.notify."""

@@ -21,6 +21,9 @@ class PeerFetch(Fetch):
     def __init__(self, settings: DirectorySettings) -> None:
         self._settings: Final = settings
 
+    def challenge(self, peer: Peer) -> tuple[Option, ...]:
+        return peer.challenge() if isinstance(peer, DatagramPeer) else ()
+
     def fetch(self, peer: Peer, path: tuple[bytes, ...], accept: int, waiting: Fetched) -> None:
         if not isinstance(peer, DatagramPeer):
             waiting.fetched(None, "over this transport the hub is a server only")

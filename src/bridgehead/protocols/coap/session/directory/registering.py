@@ -29,6 +29,7 @@ from bridgehead.protocols.coap.session.replies import answer_failure, failure
 from bridgehead.wire.errors import PeerError
 
 _WELL_KNOWN: Final = (b".well-known", b"core")
+_PROVE: Final = b"say it again with Echo: the hub does not know that you are there"
 _MAX_AGE: Final = 60  # seconds (RFC 7252 section 5.10.5)
 
 
@@ -145,7 +146,8 @@ class Registering:
             raise PeerError("the hub asks back without OSCORE: send the links with POST /rd", codes.NOT_IMPLEMENTED)
         if not peer.proven:
             # Else anybody could have the hub ask whomever it names as the sender, and register what is not its own.
-            raise PeerError("the hub does not know that you are at this address: use DTLS", codes.UNAUTHORIZED)
+            exchange.respond(Message(codes.UNAUTHORIZED, self._fetch.challenge(peer), _PROVE))
+            return
         topic = topic_of(parameters.d or "", self._name(party, parameters))
         self._broker.door.permit(party.principal, topic, party.origin, True)
         known = self._known.get(peer)
