@@ -64,7 +64,6 @@ class Hub:
         return made(enrol(self.identity, wanted))
 
     def find(self, new: NewOscore, kid_context: bool = True) -> list[OscoreContext]:
-        self.principals.follow()
         return self.contexts.find(new.sender_id, new.id_context if kid_context else None)
 
     def rotate(self, name: str, overlap: float) -> NewOscore:

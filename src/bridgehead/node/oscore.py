@@ -42,8 +42,7 @@ class _Cipher(Cipher):
 
 
 class HubContexts(OscoreContexts):
-    """Lives on the event loop's thread. `clock` gives seconds since the epoch. What `principals` know is what counts:
-    call their `follow` a few times a second."""
+    """Lives on the event loop's thread. `clock` gives seconds since the epoch."""
 
     def __init__(
         self,
@@ -70,6 +69,7 @@ class HubContexts(OscoreContexts):
         found: list[OscoreContext] = []
         name = ""
         try:
+            self._principals.follow()  # microseconds, and a context that was made or ended just now counts at once
             for name in self._registry.oscore_owners(kid):
                 device = self._principals.device(name)
                 # Whoever must prove itself by password and certificate has not done so (login.authenticate).
