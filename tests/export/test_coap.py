@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.mechanisms import CERTIFICATE, OSCORE, PRE_SHARED_KEY, RAW_PUBLIC_KEY
+from bridgehead.security.pki.raw_key import raw_key
 from tests.export.conftest import Home
 from tests.security.support import publish, subscribe
 
@@ -150,6 +151,8 @@ def test_the_exported_raw_key_puts(home: Home, tmp_path: Path) -> None:
     public = serialization.load_pem_public_key((bundle / "raw-key.pem").read_bytes())
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     assert spki in [each.spki for each in home.identity.registry.existing_device("sensor-7").raw_public_keys]
+    hub = serialization.load_pem_private_key(raw_key(home.identity.pki.folder).encode(), None).public_key()
+    assert serialization.load_pem_public_key((bundle / "hub-raw-key.pem").read_bytes()) == hub
     with pytest.raises(NotAcceptable, match="of whose private half the hub keeps no copy"):
         home.export("sensor-7", "libcoap")
 

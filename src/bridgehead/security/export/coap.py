@@ -16,6 +16,7 @@ from bridgehead.security.identity.wanted import NewRawKey
 PORT: Final = 5684
 HINTS: Final = "coap-psk"
 RAW_KEY: Final = "raw-key.pem"
+HUB_RAW_KEY: Final = "hub-raw-key.pem"
 _CLIENT: Final = "$(command -v coap-client-gnutls || command -v coap-client-openssl || echo coap-client)"
 _MOST_LINE: Final = 250  # octets of a line that coap-client reads whole
 
@@ -57,6 +58,7 @@ TOLD: Final = {
     "coap-post-certificate.sh": "publishes one message, which is not kept, by the certificate",
     "coap-get-certificate.sh": "reads or observes, by the certificate",
     RAW_KEY: "the key pair whose public half is on the device's record (RFC 7250)",
+    HUB_RAW_KEY: "the hub's own raw public key: where it shows no certificate, take no other",
     "coap-put-raw-key.sh": "publishes one message, by the raw public key (coap-client with GnuTLS)",
     "coap-post-raw-key.sh": "publishes one message, which is not kept, by the raw public key (with GnuTLS)",
     "coap-get-raw-key.sh": "reads or observes, by the raw public key (coap-client with GnuTLS)",

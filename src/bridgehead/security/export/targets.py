@@ -20,6 +20,7 @@ from bridgehead.security.identity.identity import Enrolled, Identity
 from bridgehead.security.mechanisms import CERTIFICATE as BY_CERTIFICATE
 from bridgehead.security.mechanisms import DDS, OSCORE, PRE_SHARED_KEY, RAW_PUBLIC_KEY
 from bridgehead.security.mechanisms import PASSWORD as BY_PASSWORD
+from bridgehead.security.pki.raw_key import public_raw_key
 
 Texts = Mapping[str, str]
 
@@ -97,6 +98,8 @@ def _coap(texts: Callable[[Terms], Texts]) -> Callable[[Order], dict[str, bytes]
             paragraphs.append(
                 "coap-client takes keys of printable text only, and this one is not: use aiocoap.json (--for coap)."
             )
+        if terms.raw_key is not None:
+            found = {**found, coap.HUB_RAW_KEY: public_raw_key(order.identity.pki.folder)}
         listed = [AUTHORITY, *credential_files(terms), *found]
         found = {**found, README: compose(terms, first, listed, coap.TOLD, paragraphs)}
         return {**credential_contents(terms), **_encoded(found)}

@@ -29,3 +29,9 @@ def raw_key(folder: Path) -> str:
                 files.write_whole(path, certificates.key_pem(key))
     files.check_private(path)
     return files.read(path).decode("ascii", "replace")
+
+
+def public_raw_key(folder: Path) -> str:
+    """Its public half in PEM (SubjectPublicKeyInfo), for devices. Errors: SecurityError."""
+    raw_key(folder)
+    return files.read(folder / PUBLIC_FILE).decode("ascii", "replace")
