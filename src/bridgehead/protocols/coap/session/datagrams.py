@@ -6,7 +6,6 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from bridgehead.core.errors import LocalMisuse
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec.decode import decode
 from bridgehead.protocols.coap.codec.errors import MessageFormatError
@@ -22,16 +21,16 @@ from bridgehead.protocols.coap.codec.numbers import (
     Q_BLOCK2,
 )
 from bridgehead.protocols.coap.session.asking import Asking, Inquiry
-from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer, Watcher
+from bridgehead.protocols.coap.session.contract import Party, Watcher
 from bridgehead.protocols.coap.session.duplicates import Duplicates, Record
 from bridgehead.protocols.coap.session.echo import Echo
+from bridgehead.protocols.coap.session.exchanges import ABSENT, AnsweringPeer, DatagramExchange, Disowned, Waiting
 from bridgehead.protocols.coap.session.faults import BAD_HOP_LIMIT, BUSY, DEFECT
-from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
+from bridgehead.protocols.coap.session.layer import MessageLayer
 from bridgehead.protocols.coap.session.link import Link
 from bridgehead.protocols.coap.session.transmissions import Transmissions
-from bridgehead.protocols.coap.session.way import Way
+from bridgehead.protocols.coap.session.way import GroupAnswer, Way
 
-_ABSENT: Final = -1
 _NO_TOKEN: Final = b""
 
 
@@ -40,100 +39,8 @@ def head(kind: int, code: int, message_id: int, token: bytes) -> bytes:
     return ((0x40 | kind << 4 | len(token)) << 24 | code << 16 | message_id).to_bytes(4, "big") + token
 
 
-class DatagramExchange(Exchange):
-    """A request that came in a datagram. `no_response`: the option's value, -1 when absent (RFC 7967)."""
-
-    def __init__(
-        self, peer: DatagramPeer, request: Message, confirmable: bool, multicast: bool, no_response: int
-    ) -> None:
-        super().__init__(peer, peer.party, request, confirmable, multicast)
-        self._owner: Final = peer
-        self._no_response: Final = no_response
-        self.answered: bool = False
-        self.acknowledged: bool = False  # by an empty message, so that the answer is separate
-        self.reply: bytes | None = None  # what a duplicate gets
-        self.record: Record | None = None
-        self.waiting: Timed | None = None
-        self.challenged: bool = False  # the client was asked for Echo instead of being answered
-        self._observed = False
-
-    def respond(self, response: Message) -> None:
-        if self.answered:
-            raise LocalMisuse("a request is answered once")
-        self.answered = True
-        self._owner.answer(self, response)
-
-    def silence(self) -> None:
-        if self.answered:
-            raise LocalMisuse("a request is answered once")
-        self.answered = True
-        self._owner.leave(self)
-
-    def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
-        if self.challenged:
-            return self._owner.disown(watcher, number)
-        return self._owner.notify(self.request.token, response, confirmable, watcher, number)
-
-    def observed(self) -> None:
-        """Notifications may follow: a peer is not idle before they have ended."""
-        if not self._observed:
-            self._observed = True
-            self._owner.held += 1
-
-    def ended(self) -> None:
-        """Message IDs of notifications are forgotten by themselves."""
-        if self._observed:
-            self._observed = False
-            self._owner.held -= 1
-
-    def suppresses(self, code: int) -> bool:
-        """Whether the client, or its having asked a group, does without an answer with that code."""
-        if self._no_response != _ABSENT:  # RFC 7967 section 2.1; it also overrules a group's default
-            return (self._no_response >> ((code >> 5) - 1)) & 1 == 1
-        return self.multicast and code >= codes.BAD_REQUEST  # RFC 7252 section 8.2
-
-
-class _Waiting(Timed):
-    """An answer takes long: the request is acknowledged alone (RFC 7252 section 5.2.2)."""
-
-    def __init__(self, exchange: DatagramExchange, peer: DatagramPeer) -> None:
-        super().__init__()
-        self._exchange: Final = exchange
-        self._peer: Final = peer
-
-    def due(self, now: float) -> None:
-        self._peer.acknowledge(self._exchange)
-
-
-class _Disowned(Timed):
-    """A notification that went to nobody: its sender learns it when it has done what it does."""
-
-    def __init__(self, watcher: Watcher, number: int) -> None:
-        super().__init__()
-        self._watcher: Final = watcher
-        self._number: Final = number
-
-    def due(self, now: float) -> None:
-        self._watcher.rejected(self._number)
-
-
-class _GroupAnswer(Timed):
-    """An answer to a group waits for its leisure (RFC 7252 section 8.2)."""
-
-    def __init__(self, layer: MessageLayer, way: Way, data: bytes) -> None:
-        super().__init__()
-        self._layer: Final = layer
-        self._way: Final = way
-        self._data: Final = data
-        layer.group_answers += 1
-
-    def due(self, now: float) -> None:
-        self._layer.group_answers -= 1
-        self._way.send(self._data)
-
-
 @mypyc_attr(allow_interpreted_subclasses=True)
-class DatagramPeer(Peer):
+class DatagramPeer(AnsweringPeer):
     """One remote endpoint over UDP or DTLS. What the rim does with it: `receive` for each datagram (of DTLS: for what
     each record held), `lost` when the association below ended by itself; `close` ends both.
 
@@ -216,7 +123,7 @@ class DatagramPeer(Peer):
         code = request.code
         # Harmless to perform again (RFC 7252 section 4.5): then nothing is remembered. OSCORE takes no request twice.
         repeatable = code == codes.GET or code == codes.FETCH
-        no_response = _ABSENT
+        no_response = ABSENT
         hop_limit_ok = True
         for number, value in request.options:
             if number <= OSCORE:
@@ -260,7 +167,7 @@ class DatagramPeer(Peer):
             return
         self.pending += 1
         exchange.record = self._remember(exchange, data, now)
-        waiting = _Waiting(exchange, self)
+        waiting = Waiting(exchange, self)
         exchange.waiting = waiting
         if exchange.confirmable:
             self._layer.acknowledging.add(waiting, now)
@@ -330,7 +237,7 @@ class DatagramPeer(Peer):
         layer = self._layer
         if layer.group_answers < layer.settings.group_answers:
             when = layer.clock.now + layer.jitter() * layer.settings.leisure
-            layer.at(when, _GroupAnswer(layer, self._way, data))
+            layer.at(when, GroupAnswer(layer, self._way, data))
 
     def _challenge(self, exchange: DatagramExchange) -> None:
         """4.01 with Echo: the client says it again with the value, and so proves its address (RFC 9175 section 2.4).
@@ -376,7 +283,7 @@ class DatagramPeer(Peer):
         its Echo, and knows nothing of this one. So it would reject what it gets (RFC 7641 section 3.6)."""
         if watcher is None or self.gone:
             return False
-        self._layer.at(self._layer.clock.now, _Disowned(watcher, number))
+        self._layer.at(self._layer.clock.now, Disowned(watcher, number))
         return True
 
     def acknowledge(self, exchange: DatagramExchange) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.protocols.coap.session.contract import Peer
-from bridgehead.protocols.coap.session.layer import MessageLayer
+from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
 from bridgehead.protocols.coap.session.link import Link
 
 # Octets of credit for an acknowledgement or Reset that names the message under way. Guessing its Message ID takes 2**15
@@ -58,3 +58,18 @@ class Way:
 
     def close(self, because: str) -> None:
         self._link.close(because)
+
+
+class GroupAnswer(Timed):
+    """An answer to a group waits for its leisure (RFC 7252 section 8.2)."""
+
+    def __init__(self, layer: MessageLayer, way: Way, data: bytes) -> None:
+        super().__init__()
+        self._layer: Final = layer
+        self._way: Final = way
+        self._data: Final = data
+        layer.group_answers += 1
+
+    def due(self, now: float) -> None:
+        self._layer.group_answers -= 1
+        self._way.send(self._data)
