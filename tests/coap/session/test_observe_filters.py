@@ -243,3 +243,22 @@ def test_a_client_that_registers_and_cancels_leaves_nothing() -> None:
     hub.pass_time(0)
     assert hub.broker.sessions.of("guest") == []
     assert hub.broker.router.subscriptions == 0
+
+
+def test_what_could_not_be_sent_to_all_yet_is_not_sent_after_its_permission() -> None:
+    sensor = may("sensor", Permission("#", False, True))
+    hub = TopicsHub([sensor])
+    client = hub.secured()
+    for i in range(100):
+        client.request(codes.GET, "t?f=#", options=[OBSERVE], token=b"x%d" % i)
+    client.acknowledges = False
+    hub.other.publish("a", b"1", qos=1)
+    first = client.get_one()
+    sensor.permit([Permission("#", False, True), Permission("a", False, True, allow=False)], ["*"])
+    hub.broker.permissions_changed(["sensor"])
+    client.acknowledges = True
+    client.acknowledge(first)
+    assert len(client.get()) <= hub.settings.waiting  # those that the message layer had already
+    assert hub.broker.sessions.of("sensor")[0].in_flight == {}
+    hub.other.publish("b", b"1", qos=1)
+    assert len(client.get()) == 100

@@ -7,6 +7,7 @@ from typing import Final
 from bridgehead.broker.broker import Broker
 from bridgehead.core.errors import QUOTA_EXCEEDED, Refusal
 from bridgehead.core.message import Message
+from bridgehead.core.router import permitted_qos
 from bridgehead.core.session import (
     DISCARDED,
     NO_CREDIT,
@@ -198,6 +199,9 @@ class Observer(Receiver):
         if session is None:
             return
         for flight in list(self._flights.values()):
+            if flight.todo and permitted_qos(session, flight.message) < 0:
+                flight.todo = []  # its right ended meanwhile
+                self._broker.counters.dropped_not_permitted += 1
             if not self._go_on(flight) and flight.number > 0:
                 dispatcher.acknowledged(session, flight.number)
         while session.queue and len(self._flights) < self._window:
