@@ -781,3 +781,35 @@ def test_a_simple_endpoint_without_security_proves_its_address_first() -> None:
     device.serve()
     assert node.response(message.token).code == codes.CHANGED
     assert [link.target for link in look_up(node, "res")] == ["coap://192.0.2.7/x"]
+
+
+def test_ceilings_of_simple_registration() -> None:
+    settings = DirectorySettings()
+    settings.fetches = 2
+    fetches = Fetches()
+    hub = hub_with(settings=settings, fetch=fetches)
+    nodes = [hub.secured("tool", address=f"192.0.2.{i}:1") for i in range(3)]
+
+    def ask(i: int) -> Message | None:
+        """The answer, None while there is none."""
+        nodes[i].send(nodes[i].message(codes.POST, f".well-known/rd?ep=n{i}&lt=50"))
+        hub.settle()
+        found = nodes[i].get()
+        return found[-1] if found else None
+
+    assert ask(0) is None
+    assert ask(1) is None
+    for i in (1, 2):  # it is asked already, and there is no more room
+        refused = ask(i)
+        assert refused is not None
+        assert refused.code == codes.SERVICE_UNAVAILABLE
+    links = Message(codes.CONTENT, (FORMAT, (numbers.MAX_AGE, uint_value(1000))), b"</x>")
+    for _, _, waiting in list(fetches.asked):
+        waiting.fetched(links, "")
+    assert ask(2) is None
+    fetches.asked[2][2].fetched(links, "")
+    for i in range(3):
+        nodes[i].get()
+    again = [ask(i) for i in (2, 1)]  # what these answered is kept
+    assert [answer.code for answer in again if answer is not None] == [codes.CHANGED, codes.CHANGED]
+    assert ask(0) is None  # and of the first no more

@@ -45,6 +45,7 @@ class Registering:
         self._settings: Final = settings
         self._fetch: Final = fetch
         self._known: dict[Peer, _Known] = {}
+        self._asked: dict[Peer, None] = {}
 
     def register(self, exchange: Exchange, party: Party) -> None:
         """POST /rd (section 5). Raises PeerError and Refusal."""
@@ -155,12 +156,16 @@ class Registering:
             self._register_fetched(exchange, party, parameters, known.payload)
             return
         self._known.pop(peer, None)
+        if peer in self._asked or len(self._asked) >= self._settings.fetches:
+            raise PeerError("the hub is asking already: come again later", codes.SERVICE_UNAVAILABLE)
+        self._asked[peer] = None
         self._fetch.fetch(peer, _WELL_KNOWN, LINK_FORMAT, _Simple(self, exchange, party, parameters))
 
     def fetched(
         self, exchange: Exchange, party: Party, parameters: Parameters, response: Message | None, because: str
     ) -> None:
         """The peer has answered with what is at its /.well-known/core, or not."""
+        self._asked.pop(exchange.peer, None)
         if response is None:
             exchange.respond(failure(codes.GATEWAY_TIMEOUT, f"your /.well-known/core could not be read: {because}"))
             return
@@ -170,6 +175,8 @@ class Registering:
             return
         if self._register_fetched(exchange, party, parameters, response.payload) and not exchange.peer.gone:
             fresh_until = self._broker.clock.now + response.uint(numbers.MAX_AGE, _MAX_AGE)
+            if len(self._known) >= self._settings.fetches:
+                del self._known[next(iter(self._known))]
             self._known[exchange.peer] = _Known(response.payload, fresh_until)
 
     def _register_fetched(self, exchange: Exchange, party: Party, parameters: Parameters, payload: bytes) -> bool:
@@ -184,6 +191,7 @@ class Registering:
 
     def forget(self, peer: Peer) -> None:
         self._known.pop(peer, None)
+        self._asked.pop(peer, None)
 
 
 class _Known:

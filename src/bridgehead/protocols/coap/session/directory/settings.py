@@ -18,4 +18,5 @@ class DirectorySettings:
         self.watchers: int = 1000  # observations of look-ups
         self.watchers_per_peer: int = 16
         self.fetch_timeout: float = 30.0  # for each block of what a simple registration has the hub read
+        self.fetches: int = 64  # under way at a time, one for each peer; and so many answers are kept while they hold
         self.look_interval: float = 1.0  # between two looks whether something has changed, while somebody observes
