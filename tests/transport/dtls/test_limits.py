@@ -68,6 +68,45 @@ def test_handshakes_of_one_address_are_bounded() -> None:
     assert dialogue.server.half_open == 4
 
 
+def test_a_network_of_ipv6_counts_as_one_address() -> None:
+    dialogue = Dialogue(settings=settings(half_open_per_address=3))
+    dialogue.network = lambda to_server, client, data: [0.0] if to_server or data[13] == 3 else []
+    for host in range(9):
+        dialogue.add(path=f"2001:db8:1:1::{host} 1".encode()).dtls.start()
+    dialogue.add(path=b"2001:db8:1:2::1 1").dtls.start()
+    dialogue.run(0.5)
+    assert dialogue.server.half_open == 4
+
+
+def test_handshakes_of_one_address_come_at_most_so_fast() -> None:
+    dialogue = Dialogue(settings=settings(handshake_rate=0.1, handshake_burst=2.0))
+    for port in range(5):
+        dialogue.add(path=f"192.0.2.1 {port}".encode()).dtls.start()
+    other = dialogue.add(path=b"192.0.2.2 1")
+    other.dtls.start()
+    dialogue.run(0.9)
+    assert len(dialogue.server) == 3
+    assert other.proofs
+    dialogue.run(35.0)  # the others repeat their hellos, until it is their turn
+    assert 5 <= len(dialogue.server) <= 6
+
+
+def test_one_address_that_asks_for_ever_more_leaves_room_for_others() -> None:
+    dialogue = Dialogue(settings=settings(waiting=100, waiting_per_address=10))
+    dialogue.network = lambda to_server, client, data: [0.0] if to_server or data[13] == 3 else []
+    greedy = [dialogue.add(path=f"192.0.2.1 {port}".encode()) for port in range(300)]
+    for node in greedy:
+        node.dtls.start()
+    hellos = len(dialogue.wire)
+    late = dialogue.add(path=b"192.0.2.2 1")
+    late.dtls.start()
+    dialogue.run(0.1, until=lambda: dialogue.server.half_open > 0)
+    assert hellos == 300
+    assert sum(1 for _, _, _, network in dialogue.server._waiting if network == "192.0.2.1") < 10
+    dialogue.run(0.1)
+    assert late.path in dialogue.server._half_open
+
+
 def test_no_more_than_a_few_costly_steps_are_taken_in_a_turn() -> None:
     dialogue = Dialogue(settings=settings(handshakes_per_turn=4))
     dialogue.network = lambda to_server, client, data: [0.0] if to_server or data[13] == 3 else []
@@ -87,6 +126,8 @@ def test_what_waits_for_its_turn_is_bounded() -> None:
     for _ in range(1_000):
         dialogue.server.receive(node.path, b"\x16\xfe\xfd" + bytes(10))
     assert len(dialogue.server._waiting) == 5
+    dialogue.run()
+    assert dialogue.server._waiting_per_network == {}
 
 
 def test_sessions_are_bounded_and_the_idle_give_way() -> None:

@@ -144,7 +144,10 @@ class DtlsSettings:
         self.idle: float = 86_400.0 * 2  # a session that was silent so long ends; Observe asks every day at most
         self.rest: float = 60.0  # a session that was silent so long keeps its keys only, not its ciphers
         self.half_open: int = 1_000  # handshakes under way, of addresses that brought back their cookie
-        self.half_open_per_address: int = 16
+        self.half_open_per_address: int = 16  # an IPv6 /64 counts as one address
+        self.waiting_per_address: int = 64  # of the datagrams that wait, so that one address leaves room for the others
+        self.handshake_rate: float = 2_000.0  # a second, of one address, in the long run; 0: no limit ...
+        self.handshake_burst: float = 20_000.0  # ... and at once
         self.handshakes_per_turn: int = 4  # costly steps before the loop turns: other traffic waits for no more
         self.waiting: int = 2_000  # datagrams of handshakes that wait for their turn
         self.handshake: float = 40.0

@@ -12,6 +12,8 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from bridgehead.core.message import NEVER
+from bridgehead.core.rates import Rates
+from bridgehead.transport.address import network_of
 from bridgehead.transport.dtls.contract import (
     DtlsIdentity,
     DtlsSettings,
@@ -49,6 +51,7 @@ class ServerHandshake(Handshake):
         hello: ClientHello,
         path: bytes,
         address: str,
+        network: str,
         own_cid: bytes | None,
         lookups: Lookups,
         decoy: bytes,
@@ -59,6 +62,7 @@ class ServerHandshake(Handshake):
         self.random: Final = hello.random
         self.path: Final = path
         self.address: Final = address
+        self.network: Final = network
         self.early: list[bytes] = []
         self.early_octets: int = 0
         self.timer: float = NEVER  # when its entry among the timers is due
@@ -106,8 +110,10 @@ class DtlsServer:
         self._table: Final = Associations(rim.send, settings.connection_id)
         self._half_open: Final[dict[bytes, ServerHandshake]] = {}
         self._by_cid: Final[dict[bytes, ServerHandshake]] = {}
-        self._per_address: Final[dict[str, int]] = {}
-        self._waiting: Final[deque[tuple[bytes, bytes, ClientHello | None]]] = deque()
+        self._per_network: Final[dict[str, int]] = {}
+        self._waiting: Final[deque[tuple[bytes, bytes, ClientHello | None, str]]] = deque()
+        self._waiting_per_network: Final[dict[str, int]] = {}
+        self._rates: Final = Rates(settings.handshake_rate, settings.handshake_burst)
         self._deferred = False
         self._timers: Final[list[tuple[float, int, ServerHandshake]]] = []
         self._timer_count = 0
@@ -152,6 +158,7 @@ class DtlsServer:
         for handshake in list(self._half_open.values()):
             self._drop(handshake)
         self._waiting.clear()
+        self._waiting_per_network.clear()
 
     # Datagrams.
 
@@ -189,8 +196,13 @@ class DtlsServer:
             self._rim.send(path, self._cookies.request(path, hello, self._rim.clock.now))
 
     def _wait(self, path: bytes, data: bytes, hello: ClientHello | None) -> None:
-        if len(self._waiting) < self._settings.waiting:
-            self._waiting.append((path, data, hello))
+        if len(self._waiting) >= self._settings.waiting:
+            return
+        network = _network_of(self._rim.address_of(path))
+        here = self._waiting_per_network.get(network, 0)
+        if here < self._settings.waiting_per_address:
+            self._waiting_per_network[network] = here + 1
+            self._waiting.append((path, data, hello, network))
             self._defer()
 
     def _defer(self) -> None:
@@ -202,9 +214,14 @@ class DtlsServer:
         """The few costly steps of one turn."""
         self._deferred = False
         for _ in range(min(len(self._waiting), self._settings.handshakes_per_turn)):
-            path, data, hello = self._waiting.popleft()
+            path, data, hello, network = self._waiting.popleft()
+            left = self._waiting_per_network[network] - 1
+            if left:
+                self._waiting_per_network[network] = left
+            else:
+                del self._waiting_per_network[network]
             if hello is not None:
-                self._begin(path, data, hello)
+                self._begin(path, data, hello, network)
             else:
                 self._go_on(path, data)
         if self._waiting:
@@ -212,7 +229,7 @@ class DtlsServer:
 
     # Handshakes.
 
-    def _begin(self, path: bytes, data: bytes, hello: ClientHello) -> None:
+    def _begin(self, path: bytes, data: bytes, hello: ClientHello, network: str) -> None:
         """RFC 6347 section 4.2.8: a session that the address has stays until this one is complete."""
         now = self._rim.clock.now
         before = self._half_open.get(path)
@@ -220,8 +237,8 @@ class DtlsServer:
             if before.random == hello.random:
                 return  # the same one twice in the queue
             self._drop(before)
-        address = self._rim.address_of(path)
-        if not self._room(address, now):
+        self._rates.rate, self._rates.burst = self._settings.handshake_rate, self._settings.handshake_burst
+        if not self._rates.take(network, now) or not self._room(network, now):
             return
         own_cid: bytes | None = None
         if hello.cid is not None and self._settings.connection_ids:
@@ -233,7 +250,8 @@ class DtlsServer:
             now,
             hello,
             path,
-            address,
+            self._rim.address_of(path),
+            network,
             own_cid,
             self._lookups,
             self._decoy,
@@ -241,15 +259,15 @@ class DtlsServer:
         if self._settings.ticket > 0:
             handshake.offer_tickets(self._ticket_key, int(self._settings.ticket))
         self._half_open[path] = handshake
-        self._per_address[address] = self._per_address.get(address, 0) + 1
+        self._per_network[network] = self._per_network.get(network, 0) + 1
         if own_cid is not None:
             self._by_cid[own_cid] = handshake
         self._advance(handshake, data)
 
-    def _room(self, address: str, now: float) -> bool:
+    def _room(self, network: str, now: float) -> bool:
         """Whether one more may begin; at a ceiling something old gives way to it."""
         settings = self._settings
-        if self._per_address.get(address, 0) >= settings.half_open_per_address:
+        if self._per_network.get(network, 0) >= settings.half_open_per_address:
             return False
         if len(self._half_open) >= settings.half_open:
             oldest = next(iter(self._half_open.values()))
@@ -342,11 +360,11 @@ class DtlsServer:
         handshake.close()
         if self._half_open.get(handshake.path) is handshake:
             del self._half_open[handshake.path]
-            left = self._per_address[handshake.address] - 1
+            left = self._per_network[handshake.network] - 1
             if left:
-                self._per_address[handshake.address] = left
+                self._per_network[handshake.network] = left
             else:
-                del self._per_address[handshake.address]
+                del self._per_network[handshake.network]
         cid = handshake.own_cid()
         if self._by_cid.get(cid) is handshake:
             del self._by_cid[cid]
@@ -389,3 +407,8 @@ class DtlsServer:
             handshake.timer = due
             self._timer_count += 1
             heapq.heappush(self._timers, (due, self._timer_count, handshake))
+
+
+def _network_of(address: str) -> str:
+    """Who an address counts as: one IPv6 host has a /64 of them."""
+    return network_of(f"[{address}]:0") if ":" in address else address
