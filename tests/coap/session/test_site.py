@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridgehead.core.permission import Permission
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.link_format import parse_links
-from bridgehead.protocols.coap.codec.message import NON, Message
+from bridgehead.protocols.coap.codec.message import CON, NON, Message, in_order
 from bridgehead.protocols.coap.session.contract import Exchange, Handler
 from tests.coap.topics import TopicsHub, may, shown
+
+KNOWN_NUMBERS = [numbers.IF_MATCH, numbers.ETAG, numbers.IF_NONE_MATCH, numbers.OBSERVE, numbers.CONTENT_FORMAT]
+ANY_OPTION = st.one_of(
+    st.tuples(st.just(numbers.URI_PATH), st.sampled_from([b"t", b"a", b"", b"+", b"#", b".well-known", b"core", b"/"])),
+    st.tuples(st.just(numbers.URI_QUERY), st.sampled_from([b"f=#", b"f=a/+", b"f", b"rt=*", b"=", b"\xff"])),
+    st.tuples(st.sampled_from([*KNOWN_NUMBERS, numbers.MAX_AGE, numbers.ACCEPT]), st.binary(max_size=5)),
+    st.tuples(st.integers(0, 300), st.binary(max_size=9)),
+)
 
 UNKNOWN_CRITICAL = (65001, b"x")
 UNKNOWN_ELECTIVE = (65000, b"x")
@@ -71,6 +81,32 @@ def test_a_path_that_is_no_text_is_an_option_that_is_not_understood() -> None:
 def test_oscore_without_its_layer_is_not_understood() -> None:
     client = TopicsHub().secured()
     assert client.request(codes.POST, "", b"x", [(numbers.OSCORE, b"\x09")]).code == codes.BAD_OPTION
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 31), st.lists(ANY_OPTION, max_size=6), st.binary(max_size=8), st.booleans()),
+        max_size=8,
+    )
+)
+def test_whatever_is_asked_is_answered_once(
+    requests: list[tuple[int, list[tuple[int, bytes]], bytes, bool]],
+) -> None:
+    """Nothing is raised, and no success comes where a critical option is not understood."""
+    hub = TopicsHub()
+    client = hub.secured()
+    for code, options, payload, confirmable in requests:
+        quiet = any(number == numbers.NO_RESPONSE for number, _ in options)
+        kind = CON if confirmable else NON
+        message = Message(code, in_order(options), payload, client.next_token(), kind, client.next_id())
+        client.send(message)
+        answers = [each for each in client.get() if each.message_id == message.message_id or not confirmable]
+        if confirmable and not quiet:
+            assert [each.code >= 0x40 for each in answers] == [True]
+        if any(number & 1 and number > numbers.PROXY_SCHEME for number, _ in options):
+            assert all(each.code >= codes.BAD_REQUEST for each in answers if each.token == message.token)
+    hub.pass_time(0)
 
 
 # Where. -------------------------------------------------------------------------------------------
