@@ -8,7 +8,8 @@ from typing import Any
 
 from bridgehead.cli.client_options import usage
 from bridgehead.cli.client_session import INTERRUPTED, until_signalled
-from bridgehead.cli.coap_options import CoapIdentity, Given, coap_identity
+from bridgehead.cli.coap_identity import CoapIdentity, coap_identity
+from bridgehead.cli.coap_options import Given
 from bridgehead.cli.coap_publishing import (
     CoapSending,
     check_topic_has_path,

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Final
 
 from bridgehead.cli.client_options import usage
-from bridgehead.cli.coap_options import CoapIdentity
+from bridgehead.cli.coap_identity import CoapIdentity
 from bridgehead.cli.publishing import SHOWN, standard_input_lines
 from bridgehead.core.errors import Refusal
 from bridgehead.protocols.coap import mapping

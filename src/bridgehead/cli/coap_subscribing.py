@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Final
 
-from bridgehead.cli.coap_options import CoapIdentity
+from bridgehead.cli.coap_identity import CoapIdentity
 from bridgehead.cli.subscribing import harmless
 from bridgehead.protocols.coap import mapping
 from bridgehead.protocols.coap.client.client import Client, Observation

@@ -22,7 +22,6 @@ from bridgehead.cli.client_options import (
     usage,
 )
 from bridgehead.cli.client_session import check_names, finished, message_properties, pairs, session_packet
-from bridgehead.cli.coap_commands import publish_to_coap, subscribe_to_coap
 from bridgehead.cli.coap_options import FORMS as COAP_FORMS
 from bridgehead.cli.coap_options import (
     Credential,
@@ -140,6 +139,8 @@ def publish(
         raise usage("give the message in one way: -m TEXT, -f FILE or --stdin")
     given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential, oscore)
     if is_coap(url):
+        from bridgehead.cli.coap_commands import publish_to_coap
+
         if topic is not None:
             check_names(topic)
         foreign = _mqtt_only(user, password_file, mechanism, token_file, client_id, mqtt_version)
@@ -216,6 +217,8 @@ def subscribe(
     """
     given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential, oscore)
     if is_coap(url):
+        from bridgehead.cli.coap_commands import subscribe_to_coap
+
         _check_filters(topic_filters or [])
         foreign = _mqtt_only(user, password_file, mechanism, token_file, client_id, mqtt_version)
         foreign |= {"--no-local": no_local, "--retain-as-published": retain_as_published}
