@@ -119,6 +119,7 @@ def test_the_same_endpoint_replaces_its_registration_and_keeps_its_location() ->
 
 
 @pytest.mark.clause("RFC9176-5")
+@pytest.mark.clause("RFC9176-6.4")
 def test_who_gives_no_name_and_no_base_is_known_by_its_identity_and_address() -> None:
     hub = hub_with()
     assert register(hub.secured("node1", address="192.0.2.7:61616"), "lt=60").code == codes.CREATED
@@ -244,6 +245,7 @@ def test_a_removed_registration_is_gone() -> None:
 
 
 @pytest.mark.clause("RFC9176-6.2")
+@pytest.mark.clause("RFC9176-6.4")
 def test_all_criteria_match_by_the_link_or_by_its_endpoint() -> None:
     hub = hub_with()
     tool = hub.secured("tool")
