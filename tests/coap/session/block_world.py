@@ -144,6 +144,7 @@ class Sent(Exchange):
         self.responses: list[Message] = []
         self.notifications: list[Message] = []
         self.silent = False
+        self.has_room = True
 
     def respond(self, response: Message) -> None:
         assert not self.responses, "answered twice"
@@ -156,8 +157,9 @@ class Sent(Exchange):
         self.silent = True
 
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
-        self.notifications.append(response)
-        return True
+        if self.has_room:
+            self.notifications.append(response)
+        return self.has_room
 
     def ended(self) -> None:
         """Nothing is kept."""

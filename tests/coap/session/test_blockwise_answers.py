@@ -11,7 +11,7 @@ from bridgehead.protocols.coap.codec.message import CON, NON, Message, uint_valu
 from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.contract import Peer
 from tests.coap.dialogue import Client
-from tests.coap.session.block_world import Alone, World, block2, block_of, fetch_body, party
+from tests.coap.session.block_world import Alone, World, block2, block_of, fetch_body, party, with_observe
 from tests.coap.session.resources import Told
 
 BODY = bytes(range(256)) * 20
@@ -395,10 +395,116 @@ def test_an_observation_that_was_answered_by_a_challenge_is_none() -> None:
     assert echo is not None
     client.request(codes.GET, "a", options=[(option.OBSERVE, b""), (option.ECHO, echo)], token=b"good")
     told = Told()
-    assert len(world.bodies.observers) == 2
-    world.bodies.notify("a", 2, True, told)
+    challenged, observing = world.bodies.observers
+    notification = with_observe(world.bodies.content("a"), 2)
+    assert challenged.notify(notification, True, told, 2)
     assert told.fates == [], "not before its sender has done what it does"
+    world.hub.pass_time(0)
+    assert told.fates == [("rejected", 2)]
+    assert client.get() == []
+    assert observing.notify(notification, True, told, 3)
     world.hub.settle()
-    world.hub.pass_time(1)
-    assert told.fates == [("acknowledged", 2), ("rejected", 2)]
     assert [each.token for each in client.get()] == [b"good"]
+
+
+# Confirmable notifications whose rest is fetched. ---------------------------------------------------
+
+
+class Watched:
+    """A world with one observer of `/a`, that has the first state."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.world.bodies.bodies["a"] = BODY
+        self.client = self.world.client()
+        self.client.request(codes.GET, "a", options=[(option.OBSERVE, b"")])
+        (self.observer,) = self.world.bodies.observers
+        self.told = Told()
+
+    def notify(self, body: bytes, number: int) -> bool:
+        self.world.bodies.bodies["a"] = body
+        sent = self.observer.notify(with_observe(self.world.bodies.content("a"), number), True, self.told, number)
+        self.world.hub.settle()
+        return sent
+
+
+@pytest.mark.clause("RFC7959-2.6")
+def test_a_notification_has_landed_when_its_last_block_was_fetched() -> None:
+    watched = Watched()
+    client = watched.client
+    assert watched.notify(BODY, 2)
+    first = client.get_one()
+    assert watched.told.fates == [], "acknowledged, but not fetched"
+    assert not watched.notify(OTHER, 3), "it would take the place of what is fetched"
+    assert fetch_body(client, "a", 6, first=first) == BODY
+    watched.world.hub.pass_time(0)
+    assert watched.told.fates == [("acknowledged", 2)]
+    assert watched.notify(OTHER, 3)
+    assert fetch_body(client, "a", 6, first=client.get_one()) == OTHER
+    watched.world.hub.pass_time(0)
+    assert watched.told.fates == [("acknowledged", 2), ("acknowledged", 3)]
+
+
+def test_who_fetches_nothing_more_gets_the_next_one_all_the_same() -> None:
+    watched = Watched()
+    assert watched.notify(BODY, 2)
+    patience = watched.world.settings.fetch_patience
+    watched.world.hub.pass_time(patience - 1)
+    watched.client.request(codes.GET, "a", options=[block2(1, 6)])
+    watched.world.hub.pass_time(patience - 1)
+    assert watched.told.fates == []
+    watched.world.hub.pass_time(2)
+    assert watched.told.fates == [("acknowledged", 2)]
+
+
+def test_who_asks_for_the_whole_anew_fetches_the_old_no_more() -> None:
+    watched = Watched()
+    assert watched.notify(BODY, 2)
+    watched.world.bodies.bodies["a"] = OTHER
+    assert fetch_body(watched.client, "a", 6) == OTHER
+    watched.world.hub.pass_time(0)
+    assert watched.told.fates == [("acknowledged", 2)]
+
+
+def test_a_last_block_that_was_lost_is_said_again_although_another_body_is_there() -> None:
+    watched = Watched()
+    client = watched.client
+    assert watched.notify(BODY, 2)
+    client.get()
+    ask = client.message(codes.GET, "a", options=[block2(4, 6)])
+    client.send(ask)
+    lost = client.get_one()
+    assert lost.payload == BODY[4096:]
+    watched.world.hub.pass_time(0)
+    assert watched.notify(OTHER, 3)
+    client.get()
+    client.send(ask)
+    assert client.get_one().payload == BODY[4096:]
+    assert client.request(codes.GET, "a", options=[block2(4, 6)]).payload == OTHER[4096:]
+
+
+def test_a_notification_that_is_rejected_or_not_answered_is_not_waited_for() -> None:
+    watched = Watched()
+    watched.client.acknowledges = False
+    assert watched.notify(BODY, 2)
+    watched.client.reset(watched.client.get_one())
+    assert watched.told.fates == [("rejected", 2)]
+    assert watched.notify(OTHER, 3)
+    watched.world.hub.pass_time(200)
+    assert watched.told.fates == [("rejected", 2), ("timed out", 3)]
+    assert watched.notify(BODY, 4)
+
+
+def test_a_notification_that_found_no_room_is_not_waited_for() -> None:
+    world = Alone()
+    world.bodies.bodies["a"] = BODY
+    sent = world.send(codes.GET, "a", b"", (option.OBSERVE, b""))
+    (observer,) = world.bodies.observers
+    told = Told()
+    notification = with_observe(world.bodies.content("a"), 2)
+    sent.has_room = False
+    assert not observer.notify(notification, True, told, 2)
+    sent.has_room = True
+    assert observer.notify(notification, True, told, 2)
+    assert not observer.notify(notification, True, told, 3)
+    assert observer.notify(notification, False, told, 4), "what is not confirmable takes its place"

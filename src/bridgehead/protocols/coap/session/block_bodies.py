@@ -12,6 +12,7 @@ from bridgehead.protocols.coap.codec.message import Message
 from bridgehead.protocols.coap.session.block_parts import fetching_key, with_etag, without
 from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.contract import Party, Peer
+from bridgehead.protocols.coap.session.fetching import Fetching
 from bridgehead.protocols.coap.session.shelf import Kept, Shelf, Slot
 
 _NOT_OF_THE_REST: Final = frozenset((option.OBSERVE, option.BLOCK1))
@@ -25,6 +26,19 @@ class Sending:
         self.over: bool = False
 
 
+class Said:
+    """What a request got, for when it is said again: a repeated GET is not known to the message layer (RFC 7252 section
+    4.5), and where it asks there is another body by then."""
+
+    def __init__(self, request: Message, response: Message) -> None:
+        self._token: Final = request.token
+        self._message_id: Final = request.message_id
+        self.response: Final = response
+
+    def is_for(self, request: Message) -> bool:
+        return request.message_id == self._message_id and request.token == self._token
+
+
 class Body(Kept):
     """One answer. `asked` is the payload of the request that it answers, `tags` are its Request-Tags."""
 
@@ -34,6 +48,9 @@ class Body(Kept):
         self.asked: Final = request.payload
         self.tags: Final = request.all(option.REQUEST_TAG)
         self.sending: Sending | None = None
+        self.fetching: Fetching | None = None
+        self.last: Said | None = None  # its last block, when it went out
+        self.before: Said | None = None  # that of the body in whose place it is
 
     def answers(self, request: Message) -> bool:
         """Whether `request` asks for a block of it. The payload need not be said again, and Request-Tags not either
@@ -46,6 +63,8 @@ class Body(Kept):
     def removed(self) -> None:
         if self.sending is not None:
             self.sending.over = True
+        if self.fetching is not None:
+            self.fetching.finish()
 
 
 class Bodies:
@@ -61,8 +80,16 @@ class Bodies:
         # RFC 7959 sections 2.6 and 3.3: Observe and Block1 are in the first block alone.
         whole = whole.with_options(without(whole.options, _NOT_OF_THE_REST))
         body = Body(peer, (party, fetching_key(request)), whole, request)
+        before = self.shelf.find(peer, body.slot)
+        if isinstance(before, Body):
+            body.before = before.last
         self.shelf.put(body, self._clock.now)
         return body
+
+    def is_fetched(self, peer: Peer, party: Party | None, request: Message) -> bool:
+        """Whether the client is fetching the rest of a notification from there."""
+        kept = self.shelf.find(peer, (party, fetching_key(request)))
+        return isinstance(kept, Body) and kept.fetching is not None and not kept.fetching.over
 
     def find(self, peer: Peer, party: Party | None, request: Message) -> Body | None:
         kept = self.shelf.find(peer, (party, fetching_key(request)))

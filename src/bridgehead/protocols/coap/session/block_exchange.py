@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.core.clock import Clock
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
 from bridgehead.protocols.coap.codec.block import block_size, write_block
 from bridgehead.protocols.coap.codec.message import Message
-from bridgehead.protocols.coap.session.block_bodies import Bodies, Body
+from bridgehead.protocols.coap.session.alarms import Alarms
+from bridgehead.protocols.coap.session.block_bodies import Bodies, Body, Said
 from bridgehead.protocols.coap.session.block_parts import (
     added,
     best_exponent,
@@ -17,7 +19,9 @@ from bridgehead.protocols.coap.session.block_parts import (
     room_on_stream,
     with_etag,
 )
+from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.contract import Exchange, Peer, Watcher
+from bridgehead.protocols.coap.session.fetching import Fetching
 from bridgehead.protocols.coap.session.robust_answers import BEYOND, RobustAnswers
 
 ANYTHING: Final = -1
@@ -41,8 +45,19 @@ class Cutter:
     """Cuts answers. `outside`: it cuts what OSCORE has protected, which the inner one has cut already, so that only a
     proxy's wish is a reason (RFC 8613 section 4.1.3.4)."""
 
-    def __init__(self, bodies: Bodies, robust: RobustAnswers, outside: bool) -> None:
+    def __init__(
+        self,
+        bodies: Bodies,
+        robust: RobustAnswers,
+        clock: Clock,
+        settings: BlockSettings,
+        alarms: Alarms,
+        outside: bool,
+    ) -> None:
         self.bodies: Final = bodies
+        self._clock: Final = clock
+        self._alarms: Final = alarms
+        self._patience: Final = settings.fetch_patience
         self._robust: Final = robust
         self._outside: Final = outside
         self._noted: Message | None = None  # the notification that was cut last, and its first block
@@ -80,7 +95,7 @@ class Cutter:
             offset = plan.number * block_size(plan.exponent)
         if offset or len(response.payload) > chunk:
             self.bodies.keep(peer, way.party, request, response)
-            _respond_block(way, with_etag(response), exponent, chunk, offset)
+            way.respond(_block(with_etag(response), exponent, chunk, offset))
             return
         if wanted != ANYTHING and codes.is_success(response.code) and response.payload:
             response = added(response, [(option.BLOCK2, write_block(0, False, exponent))], response.payload)
@@ -94,7 +109,19 @@ class Cutter:
         room = room_on_stream(way.peer, body.whole)
         exponent = best_exponent(way.peer, plan.exponent, room)
         chunk = chunk_size(exponent, room)
-        _respond_block(way, body.whole, exponent, chunk, plan.number * block_size(plan.exponent))
+        request = way.request
+        before = body.before
+        if before is not None and before.is_for(request):
+            way.respond(before.response)
+            return
+        offset = plan.number * block_size(plan.exponent)
+        block = _block(body.whole, exponent, chunk, offset)
+        if body.fetching is not None and block is not BEYOND:
+            last = offset + chunk >= len(body.whole.payload)
+            if last and not way.peer.reliable:  # a stream loses nothing, and has no Message IDs
+                body.last = Said(request, block)
+            body.fetching.fetched(last)
+        way.respond(block)
 
     def _serve_robust(self, way: Exchange, body: Body, whole: Message, plan: Plan) -> None:
         exponent = best_exponent(way.peer, plan.exponent, 0)
@@ -132,21 +159,33 @@ class Cutter:
         chunk = chunk_size(exponent, room)
         if not success or len(response.payload) <= chunk or response.has(option.BLOCK2):
             return way.notify(response, confirmable, watcher, number)
-        self.bodies.keep(way.peer, way.party, request, response)
+        peer, party = way.peer, way.party
+        fetching: Fetching | None = None
+        if confirmable and watcher is not None:
+            if self.bodies.is_fetched(peer, party, request):
+                return False
+            fetching = Fetching(watcher, number, self._clock, self._alarms, self._patience)
+            self.bodies.keep(peer, party, request, response).fetching = fetching
+            watcher = fetching
+        else:
+            self.bodies.keep(peer, party, request, response)
         if response is not self._noted or exponent != self._noted_exponent or way.peer.reliable:
             whole = with_etag(response)
             self._noted = response
             self._noted_exponent = exponent
             self._noted_part = part(whole, option.BLOCK2, 0, exponent, chunk, True)
         first = self._noted_part
-        return first is not None and way.notify(first, confirmable, watcher, number)
+        if first is not None and way.notify(first, confirmable, watcher, number):
+            return True
+        if fetching is not None:
+            fetching.over = True
+        return False
 
 
-def _respond_block(way: Exchange, whole: Message, exponent: int, chunk: int, offset: int) -> None:
+def _block(whole: Message, exponent: int, chunk: int, offset: int) -> Message:
     if offset and offset >= len(whole.payload):
-        way.respond(BEYOND)
-        return
-    way.respond(part(whole, option.BLOCK2, offset // block_size(exponent), exponent, chunk, offset == 0))
+        return BEYOND
+    return part(whole, option.BLOCK2, offset // block_size(exponent), exponent, chunk, offset == 0)
 
 
 class BlockExchange(Exchange):

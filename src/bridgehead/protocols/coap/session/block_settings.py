@@ -18,6 +18,7 @@ class BlockSettings:
         self.served: int = 67_108_864  # of answers that are fetched block by block, of all peers together
         self.gather_time: float = 247.0  # after its last block an incomplete request is forgotten (EXCHANGE_LIFETIME)
         self.serve_time: float = 247.0  # after that an answer is made anew, or has to be asked for again
+        self.fetch_patience: float = 8.0  # who fetches no block of a notification for so long wants no more of it
         # RFC 9177.
         self.robust: bool = True  # take Q-Block1 and Q-Block2; else they are unknown critical options
         self.max_payloads: int = 10

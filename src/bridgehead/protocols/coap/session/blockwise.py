@@ -59,7 +59,8 @@ class Blockwise(Handler):
         self._max_payloads: Final = settings.max_payloads
         self._alarms: Final = Alarms()
         self._bodies: Final = Bodies(clock, settings)
-        self._cutter: Final = Cutter(self._bodies, RobustAnswers(clock, settings, jitter, self._alarms), outside)
+        robust = RobustAnswers(clock, settings, jitter, self._alarms)
+        self._cutter: Final = Cutter(self._bodies, robust, clock, settings, self._alarms, outside)
         self._gatherings: Final = Gatherings(clock, settings)
         self._robust_requests: Final = RobustRequests(self._gatherings, self._alarms)
 
