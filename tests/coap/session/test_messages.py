@@ -61,6 +61,26 @@ def test_an_answer_that_takes_long_is_separate() -> None:
     assert client.get() == []
 
 
+@pytest.mark.clause("RFC7252-2.2", "RFC7252-5.3.2")
+def test_responses_are_matched_by_tokens_in_whatever_order_they_come() -> None:
+    hub, resources = served()
+    client = hub.secured()
+    requests = [client.message(codes.GET, "later") for _ in range(3)]
+    for request in requests:
+        client.send(request)
+    for number in (2, 0):
+        resources.kept[number].respond(Message(codes.CONTENT, (), b"%d" % number))
+    hub.pass_time(1)
+    resources.kept[1].respond(Message(codes.CONTENT, (), b"1"))
+    hub.settle()
+    answers = [(message.type, message.token, message.payload) for message in client.get() if message.code]
+    assert answers == [
+        (ACK, requests[2].token, b"2"),
+        (ACK, requests[0].token, b"0"),
+        (CON, requests[1].token, b"1"),
+    ]
+
+
 @pytest.mark.clause("RFC7252-5.2.2")
 def test_an_answer_within_half_a_second_is_not() -> None:
     hub, resources = served()
