@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.broker.broker import Broker
-from bridgehead.broker.events import PUBLISH_DENIED
 from bridgehead.core.errors import Refusal
 from bridgehead.core.message import Origin
 from bridgehead.core.policy import Context
@@ -89,14 +88,14 @@ class PubSub(Resource):
 
     def _expire(self, topic: Topic) -> None:
         """The expiration-date is reached (section 2.2.1). The data go as their topic's owner may delete them today; of
-        an owner who may not, or is no more, they stay in the hub."""
-        principal = self._broker.door.principal(topic.owner)
-        if principal is not None:
-            view = principal.under(Context("coap", ()))
-            try:
-                self._data.clear(topic, Party(view, Origin(topic.owner, "coap", False)), 0)
-            except Refusal as refusal:
-                because = f"the topic's expiration-date is reached, and its data stay: {refusal.because}"
-                self._broker.event(PUBLISH_DENIED, {"principal": topic.owner, "topic": topic.name, "because": because})
-        self._data.end_all(topic.identifier)
+        an owner who may not, or is no more, they stay in the hub: the door tells why."""
         self._catalogue.delete(topic)
+        self._data.end_all(topic.identifier)
+        principal = self._broker.door.principal(topic.owner)
+        if principal is None:
+            return
+        view = principal.under(Context("coap", ()))
+        try:
+            self._data.clear(topic, Party(view, Origin(topic.owner, "coap", False)), 0)
+        except Refusal:
+            return
