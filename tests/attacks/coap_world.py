@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from bridgehead.core.policy import Context
 from bridgehead.node.identities import Identities
 from bridgehead.node.oscore import HubContexts
@@ -58,6 +60,16 @@ class World:
             assert enrolled.oscore is not None
             self.new[name] = enrolled.oscore
             self.devices[name] = device_of(enrolled.oscore)
+
+    def permit(self, name: str, *both: str, publish: str = "") -> None:
+        """More than it has."""
+        device = self.identity.registry.existing_device(name)
+        more = [PermissionRecord(each, publish=True, subscribe=True) for each in both]
+        if publish:
+            more.append(PermissionRecord(publish, publish=True, subscribe=False))
+        changed = replace(device, permissions=(*device.permissions, *more))
+        self.identity.registry.update_device(changed, self.house.clock.now)
+        self.follow()
 
     def _make(self, hub: Hub) -> Handler:
         self.hub = hub
