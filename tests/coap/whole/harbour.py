@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -68,11 +68,11 @@ def may_both(topic_filter: str) -> PermissionRecord:
 
 
 class Harbour:
-    """`more` is what the configuration says beside the listeners."""
+    """`more` is what the configuration says beside the listeners, `make` makes the hub."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", make: Callable[[Path, str], Hub] = Hub) -> None:
         self.folder: Final = folder
-        self.hub: Final = Hub(folder, LISTENERS + more)
+        self.hub: Final = make(folder, LISTENERS + more)
         self.keys: dict[str, str] = {}  # pre-shared keys by identity
 
     def start(self) -> None:
@@ -81,6 +81,9 @@ class Harbour:
         self.add(DEVICE, may_both("Office/#"), may_both("open/#"))
         self.add(OTHER, may_both("nothing"))
         self.hub.start()
+
+    def stop(self) -> None:
+        self.hub.__exit__(None, None, None)
 
     # Devices. ---------------------------------------------------------------------------------------
 
