@@ -119,11 +119,16 @@ def test_a_created_topic_has_a_place_for_itself_and_one_for_its_data() -> None:
     assert targets(maker.request(codes.GET, "ps")) == ["/" + path]
 
 
+def test_a_topic_without_a_resource_type_has_that_of_the_draft() -> None:
+    hub = hub_with()
+    created = create(who(hub, "maker"), {NAME: "Office/Lamp"})
+    assert properties_of(created)[TYPE] == "core.ps.data"
+
+
 @pytest.mark.parametrize(
     "properties",
     [
         {},
-        {NAME: "Office/Lamp"},
         {TYPE: "core.ps.data"},
         LAMP | {NAME: ""},
         LAMP | {NAME: "Office/#"},

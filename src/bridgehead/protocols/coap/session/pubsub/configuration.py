@@ -113,6 +113,8 @@ class Configuration:
     def _create(self, exchange: Exchange, party: Party) -> None:
         """Section 2.4.3."""
         properties = self._properties(exchange.request)
+        # Clients of earlier drafts leave it out; the draft has but this one.
+        properties.setdefault(RESOURCE_TYPE, self._settings.points.data)
         check_new(properties, self._broker.limits.topic_levels, self._broker.clock.now)
         name = str(properties[TOPIC_NAME])
         check_administer(self._broker, party, name)
