@@ -310,6 +310,22 @@ def test_what_is_kept_for_answers_is_bounded() -> None:
     assert world.blockwise.next_timeout() == float("inf")
 
 
+def test_forged_addresses_push_out_no_answer_of_a_proven_one() -> None:
+    settings = BlockSettings()
+    settings.gathered_unproven = 20_000
+    settings.served = 20_000
+    world = Alone(settings)
+    world.bodies.bodies["a"] = BODY
+    world.send(codes.POST, "a", b"mine")
+    for number in range(200):
+        world.send(codes.GET, "a", peer=Peer(None, f"198.51.100.{number}:1", False, False, False))
+    assert world.send(codes.POST, "a", b"", block2(1, 6)).response.payload == (b"mine" + BODY)[1024:2048]
+    proven = Peer(None, "192.0.2.9:1", False, False, False)
+    world.send(codes.POST, "a", b"yours", peer=proven)
+    proven.proven = True
+    assert world.send(codes.POST, "a", b"", block2(1, 6), peer=proven).response.code == codes.CHANGED
+
+
 # Amplification. -------------------------------------------------------------------------------------
 
 
@@ -455,6 +471,15 @@ def test_who_fetches_nothing_more_gets_the_next_one_all_the_same() -> None:
     assert watched.told.fates == []
     watched.world.hub.pass_time(2)
     assert watched.told.fates == [("acknowledged", 2)]
+
+
+def test_a_small_state_waits_too_until_the_large_one_before_it_is_there() -> None:
+    watched = Watched()
+    assert watched.notify(BODY, 2)
+    assert not watched.notify(b"small", 3)
+    assert fetch_body(watched.client, "a", 6, first=watched.client.get_one()) == BODY
+    assert watched.notify(b"small", 3)
+    assert watched.client.get_one().payload == b"small"
 
 
 def test_who_asks_for_the_whole_anew_fetches_the_old_no_more() -> None:

@@ -68,11 +68,13 @@ class Body(Kept):
 
 
 class Bodies:
-    """The answers of all peers. One that is not there any more is no harm to GET: it is made anew."""
+    """The answers of all peers, apart for peers that are proven and those that are not. One that is not there any more
+    is no harm to GET: it is made anew."""
 
     def __init__(self, clock: Clock, settings: BlockSettings) -> None:
         self._clock: Final = clock
-        self.shelf: Final = Shelf(settings.served, settings.bodies, settings.serve_time)
+        self._proven: Final = Shelf(settings.served, settings.bodies, settings.serve_time)
+        self._unproven: Final = Shelf(settings.gathered_unproven, settings.bodies, settings.serve_time)
 
     def keep(self, peer: Peer, party: Party | None, request: Message, response: Message) -> Body:
         """What of `response` may be asked for later."""
@@ -80,19 +82,36 @@ class Bodies:
         # RFC 7959 sections 2.6 and 3.3: Observe and Block1 are in the first block alone.
         whole = whole.with_options(without(whole.options, _NOT_OF_THE_REST))
         body = Body(peer, (party, fetching_key(request)), whole, request)
-        before = self.shelf.find(peer, body.slot)
-        if isinstance(before, Body):
+        before = self._find(peer, body.slot)
+        if before is not None:
             body.before = before.last
-        self.shelf.put(body, self._clock.now)
+        shelf, other = (self._proven, self._unproven) if peer.proven else (self._unproven, self._proven)
+        other.drop_slot(peer, body.slot)
+        shelf.put(body, self._clock.now)
         return body
 
     def is_fetched(self, peer: Peer, party: Party | None, request: Message) -> bool:
         """Whether the client is fetching the rest of a notification from there."""
-        kept = self.shelf.find(peer, (party, fetching_key(request)))
-        return isinstance(kept, Body) and kept.fetching is not None and not kept.fetching.over
+        body = self._find(peer, (party, fetching_key(request)))
+        return body is not None and body.fetching is not None and not body.fetching.over
 
     def find(self, peer: Peer, party: Party | None, request: Message) -> Body | None:
-        kept = self.shelf.find(peer, (party, fetching_key(request)))
-        if isinstance(kept, Body) and kept.answers(request):
-            return kept
-        return None
+        body = self._find(peer, (party, fetching_key(request)))
+        return body if body is not None and body.answers(request) else None
+
+    def _find(self, peer: Peer, slot: Slot) -> Body | None:
+        kept = self._proven.find(peer, slot)
+        if kept is None:
+            kept = self._unproven.find(peer, slot)
+        return kept if isinstance(kept, Body) else None
+
+    def forget(self, peer: Peer) -> None:
+        self._proven.forget(peer)
+        self._unproven.forget(peer)
+
+    def next_timeout(self) -> float:
+        return min(self._proven.next_timeout(), self._unproven.next_timeout())
+
+    def handle_timeout(self, now: float) -> None:
+        self._proven.handle_timeout(now)
+        self._unproven.handle_timeout(now)

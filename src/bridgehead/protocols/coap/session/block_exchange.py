@@ -143,8 +143,10 @@ class Cutter:
         confirmable: bool,
         watcher: Watcher | None,
         number: int,
+        observed: BlockExchange,
     ) -> bool:
-        """A notification has the first block; the client fetches the others (RFC 7959 section 2.6)."""
+        """A notification has the first block; the client fetches the others (RFC 7959 section 2.6). `observed` is the
+        exchange that it belongs to, whose other side `way` is."""
         success = codes.is_success(response.code)
         if plan is not None and plan.robust:
             if not success:
@@ -166,6 +168,7 @@ class Cutter:
                 return False
             fetching = Fetching(watcher, number, self._clock, self._alarms, self._patience)
             self.bodies.keep(peer, party, request, response).fetching = fetching
+            observed.fetching = fetching
             watcher = fetching
         else:
             self.bodies.keep(peer, party, request, response)
@@ -196,6 +199,7 @@ class BlockExchange(Exchange):
         self._outer: Final = outer
         self._cutter: Final = cutter
         self._plan: Final = plan
+        self.fetching: Fetching | None = None
 
     def respond(self, response: Message) -> None:
         plan = self._plan
@@ -211,9 +215,14 @@ class BlockExchange(Exchange):
         self._outer.silence()
 
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
+        fetching = self.fetching
+        if fetching is not None and confirmable:
+            if not fetching.over:
+                return False  # a client may leave an older state half fetched for a newer one
+            self.fetching = None
         if self._cutter.fits(self.peer, response, self._plan):
             return self._outer.notify(response, confirmable, watcher, number)
-        return self._cutter.notify(self._outer, self.request, response, self._plan, confirmable, watcher, number)
+        return self._cutter.notify(self._outer, self.request, response, self._plan, confirmable, watcher, number, self)
 
     def ended(self) -> None:
         self._outer.ended()

@@ -183,7 +183,7 @@ class Blockwise(Handler):
     def forget(self, peer: Peer) -> None:
         self._gatherings.forget(peer)
         self._robust_requests.finished.forget(peer)
-        self._bodies.shelf.forget(peer)
+        self._bodies.forget(peer)
         self._inner.forget(peer)
 
     def next_timeout(self) -> float:
@@ -191,7 +191,7 @@ class Blockwise(Handler):
             self._alarms.next_timeout(),
             self._gatherings.next_timeout(),
             self._robust_requests.finished.next_timeout(),
-            self._bodies.shelf.next_timeout(),
+            self._bodies.next_timeout(),
             self._inner.next_timeout(),
         )
 
@@ -199,5 +199,5 @@ class Blockwise(Handler):
         self._alarms.handle_timeout(now)
         self._gatherings.handle_timeout(now)
         self._robust_requests.finished.handle_timeout(now)
-        self._bodies.shelf.handle_timeout(now)
+        self._bodies.handle_timeout(now)
         self._inner.handle_timeout(now)
