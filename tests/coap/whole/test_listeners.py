@@ -250,7 +250,7 @@ def test_gnutls_cli_gets_an_answer(harbour: Harbour) -> None:
             said += process.stdout.readline()
         process.stdin.write(b"\x40\x01AB\n")  # the line's end begins an option that is cut off
         process.stdin.flush()
-        while b"Received[4]: p\0AB" not in said:
+        while b"p\0AB" not in said:
             octet = process.stdout.read(1)
             assert octet, said
             said += octet
