@@ -258,9 +258,9 @@ def reply_of(response: Message) -> Reply:
 
 
 def event_of(message: Message) -> bytes:
-    """A server-sent event (WHATWG HTML section 9.2.6): `id` is Observe's sequence number, `data` the payload. Of a stream
-    of several topics `data` is a JSON object with the resource's `path` and `text` or `base64`. What is no UTF-8 comes in
-    base64, as event "octets"; what ends the observation as event "error", with its code."""
+    """A server-sent event (WHATWG HTML section 9.2.6): `id` is Observe's sequence number, `data` the payload. Of a
+    stream of several topics `data` is a JSON object with the resource's `path` and `text` or `base64`. What is no UTF-8
+    comes in base64, as event "octets"; what ends the observation as event "error", with its code."""
     lines: list[str] = []
     sequence = message.uint(numbers.OBSERVE)
     if sequence >= 0:

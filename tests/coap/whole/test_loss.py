@@ -1,0 +1,123 @@
+"""A fifth of all datagrams is lost, each way, between real processes: nothing that was acknowledged is."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.cli.hub import PATIENCE, Hub, command, wait_until
+from tests.coap.whole.harbour import Harbour
+from tests.peers.lossy import losing, lost
+
+PERCENT = 20
+READINGS = 12
+TOGETHER = 12
+PATIENT = "90"  # seconds that coap-client waits: its four retransmissions need at most 93 (MAX_TRANSMIT_WAIT)
+# The hub's own retransmissions come sooner than RFC 7252's two seconds, so that the test does.
+QUICK = "\n[coap]\nack_timeout = 0.2\nmax_retransmit = 8\n"
+
+
+class HubInside(Hub):
+    """A hub whose process runs in the namespace."""
+
+    def __init__(self, inside: list[str], folder: Path, config: str) -> None:
+        super().__init__(folder, config)
+        self.inside = inside
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "out").open("wb") as out, (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.inside, *command("up", "--data", self.data, "--config", self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+            )
+        return self.process
+
+
+@pytest.mark.peer("ip")
+@pytest.mark.peer("nft")
+@pytest.mark.peer("coap-client-gnutls")
+@pytest.mark.timeout(240)
+@pytest.mark.clause("RFC7252-4.2")
+@pytest.mark.clause("RFC7641-4.5")
+def test_what_was_acknowledged_outlasts_loss_and_a_crash(tmp_path: Path) -> None:
+    with losing(PERCENT) as inside:
+        harbour = Harbour(tmp_path, QUICK, partial(HubInside, inside))
+        harbour.start()
+        observed = tmp_path / "observed"
+        client = [*inside, "coap-client-gnutls", *harbour.proof("psk"), "-B", PATIENT]
+        stream = [*client, "-s", "200", "-w", "-o", str(observed), harbour.uri("coaps", "t/Office/steps")]
+        assert any(_put(client, harbour.uri("coaps", "t/Office/steps"), "begin") for _ in range(20))
+        observing = _observe(stream, observed)
+        try:
+            acknowledged = _publish(client, harbour)
+            steps = _publish_steps(client, harbour)
+            wait_until(f"all of {steps} to arrive", lambda: _in_order(steps, _said(observed).split()))
+        finally:
+            observing.kill()
+            observing.wait()
+        assert len(acknowledged) >= READINGS // 4
+        assert steps
+        dropped, arrived = lost(inside)
+        assert dropped > 10
+        assert arrived > dropped
+        harbour.hub.__exit__(None, None, None)  # SIGKILL
+    again = Harbour(tmp_path)
+    again.keys = harbour.keys
+    again.hub.start()
+    try:
+        for topic, value in acknowledged.items():
+            assert (
+                again.ask("coap-client-gnutls", again.uri("coaps", f"t/{topic}"), *again.proof("psk")) == f"{value}\n"
+            )
+    finally:
+        again.hub.__exit__(None, None, None)
+
+
+def _observe(stream: list[str], observed: Path) -> subprocess.Popen[bytes]:
+    """An observer that has its first representation, after as many handshakes as it takes."""
+    for _ in range(20):
+        process = subprocess.Popen(stream, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until("the observation", lambda process=process: "begin" in _said(observed) or process.poll() is not None)
+        if process.poll() is None:
+            return process
+    raise AssertionError("no observation began")
+
+
+def _said(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+def _put(client: list[str], uri: str, value: str) -> bool:
+    """Whether it was acknowledged: coap-client says nothing then, but that handshakes were repeated. It gives a
+    handshake up after some five seconds, and says so."""
+    done = subprocess.run(
+        [*client, "-m", "put", "-e", value, uri], capture_output=True, text=True, timeout=PATIENCE * 5, check=False
+    )
+    said = [line for line in (done.stdout + done.stderr).splitlines() if " WARN " not in line]
+    return done.returncode == 0 and not said
+
+
+def _publish(client: list[str], harbour: Harbour) -> dict[str, str]:
+    topics = {f"Office/{number}": f"reading {number}" for number in range(READINGS)}
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        done = pool.map(lambda pair: _put(client, harbour.uri("coaps", f"t/{pair[0]}"), pair[1]), topics.items())
+    return {topic: value for (topic, value), was in zip(topics.items(), done, strict=True) if was}
+
+
+def _publish_steps(client: list[str], harbour: Harbour) -> list[str]:
+    uri = harbour.uri("coaps", "t/Office/steps")
+    return [f"step-{number}" for number in range(4) if _put(client, uri, f"step-{number}")]
+
+
+def _in_order(wanted: list[str], said: list[str]) -> bool:
+    at = 0
+    for word in said:
+        if at < len(wanted) and word == wanted[at]:
+            at += 1
+    return at == len(wanted)
