@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bridgehead.cli.coap_identity import coap_identity
 from bridgehead.cli.coap_options import Given, is_coap
 from bridgehead.cli.coap_publishing import CoapSending, coap_message_options
-from bridgehead.cli.coap_subscribing import as_json, requested
+from bridgehead.cli.coap_subscribing import Source, as_json, requested
 from bridgehead.cli.main import CommandError, run
-from bridgehead.protocols.coap.client.client import Client
+from bridgehead.protocols.coap.client.client import Client, Observation
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
 from bridgehead.protocols.coap.codec.message import Message
@@ -121,6 +121,36 @@ def test_what_is_observed() -> None:
     assert topic.first(option.URI_HOST) == b"hub.example"
     wild = requested(client, "Office/+/Door")
     assert (wild.all(option.URI_PATH), wild.all(option.URI_QUERY)) == ([b"t"], [b"f=Office/+/Door"])
+
+
+async def test_what_was_told_is_not_told_again() -> None:
+    asked: list[bytes] = []
+
+    class Asked(Observation):
+        def refresh(self, etag: bytes) -> None:
+            asked.append(etag)
+
+    def answer(payload: bytes, etag: bytes = b"", code: int = codes.CONTENT) -> Message:
+        return Message(code, ((option.ETAG, etag),) if etag else (), payload)
+
+    source = Source(Asked(Client(parse_uri("coap://h")), 1), "a", False, True)
+    assert not source.is_news(answer(b""))  # registered, and no value yet
+    assert source.is_news(answer(b"kept", b"1"))
+    assert source.is_news(answer(b"event", b"2"))
+    assert source.is_news(answer(b""))  # cleared, or an empty event
+    source.refresh()
+    assert asked == [b"2"]
+    assert not source.is_news(answer(b"", b"2", codes.VALID))
+    source.refresh()
+    assert not source.is_news(answer(b"kept", b"1"))  # older than the event
+    assert source.is_news(answer(b"kept", b"1"))  # published again
+    source.refresh()
+    assert source.is_news(answer(b"newer", b"3"))
+    source.refresh()
+    assert not source.is_news(answer(b""))
+    stream = Source(Asked(Client(parse_uri("coap://h")), 2), "#", True, True)
+    stream.refresh()
+    assert len(asked) == 4
 
 
 def test_a_message_as_json() -> None:

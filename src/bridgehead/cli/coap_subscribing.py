@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sys
+from collections import deque
 from typing import Final
 
 from bridgehead.cli.coap_identity import CoapIdentity
@@ -20,6 +21,8 @@ from bridgehead.protocols.coap.codec.message import Message, Option, in_order
 from bridgehead.protocols.coap.codec.uri import path_text
 
 PING: Final = 60.0  # seconds of silence after which the server is asked whether it is still there
+TOLD: Final = 256  # ETags of what was printed: what is kept may be older than the last event
+REFRESH: Final = 3  # silences after which an observation over plain UDP is registered again
 
 
 class CoapReceiving:
@@ -36,7 +39,7 @@ class CoapReceiving:
         self.timeout: Final = timeout
 
 
-class _Source:
+class Source:
     """One observation and what it is of."""
 
     def __init__(self, observation: Observation, name: str, is_filter: bool, is_topic: bool) -> None:
@@ -45,6 +48,8 @@ class _Source:
         self.is_filter: Final = is_filter
         self.is_topic: Final = is_topic
         self.is_first = True
+        self.was_refreshed = False
+        self._told: Final[deque[bytes]] = deque(maxlen=TOLD)
 
     def topic_of(self, message: Message) -> str:
         """A stream of several topics names each in its Location-Path."""
@@ -53,10 +58,26 @@ class _Source:
             return b"/".join(location[1:]).decode("utf-8", "replace")
         return self.name
 
-    def is_empty_beginning(self, message: Message) -> bool:
-        """The answer to the registration where there is no value yet."""
+    def is_news(self, message: Message) -> bool:
+        """Not the answer to a registration where there is no value yet, or where the value was told already."""
         was_first, self.is_first = self.is_first, False
-        return was_first and self.is_topic and not message.payload and not message.has(option.ETAG)
+        etag = message.first(option.ETAG) or b""
+        if message.code == codes.VALID or (self.was_refreshed and etag in self._told):
+            self.was_refreshed = False
+            return False
+        if etag:
+            self._told.append(etag)
+        empty = self.is_topic and not message.payload and not etag
+        is_empty_answer = empty and (was_first or self.was_refreshed)
+        self.was_refreshed = False
+        return not is_empty_answer
+
+    def refresh(self) -> None:
+        """A server over plain UDP that was started anew answers pings and knows nothing of observers. A stream would
+        bring all that is kept once more: it is not registered again."""
+        if not self.is_filter:
+            self.was_refreshed = True
+            self.observation.refresh(self._told[-1] if self._told else b"")
 
 
 def requested(client: Client, topic_filter: str) -> Message:
@@ -78,16 +99,16 @@ async def subscribe_coap(who: CoapIdentity, receiving: CoapReceiving) -> int:
     printed = 0
     async with Client(who.uri, who.security) as client:
         sources = _sources(client, receiving)
-        queue: asyncio.Queue[tuple[_Source, Message] | Refused | ConnectionFailed] = asyncio.Queue()
+        queue: asyncio.Queue[tuple[Source, Message] | Refused | ConnectionFailed] = asyncio.Queue()
         tasks = [asyncio.ensure_future(_pump(source, queue)) for source in sources]
         try:
             async with asyncio.timeout(receiving.timeout):
                 while receiving.count is None or printed < receiving.count:
-                    found = await _next(client, queue)
+                    found = await _next(client, queue, sources)
                     if isinstance(found, Exception):
                         raise found
                     source, message = found
-                    if not source.is_empty_beginning(message):
+                    if source.is_news(message):
                         show(source.topic_of(message), message, receiving, flush=queue.empty())
                         printed += 1
         except TimeoutError:
@@ -100,19 +121,19 @@ async def subscribe_coap(who: CoapIdentity, receiving: CoapReceiving) -> int:
     return 0
 
 
-def _sources(client: Client, receiving: CoapReceiving) -> list[_Source]:
+def _sources(client: Client, receiving: CoapReceiving) -> list[Source]:
     confirmable = receiving.qos > 0
     if not receiving.filters:
         request = Message(codes.GET, client.options())
         name = path_text(client.uri.path)
-        return [_Source(client.observe(request, confirmable), name, bool(client.uri.query), False)]
+        return [Source(client.observe(request, confirmable), name, bool(client.uri.query), False)]
     return [
-        _Source(client.observe(requested(client, each), confirmable), each, _is_wild(each), True)
+        Source(client.observe(requested(client, each), confirmable), each, _is_wild(each), True)
         for each in receiving.filters
     ]
 
 
-async def _pump(source: _Source, queue: asyncio.Queue[tuple[_Source, Message] | Refused | ConnectionFailed]) -> None:
+async def _pump(source: Source, queue: asyncio.Queue[tuple[Source, Message] | Refused | ConnectionFailed]) -> None:
     try:
         while (message := await source.observation.next()) is not None:
             queue.put_nowait((source, message))
@@ -129,9 +150,10 @@ async def _pump(source: _Source, queue: asyncio.Queue[tuple[_Source, Message] | 
 
 
 async def _next(
-    client: Client, queue: asyncio.Queue[tuple[_Source, Message] | Refused | ConnectionFailed]
-) -> tuple[_Source, Message] | Refused | ConnectionFailed:
+    client: Client, queue: asyncio.Queue[tuple[Source, Message] | Refused | ConnectionFailed], sources: list[Source]
+) -> tuple[Source, Message] | Refused | ConnectionFailed:
     """What comes next; while nothing comes, the server is asked now and then."""
+    silences = 0
     while True:
         coming = asyncio.ensure_future(queue.get())
         try:
@@ -141,6 +163,10 @@ async def _next(
                 coming.cancel()
         if done:
             return coming.result()
+        silences += 1
+        if silences % REFRESH == 0 and client.uri.scheme == "coap":
+            for source in sources:
+                source.refresh()
         client.ping()
 
 

@@ -298,6 +298,22 @@ def test_cancelling_deregisters_with_the_same_token() -> None:
     assert shown(talk.machine) == []
 
 
+@pytest.mark.clause("RFC7641-3.4")
+def test_an_observation_is_registered_again_at_a_server_that_forgot_it() -> None:
+    talk, number, token = observing()
+    talk.now = 200.0
+    talk.machine.refresh(number, b"etag", talk.now)
+    [request] = talk.sent()
+    assert (request.token, request.uint(option.OBSERVE), request.first(option.ETAG)) == (token, 0, b"etag")
+    talk.reply(request, codes.VALID, (option.ETAG, b"etag"), (option.OBSERVE, uint_value(1)))
+    talk.tell(token, (option.OBSERVE, uint_value(2)), payload=b"new")
+    assert shown(talk.machine) == [("notified", number, b""), ("notified", number, b"new")]
+    talk.machine.cancel(number, talk.now)
+    talk.sent()
+    talk.machine.refresh(number, b"etag", talk.now)
+    assert talk.sent() == []
+
+
 @pytest.mark.clause("RFC7959-2.6")
 def test_a_large_notification_is_fetched_to_its_end() -> None:
     talk, number, token = observing()

@@ -65,6 +65,10 @@ class Observation:
             raise found
         return found
 
+    def refresh(self, etag: bytes) -> None:
+        """Register it once more: see ClientMachine.refresh. What is told then may be a 2.03 without content."""
+        self._client.refresh(self.number, etag)
+
     def cancel(self) -> None:
         """Deregister it."""
         self._client.cancel(self.number)
@@ -180,6 +184,11 @@ class Client:
         if self._machine is not None:
             self._machine.cancel(number, time.monotonic())
             self._after()
+
+    def refresh(self, number: int, etag: bytes) -> None:
+        """Register an observation once more."""
+        self._open_machine().refresh(number, etag, time.monotonic())
+        self._after()
 
     def ping(self) -> None:
         """Ask whether the server is there: where it is not, everything fails after the usual time."""

@@ -94,6 +94,18 @@ class ClientMachine:
             self.layer.send(request, False, now)
             self.layer.forget(token)
 
+    def refresh(self, number: int, etag: bytes, now: float) -> None:
+        """Register an observation once more under its token, for a server that may have forgotten it (RFC 7641 section
+        3.3.1). `etag`, if it is not empty, is that of the last representation: 2.03 says that it still holds. Not
+        within 128 s of a notification: a server that began anew counts from the start (section 3.4)."""
+        call = self._calls.get(number)
+        if call is None or not call.registered:
+            return
+        options = [*call.request.options, (option.ETAG, etag)] if etag else [*call.request.options]
+        request = Message(call.request.code, in_order(options), call.request.payload, call.token)
+        self._send(call, request, now)
+        self._look(now)
+
     def receive(self, data: bytes, now: float) -> None:
         """What the transport brought."""
         self.layer.receive(data, now)
