@@ -496,3 +496,23 @@ def test_a_long_walk_through_what_is_retained_lets_others_have_their_turn() -> N
     assert client.get() == []
     hub.pass_time(0)
     assert client.get_one().payload == b"2"
+
+
+@pytest.mark.clause("RFC7641-7")
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_notification_larger_than_may_go_to_the_address_comes_after_an_empty_message(qos: int) -> None:
+    """RFC 7252 section 4.3: the client rejects the empty message, and so shows that it is there."""
+    hub = TopicsHub()
+    client = hub.client()
+    client.acknowledges = False
+    client.request(codes.GET, "t/a", options=[OBSERVE], type=NON)
+    hub.other.publish("a", b"x" * 500, qos=qos)
+    ping = client.get_one()
+    assert (ping.type, ping.code, len(client.octets[-1])) == (CON, codes.EMPTY, 4)
+    client.reset(ping)
+    client.acknowledges = True
+    hub.pass_time(2)
+    assert payloads(client) == [b"x" * 500]
+    for _ in range(20):
+        hub.other.publish("a", b"y" * 500, qos=qos)
+    assert len(payloads(client)) == 20

@@ -252,6 +252,14 @@ class DatagramPeer(AnsweringPeer):
             return ()
         return ((ECHO, self._echo.value(self.address, self._layer.clock.now)),)
 
+    def _ping(self) -> None:
+        """Whoever receives at the address rejects an empty message, and so names it (RFC 7252 section 4.3). It takes
+        four octets, where a notification is more than may go there."""
+        transmissions = self._transmissions
+        if transmissions.idle() and self._way.has_room(4):
+            message_id = transmissions.message_id_by_chance()
+            transmissions.confirmable(message_id, head(CON, codes.EMPTY, message_id, _NO_TOKEN), None, 0)
+
     def notify(self, token: bytes, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
         """For DatagramExchange.notify."""
         way = self._way
@@ -262,13 +270,14 @@ class DatagramPeer(AnsweringPeer):
         if not self.proven:
             size = 4 + len(token) + len(tail)
             if not way.has_room(size):
+                self._ping()
                 return False
             if not confirmable and transmissions.idle() and not way.has_room(3 * size):
                 confirmable = True  # RFC 7641 section 7: the peer has to show interest before more goes to it
         if confirmable:
             if transmissions.full():
                 return False
-            message_id = transmissions.next_message_id()
+            message_id = transmissions.next_message_id() if self.proven else transmissions.message_id_by_chance()
             transmissions.confirmable(message_id, head(CON, response.code, message_id, token) + tail, watcher, number)
             return True
         if way.full():

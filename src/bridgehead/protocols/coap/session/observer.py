@@ -315,6 +315,14 @@ class Observer(Receiver):
             return
         if verdict == SKIP:
             return
+        if not self.peer.proven and len(self._flights) < self._window:
+            # The message layer may have to ask first whether the address is there: then it is sent a little later.
+            if not self._notify(observation, message, False, 0):
+                flight = Flight(self._next_replay, message, [observation])
+                self._next_replay -= 1
+                self._flights[flight.number] = flight
+                self._keeper.stalled(self)
+            return
         due = observation.confirmed_at + self._settings.confirm_interval <= self._broker.clock.now
         if not (due and self._notify(observation, message, True, 0)) and not self._notify(
             observation, message, False, 0

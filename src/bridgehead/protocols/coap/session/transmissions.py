@@ -61,6 +61,12 @@ class Transmissions:
             if self._message_id not in self._flights:
                 return self._message_id
 
+    def message_id_by_chance(self) -> int:
+        """One that does not follow from those before it, for an address to which little went so far: whoever guessed
+        one is not to know the next."""
+        self._message_id = int(self._layer.jitter() * 65536)
+        return self.next_message_id()
+
     def confirmable(self, message_id: int, data: bytes, watcher: Watcher | None, number: int) -> None:
         """Send it until it is acknowledged, now or when it is its turn."""
         transmission = Transmission(self, message_id, data, watcher, number)
