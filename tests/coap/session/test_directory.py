@@ -472,6 +472,21 @@ def test_an_observed_look_up_tells_of_changes_only() -> None:
     assert reader.get() == []
 
 
+def test_an_observer_learns_that_an_identity_was_revoked() -> None:
+    hub = hub_with()
+    register(hub.secured("node1"), "base=coap://one")
+    tool = hub.secured("tool", address="192.0.2.9:1")
+    tool.request(codes.GET, "rd-lookup/ep", options=[(numbers.OBSERVE, b"")], token=b"w")
+    hub.pass_time(3)
+    assert tool.get() == []
+    hub.broker.hide_retained("node1", 0.0)
+    hub.pass_time(3)
+    assert tool.get_one().payload == b""
+    hub.broker.show_retained("node1", 0.0)
+    hub.pass_time(3)
+    assert b'ep="node1"' in tool.get_one().payload
+
+
 def test_an_observer_learns_that_a_lifetime_is_over_and_is_asked_once_a_day() -> None:
     hub = hub_with()
     tool = hub.secured("tool")

@@ -26,6 +26,7 @@ class Registry:
         self._by_topic: dict[str, Registration] = {}
         self._by_id: dict[str, str] = {}
         self._others: dict[str, core.Message] = {}  # messages there that are no registrations
+        self._hidden: list[str] = []
         self._seen = -1  # the revision of the retained messages that was read
         self.version = 0
 
@@ -39,7 +40,12 @@ class Registry:
         return message
 
     def refresh(self) -> None:
-        """Read what others have changed: over other protocols, by expiry, or as a commit failed."""
+        """Read what others have changed: over other protocols, by expiry, or as a commit failed; and whose credentials
+        were taken back, or given again."""
+        hidden = list(self._retained.hidden)
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self.version += 1
         if self._retained.revision == self._seen:
             return
         self._seen = self._retained.revision
