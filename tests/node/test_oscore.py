@@ -83,6 +83,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     found.identity.close()
 
 
+@pytest.mark.clause("RFC8613-3.1")
 def test_the_context_is_that_of_the_device(hub: Hub) -> None:
     new, other = hub.add("sensor-7"), hub.add("sensor-8")
     [context] = hub.find(new)

@@ -46,6 +46,7 @@ VECTORS = {
 }
 
 
+@pytest.mark.clause("RFC8613-C")
 @pytest.mark.clause("RFC8613-3.2.1")
 @pytest.mark.parametrize("name", VECTORS)
 def test_vectors_of_key_derivation(name: str) -> None:

@@ -53,6 +53,7 @@ def framed(of: Message, code: int, message: Message, compressed: bytes, sealed: 
     return encode(Message(code, oscore.outer_options(message, compressed), sealed, of.token, of.type, of.message_id))
 
 
+@pytest.mark.clause("RFC8613-C")
 @pytest.mark.clause("RFC8613-8.1")
 @pytest.mark.clause("RFC8613-5.2")
 @pytest.mark.clause("RFC8613-5.4")
@@ -74,6 +75,7 @@ def test_vectors_of_requests(name: str) -> None:
     assert encode(restored).hex() == plain
 
 
+@pytest.mark.clause("RFC8613-C")
 @pytest.mark.clause("RFC8613-8.3")
 @pytest.mark.parametrize(
     ("piv", "protected"),
@@ -192,6 +194,7 @@ def test_oscore_inside_of_oscore_is_refused() -> None:
         oscore.restored(b"\x01\x90", OUTER)
 
 
+@pytest.mark.clause("RFC8613-4.1")
 @pytest.mark.clause("RFC8613-4.1.2")
 @pytest.mark.clause("RFC8613-4.1.3.2")
 def test_what_proxies_need_stays_outside_and_nothing_else() -> None:
