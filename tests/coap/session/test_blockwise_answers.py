@@ -7,7 +7,7 @@ import pytest
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
 from bridgehead.protocols.coap.codec.block import write_block
-from bridgehead.protocols.coap.codec.message import CON, NON, Message, uint_value
+from bridgehead.protocols.coap.codec.message import ACK, CON, NON, Message, uint_value
 from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.contract import Peer
 from tests.coap.dialogue import Client
@@ -426,6 +426,11 @@ def test_an_observation_that_was_answered_by_a_challenge_is_none() -> None:
 # Confirmable notifications whose rest is fetched. ---------------------------------------------------
 
 
+def empty(messages: list[Message]) -> list[int]:
+    assert all(each.code == codes.EMPTY for each in messages)
+    return [each.type for each in messages]
+
+
 class Watched:
     """A world with one observer of `/a`, that has the first state."""
 
@@ -437,6 +442,13 @@ class Watched:
         (self.observer,) = self.world.bodies.observers
         self.told = Told()
 
+    def fetch(self) -> bytes:
+        """The whole of what was notified; the last block is a response of its own, and the request acknowledged."""
+        body = fetch_body(self.client, "a", 6, first=self.client.get_one())
+        assert empty(self.client.get()) == [ACK]
+        self.world.hub.pass_time(0)
+        return body
+
     def notify(self, body: bytes, number: int) -> bool:
         self.world.bodies.bodies["a"] = body
         sent = self.observer.notify(with_observe(self.world.bodies.content("a"), number), True, self.told, number)
@@ -445,20 +457,50 @@ class Watched:
 
 
 @pytest.mark.clause("RFC7959-2.6")
-def test_a_notification_has_landed_when_its_last_block_was_fetched() -> None:
+def test_a_notification_has_landed_when_its_last_block_has_arrived() -> None:
     watched = Watched()
-    client = watched.client
     assert watched.notify(BODY, 2)
-    first = client.get_one()
     assert watched.told.fates == [], "acknowledged, but not fetched"
     assert not watched.notify(OTHER, 3), "it would take the place of what is fetched"
-    assert fetch_body(client, "a", 6, first=first) == BODY
-    watched.world.hub.pass_time(0)
+    watched.world.bodies.bodies["a"] = BODY
+    assert watched.fetch() == BODY
     assert watched.told.fates == [("acknowledged", 2)]
     assert watched.notify(OTHER, 3)
-    assert fetch_body(client, "a", 6, first=client.get_one()) == OTHER
-    watched.world.hub.pass_time(0)
+    assert watched.fetch() == OTHER
     assert watched.told.fates == [("acknowledged", 2), ("acknowledged", 3)]
+
+
+@pytest.mark.clause("RFC7252-5.2.2")
+def test_the_last_block_is_a_confirmable_response_of_its_own() -> None:
+    watched = Watched()
+    assert watched.notify(BODY, 2)
+    watched.client.get()
+    watched.client.acknowledges = False
+    ask = watched.client.message(codes.GET, "a", options=[block2(4, 6)])
+    watched.client.send(ask)
+    last, acknowledgement = watched.client.get()
+    assert (last.type, last.token, last.payload) == (CON, ask.token, BODY[4096:])
+    assert (acknowledgement.type, acknowledgement.message_id) == (ACK, ask.message_id)
+    watched.world.hub.pass_time(3)
+    assert watched.client.get_one().payload == BODY[4096:], "it is sent again"
+    assert watched.told.fates == []
+    watched.client.acknowledge(last)
+    watched.world.hub.pass_time(0)
+    assert watched.told.fates == [("acknowledged", 2)]
+
+
+@pytest.mark.parametrize("rejects", [True, False])
+def test_a_last_block_that_nobody_takes(rejects: bool) -> None:
+    watched = Watched()
+    assert watched.notify(BODY, 2)
+    watched.client.get()
+    watched.client.acknowledges = False
+    watched.client.send(watched.client.message(codes.GET, "a", options=[block2(4, 6)]))
+    last, _ = watched.client.get()
+    if rejects:
+        watched.client.reset(last)
+    watched.world.hub.pass_time(200)
+    assert watched.told.fates == [("acknowledged" if rejects else "timed out", 2)]
 
 
 def test_who_fetches_nothing_more_gets_the_next_one_all_the_same() -> None:
@@ -477,7 +519,8 @@ def test_a_small_state_waits_too_until_the_large_one_before_it_is_there() -> Non
     watched = Watched()
     assert watched.notify(BODY, 2)
     assert not watched.notify(b"small", 3)
-    assert fetch_body(watched.client, "a", 6, first=watched.client.get_one()) == BODY
+    watched.world.bodies.bodies["a"] = BODY
+    assert watched.fetch() == BODY
     assert watched.notify(b"small", 3)
     assert watched.client.get_one().payload == b"small"
 
@@ -498,8 +541,7 @@ def test_a_last_block_that_was_lost_is_said_again_although_another_body_is_there
     client.get()
     ask = client.message(codes.GET, "a", options=[block2(4, 6)])
     client.send(ask)
-    lost = client.get_one()
-    assert lost.payload == BODY[4096:]
+    assert client.get()[0].payload == BODY[4096:]
     watched.world.hub.pass_time(0)
     assert watched.notify(OTHER, 3)
     client.get()

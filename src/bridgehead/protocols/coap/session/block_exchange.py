@@ -116,12 +116,13 @@ class Cutter:
             return
         offset = plan.number * block_size(plan.exponent)
         block = _block(body.whole, exponent, chunk, offset)
-        if body.fetching is not None and block is not BEYOND:
-            last = offset + chunk >= len(body.whole.payload)
-            if last and not way.peer.reliable:  # a stream loses nothing, and has no Message IDs
-                body.last = Said(request, block)
-            body.fetching.fetched(last)
-        way.respond(block)
+        if body.fetching is None or block is BEYOND:
+            way.respond(block)
+            return
+        last = offset + chunk >= len(body.whole.payload)
+        if last and not way.peer.reliable:  # a stream loses nothing, and has no Message IDs
+            body.last = Said(request, block)
+        body.fetching.answer(way, block, last)
 
     def _serve_robust(self, way: Exchange, body: Body, whole: Message, plan: Plan) -> None:
         exponent = best_exponent(way.peer, plan.exponent, 0)

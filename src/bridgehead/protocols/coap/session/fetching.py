@@ -1,7 +1,8 @@
-"""A confirmable notification whose rest the client fetches: it has landed when the last block was fetched.
+"""A confirmable notification whose rest the client fetches: it has landed when the last block has arrived.
 
-The next one would take its place where the client fetches from (RFC 7959 section 2.6), so it waits: an observer to whom
-every message matters gets each of them whole.
+The next one would take its place where the client fetches from, and in the client's memory (RFC 7959 section 2.6), so
+it waits: an observer to whom every message matters gets each of them whole. Over datagrams the last block goes out as
+a separate, Confirmable response (RFC 7252 section 5.2.2), for only so is known that it has arrived.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.core.clock import Clock
+from bridgehead.protocols.coap.codec.message import Message
 from bridgehead.protocols.coap.session.alarms import Alarms
-from bridgehead.protocols.coap.session.contract import Watcher
+from bridgehead.protocols.coap.session.contract import Exchange, Watcher
 from bridgehead.protocols.coap.session.layer import Timed
 
 
@@ -26,6 +28,7 @@ class Fetching(Watcher):
         self._acknowledged = False
         self.until: float = 0.0
         self.over: bool = False
+        self._closing = False  # the last block is under way
 
     def acknowledged(self, number: int) -> None:
         self._acknowledged = True
@@ -42,12 +45,24 @@ class Fetching(Watcher):
         self.over = True
         self._watcher.timed_out(number)
 
-    def fetched(self, last: bool) -> None:
-        """A block went out, or was asked for."""
+    def answer(self, way: Exchange, block: Message, last: bool) -> None:
+        """The answer to a request for `block`."""
+        if last and not self.over and not way.peer.reliable:
+            if way.notify(block, True, _LastBlock(self), 0):
+                self._closing = True
+                way.silence()
+                return
+            last = False  # no room: who does not get it asks again, if it asks
+        way.respond(block)
         if last:
             self.finish()
         else:
             self.until = self._clock.now + self._patience
+
+    def lost(self) -> None:
+        """The last block did not arrive."""
+        if not self.over:
+            self.timed_out(self._number)
 
     def finish(self) -> None:
         """Nothing more of it is fetched. The watcher is told later, as it may send the next one at once."""
@@ -64,6 +79,8 @@ class Fetching(Watcher):
         """Is the client still at it?"""
         if self.over:
             return
+        if self._closing:
+            return
         if now < self.until:
             self._alarms.at(self.until, _Patience(self))
         else:
@@ -71,6 +88,22 @@ class Fetching(Watcher):
 
     def landed(self) -> None:
         self._watcher.acknowledged(self._number)
+
+
+class _LastBlock(Watcher):
+    """Whether it arrived. A client that rejects it has no use for it any more."""
+
+    def __init__(self, fetching: Fetching) -> None:
+        self._fetching: Final = fetching
+
+    def acknowledged(self, number: int) -> None:
+        self._fetching.finish()
+
+    def rejected(self, number: int) -> None:
+        self._fetching.finish()
+
+    def timed_out(self, number: int) -> None:
+        self._fetching.lost()
 
 
 class _Patience(Timed):
