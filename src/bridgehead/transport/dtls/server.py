@@ -188,7 +188,11 @@ class DtlsServer:
         except PeerError:
             return  # nothing is said to an address that is not proven
         handshake = self._half_open.get(path)
-        if handshake is not None and handshake.random == hello.random and hello.cookie:
+        association = self._table.at(path)
+        if association is not None and association.hello == hello.random:
+            # Late or doubled on its way: a second handshake of it would meet the rest of the first one.
+            self._table.opened(association, path, data, self._rim.clock.now)
+        elif handshake is not None and handshake.random == hello.random and hello.cookie:
             self._wait(path, data, None)  # it lacks our answer
         elif self._cookies.verify(path, hello, self._rim.clock.now):
             self._wait(path, data, hello)
@@ -237,6 +241,9 @@ class DtlsServer:
             if before.random == hello.random:
                 return  # the same one twice in the queue
             self._drop(before)
+        at = self._table.at(path)
+        if at is not None and at.hello == hello.random:
+            return
         self._rates.rate, self._rates.burst = self._settings.handshake_rate, self._settings.handshake_burst
         if not self._rates.take(network, now) or not self._room(network, now):
             return
@@ -334,6 +341,7 @@ class DtlsServer:
             return
         self._drop(handshake)
         now = self._rim.clock.now
+        association.hello = handshake.random
         self._table.add(association, now)
         self._rim.established(association)
         for each in (data, *handshake.early):  # application data may stand behind Finished

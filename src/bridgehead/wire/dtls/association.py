@@ -60,6 +60,7 @@ class Association:
         self.sink: Sink | None = None
         self.heard: float = 0.0
         self.flight: tuple[bytes, ...] = ()
+        self.hello: bytes = b""  # the random of the ClientHello that it began with, while that could be repeated
         self.ended: str = ""
         self.moved: bool = False  # the newest record was in the last call of open()
         self._in: Final = incoming
@@ -85,6 +86,7 @@ class Association:
         """Nothing is expected for a while: it takes less memory until then."""
         self._in.rest()
         self._out.rest()
+        self.hello = b""
 
     def begin_at(self, sent: int, received: int) -> None:
         """What the handshake used of this epoch: the next number to send, and the highest one that came (-1: none)."""
