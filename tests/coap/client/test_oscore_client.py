@@ -124,7 +124,7 @@ def test_what_comes_without_protection_is_a_failure(world: World) -> None:
 
 
 @pytest.mark.clause("RFC8613-7.4.1")
-@pytest.mark.clause("RFC8613-4.1.3.5.2")
+@pytest.mark.clause("RFC8613-4.1.3.5")
 def test_notifications_come_in_the_order_of_their_partial_ivs_and_once(world: World) -> None:
     world.ask(OBSERVE)
 

@@ -242,14 +242,14 @@ def test_outer_options_of_class_e_are_discarded() -> None:
     assert restored.options == ((option.URI_HOST, b"hub"), (option.URI_PATH, b"t"))
 
 
-@pytest.mark.clause("RFC8613-4.1.3.5.2")
+@pytest.mark.clause("RFC8613-4.1.3.5")
 def test_the_observe_of_a_notification_is_inside_without_its_value() -> None:
     notification = Message(codes.CONTENT, ((option.OBSERVE, uint_value(77)),), b"22.5")
     assert oscore.outer_options(notification, b"\x01\x05") == ((option.OBSERVE, b"\x4d"), (option.OSCORE, b"\x01\x05"))
     assert oscore.restored(oscore.plaintext(notification), OUTER).first(option.OBSERVE) == b""
 
 
-@pytest.mark.clause("RFC8613-4.1.3.5.1")
+@pytest.mark.clause("RFC8613-4.1.3.5")
 def test_the_observe_of_a_request_is_inside_and_outside() -> None:
     cancellation = Message(codes.GET, ((option.OBSERVE, b"\1"), (option.URI_PATH, b"t")))
     assert oscore.outer_options(cancellation, b"\x09\x14") == ((option.OBSERVE, b"\1"), (option.OSCORE, b"\x09\x14"))
