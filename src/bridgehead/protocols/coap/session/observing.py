@@ -13,7 +13,6 @@ from bridgehead.protocols.coap.session.observation import Observation
 from bridgehead.protocols.coap.session.observer import Keeper, Observer
 from bridgehead.protocols.coap.session.settings import CoapSettings
 
-PROTOCOL: Final = "coap"
 _RETRY: Final = 1.0  # seconds until something is tried again that found no room
 _STALLS: Final = 93  # tries: as long as a message under way waits for its acknowledgement (RFC 7252 section 4.8.2)
 _CHECKS: Final = 1000.0  # tries in one interval, where a check finds no room
@@ -61,7 +60,7 @@ class Observing(Keeper):
         session, _ = self._broker.attach(
             party.principal,
             f"coap-{self._serial}",
-            PROTOCOL,
+            origin.protocol,
             origin.verified,
             True,
             0.0,
