@@ -503,6 +503,18 @@ def test_a_last_block_that_nobody_takes(rejects: bool) -> None:
     assert watched.told.fates == [("acknowledged" if rejects else "timed out", 2)]
 
 
+@pytest.mark.clause("RFC7641-4.2")
+def test_an_error_ends_what_is_fetched_too() -> None:
+    watched = Watched()
+    assert watched.notify(BODY, 2)
+    watched.client.get()
+    del watched.world.bodies.bodies["a"]
+    assert watched.observer.notify(Message(codes.FORBIDDEN, (), b"no permission"), True, None, 0)
+    watched.world.hub.settle()
+    assert watched.client.get_one().code == codes.FORBIDDEN
+    assert watched.client.request(codes.GET, "a", options=[block2(1, 6)]).code == codes.NOT_FOUND
+
+
 def test_who_fetches_nothing_more_gets_the_next_one_all_the_same() -> None:
     watched = Watched()
     assert watched.notify(BODY, 2)

@@ -99,6 +99,12 @@ class Bodies:
         body = self._find(peer, (party, fetching_key(request)))
         return body if body is not None and body.answers(request) else None
 
+    def drop(self, peer: Peer, party: Party | None, request: Message) -> None:
+        """Nothing more of it is given."""
+        slot = (party, fetching_key(request))
+        self._proven.drop_slot(peer, slot)
+        self._unproven.drop_slot(peer, slot)
+
     def _find(self, peer: Peer, slot: Slot) -> Body | None:
         kept = self._proven.find(peer, slot)
         if kept is None:

@@ -147,11 +147,8 @@ class Cutter:
         observed: BlockExchange,
     ) -> bool:
         """A notification has the first block; the client fetches the others (RFC 7959 section 2.6). `observed` is the
-        exchange that it belongs to, whose other side `way` is."""
-        success = codes.is_success(response.code)
+        exchange that it belongs to, whose other side `way` is. It is a success."""
         if plan is not None and plan.robust:
-            if not success:
-                return way.notify(response, confirmable, watcher, number)
             body = self.bodies.keep(way.peer, way.party, request, response)
             exponent = best_exponent(way.peer, plan.exponent, 0)
             whole = with_etag(response)
@@ -160,7 +157,7 @@ class Cutter:
         room = room_on_stream(way.peer, response)
         exponent = best_exponent(way.peer, wanted, room)
         chunk = chunk_size(exponent, room)
-        if not success or len(response.payload) <= chunk or response.has(option.BLOCK2):
+        if len(response.payload) <= chunk or response.has(option.BLOCK2):
             return way.notify(response, confirmable, watcher, number)
         peer, party = way.peer, way.party
         fetching: Fetching | None = None
@@ -216,6 +213,10 @@ class BlockExchange(Exchange):
         self._outer.silence()
 
     def notify(self, response: Message, confirmable: bool, watcher: Watcher | None, number: int) -> bool:
+        if response.code >= codes.BAD_REQUEST:
+            # It is the last one (RFC 7641 section 4.2), and says perhaps that a permission was withdrawn.
+            self._cutter.bodies.drop(self.peer, self.party, self.request)
+            return self._outer.notify(response, confirmable, watcher, number)
         fetching = self.fetching
         if fetching is not None and confirmable:
             if not fetching.over:
