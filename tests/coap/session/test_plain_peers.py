@@ -64,6 +64,13 @@ def test_newcomers_are_turned_away_while_all_are_busy() -> None:
     assert late.received[-1].code == codes.CONTENT
 
 
+def test_a_table_for_nobody_serves_nobody() -> None:
+    hub, resources = served(few(0))
+    client = hub.client()
+    client.send(client.message(codes.GET, "now"))
+    assert (client.get(), resources.handled, hub.peers.dropped) == ([], [], 1)
+
+
 def test_the_end_of_a_listener_ends_its_peers() -> None:
     hub, resources = served()
     told = Told()
