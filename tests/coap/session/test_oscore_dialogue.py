@@ -178,3 +178,17 @@ def test_no_response_inside_counts(world: World, value: int, answered: bool) -> 
     assert reply.type == ACK
     assert (reply.code == codes.CHANGED) is answered
     assert world.resources.handled[-1].request.payload == b"22.5"
+
+
+@pytest.mark.clause("RFC8613-4.1.3.6")
+def test_no_response_outside_is_ignored(world: World) -> None:
+    """Anybody on the way could have put it there."""
+    world.ask(codes.GET, "now")
+    protected, request = world.protect(world.client, codes.PUT, "now", b"22.5")
+    tampered = protected.with_options((*protected.options, (option.NO_RESPONSE, b"\x1a")))
+    world.client.send(tampered)
+    assert world.device.unprotect(world.client.response(protected.token), request).code == codes.CONTENT
+    stream = world.hub.stream("gateway")
+    protected, request = world.device.protect(Message(codes.PUT, ((option.URI_PATH, b"now"),), b"22.6", b"tk"))
+    stream.send(protected.with_options((*protected.options, (option.NO_RESPONSE, b"\x1a"))))
+    assert world.device.unprotect(stream.response(b"tk"), request).code == codes.CONTENT

@@ -125,16 +125,18 @@ class DatagramPeer(AnsweringPeer):
         repeatable = code == codes.GET or code == codes.FETCH
         no_response = ABSENT
         hop_limit_ok = True
+        protected = False
         for number, value in request.options:
             if number <= OSCORE:
                 if number in (OBSERVE, OSCORE):
                     repeatable = False
+                    protected = number == OSCORE
             elif number == HOP_LIMIT:
                 hop_limit_ok = len(value) == 1 and value[0] > 0
             elif number == ECHO:
                 if not self.proven and self._echo is not None and self._echo.proves(self.address, value, now):
                     self.proven = True
-            elif number == NO_RESPONSE:
+            elif number == NO_RESPONSE and not protected:  # RFC 8613 section 4.1.3.6: else the one inside counts
                 no_response = int.from_bytes(value, "big") & 0xFF
         exchange = DatagramExchange(self, request, confirmable, multicast, no_response)
         if not hop_limit_ok:

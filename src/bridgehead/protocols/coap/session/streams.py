@@ -9,7 +9,7 @@ from mypy_extensions import mypyc_attr
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec.message import NO_OPTIONS, Message, Option, uint_value
-from bridgehead.protocols.coap.codec.numbers import HOP_LIMIT, NO_RESPONSE, is_critical
+from bridgehead.protocols.coap.codec.numbers import HOP_LIMIT, NO_RESPONSE, OSCORE, is_critical
 from bridgehead.protocols.coap.codec.stream import StreamDecoder, decode_websocket, encode_stream, encode_websocket
 from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer, Watcher
 from bridgehead.protocols.coap.session.faults import BAD_HOP_LIMIT, DEFECT, TOO_LARGE
@@ -196,7 +196,7 @@ class StreamPeer(Peer):
         for number, value in request.options:
             if number == HOP_LIMIT:
                 hop_limit_ok = len(value) == 1 and value[0] > 0
-            elif number == NO_RESPONSE:
+            elif number == NO_RESPONSE and not request.has(OSCORE):  # RFC 8613 section 4.1.3.6
                 no_response = int.from_bytes(value, "big") & 0xFF
         self._serial += 1
         exchange = StreamExchange(self, request, no_response, self._serial)
