@@ -356,7 +356,7 @@ def test_a_stream_gets_a_body_in_one_message_if_it_takes_it() -> None:
 
 @pytest.mark.clause("RFC8323-6")
 @pytest.mark.clause("RFC8323-5.3")
-@pytest.mark.parametrize("largest", [1200, 1500, 3000, 5000])
+@pytest.mark.parametrize("largest", [1250, 1500, 3000, 5000])
 def test_bert_blocks_go_into_the_largest_message_that_the_peer_takes(largest: int) -> None:
     world = World()
     world.bodies.bodies["a"] = BODY
@@ -374,6 +374,39 @@ def test_bert_blocks_go_into_the_largest_message_that_the_peer_takes(largest: in
         assert number * 1024 == len(body)
         body += answer.payload
     assert body == BODY
+
+
+@pytest.mark.clause("RFC8613-4.1.3.4")
+def test_what_oscore_protected_is_cut_only_for_a_proxy_that_asks() -> None:
+    world = Alone(outside=True)
+    world.bodies.fixed = Message(codes.CHANGED, ((option.OSCORE, b""),), BODY[:1110])
+    whole = world.send(codes.POST, "a", b"sealed", (option.OSCORE, b"\x09")).response
+    assert whole is world.bodies.fixed
+    first = world.send(codes.POST, "a", b"sealed", (option.OSCORE, b"\x09"), block2(0, 5)).response
+    assert block_of(first, option.BLOCK2) == (0, True, 5)
+    assert first.has(option.OSCORE)
+    rest = [world.send(codes.POST, "a", b"", (option.OSCORE, b"\x09"), block2(at, 5)).response for at in (1, 2)]
+    assert first.payload + b"".join([each.payload for each in rest]) == BODY[:1110]
+    assert len(world.bodies.requests) == 2, "what is protected is never taken twice"
+
+
+@pytest.mark.clause("RFC8613-4.1.3.4")
+def test_what_is_not_protected_passes_the_outer_one_as_it_is() -> None:
+    world = Alone(outside=True)
+    sent = world.send(codes.PUT, "a", b"x" * 16, (option.BLOCK1, write_block(0, True, 0)))
+    assert sent.response.code == codes.CHANGED
+    assert world.bodies.requests == [sent.request]
+
+
+@pytest.mark.clause("RFC8613-4.1.3.4")
+def test_a_request_in_outer_blocks_is_put_together_before_oscore() -> None:
+    world = Alone(outside=True)
+    sealed = (option.OSCORE, b"\x09")
+    first = world.send(codes.POST, "a", b"x" * 16, sealed, (option.BLOCK1, write_block(0, True, 0)))
+    assert first.response.code == codes.CONTINUE
+    world.bodies.bodies["a"] = b"!"
+    last = world.send(codes.POST, "a", b"y", sealed, (option.BLOCK1, write_block(1, False, 0)))
+    assert last.response.payload == b"x" * 16 + b"y!"
 
 
 @pytest.mark.clause("RFC8323-6")

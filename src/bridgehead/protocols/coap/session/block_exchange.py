@@ -12,6 +12,7 @@ from bridgehead.protocols.coap.codec.message import Message
 from bridgehead.protocols.coap.session.alarms import Alarms
 from bridgehead.protocols.coap.session.block_bodies import Bodies, Body, Said
 from bridgehead.protocols.coap.session.block_parts import (
+    PROTECTION,
     added,
     best_exponent,
     chunk_size,
@@ -69,9 +70,10 @@ class Cutter:
         if plan is not None and (plan.exponent != ANYTHING or plan.robust):
             return False
         octets = len(response.payload)
-        if peer.reliable or self._outside:
-            return octets <= room_on_stream(peer, response)
-        return octets <= block_size(peer.block)
+        if not peer.reliable:
+            return self._outside or octets <= block_size(peer.block)
+        room = room_on_stream(peer, response)
+        return octets <= (room + PROTECTION if self._outside else room)
 
     def answer(self, way: Exchange, request: Message, response: Message, plan: Plan | None) -> None:
         """`response` is whole; it is cut as `plan` says."""

@@ -25,6 +25,7 @@ _NOT_FETCHED: Final = _NOT_ASKED | {
 _HEADER: Final = 24  # octets of a message on a stream before its options, and the payload marker
 _OPTION_HEADER: Final = 5
 _LARGEST: Final = 6
+PROTECTION: Final = 64  # octets that OSCORE may add: its option, the kid, the tag
 
 
 def gathering_key(request: Message) -> bytes:
@@ -79,11 +80,12 @@ def part(whole: Message, kind: int, number: int, exponent: int, chunk: int, size
 
 
 def room_on_stream(peer: Peer, response: Message) -> int:
-    """So many octets of payload go with the response's options into one message (RFC 8323 section 5.3.1)."""
+    """So many octets of payload go with the options into one message (RFC 8323 section 5.3.1), even if OSCORE
+    protects it."""
     octets = _HEADER + len(response.token)
     for _, value in response.options:
         octets += _OPTION_HEADER + len(value)
-    return peer.largest - octets - 3 * _OPTION_HEADER - 8  # and an ETag, a Block2 and a Size2 besides
+    return peer.largest - octets - PROTECTION - 3 * _OPTION_HEADER - 8  # and an ETag, a Block2 and a Size2 besides
 
 
 def best_exponent(peer: Peer, wanted: int, room: int) -> int:
