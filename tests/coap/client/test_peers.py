@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bridgehead.protocols.coap.client.client import Client, Security
+from bridgehead.protocols.coap.client.client import MOST_WAITING, Client, Observation, Security
 from bridgehead.protocols.coap.client.errors import ConnectionFailed
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
@@ -192,3 +192,14 @@ async def test_a_port_where_nobody_listens() -> None:
             await it.request(Message(codes.GET))
     with pytest.raises(ConnectionFailed, match="does the server run there"):
         await client("coap+tcp", port, "/").open()
+
+
+async def test_notifications_that_nobody_takes_are_bounded() -> None:
+    async with client("coap", free_pair(), "/") as it:
+        observation = Observation(it, 1)
+        assert all(observation.put(Message(codes.CONTENT)) for _ in range(MOST_WAITING))
+        assert not observation.put(Message(codes.CONTENT))
+        for _ in range(MOST_WAITING):
+            assert await observation.next() is not None
+        with pytest.raises(ConnectionFailed, match="wait to be taken"):
+            await observation.next()

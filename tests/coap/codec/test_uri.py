@@ -159,6 +159,13 @@ def test_a_location_is_a_relative_reference() -> None:
     assert (path_text([b"a b", b""]), path_text([]), query_text([b"x", b"&"])) == ("/a%20b/", "/", "x&%26")
 
 
+def test_an_interface_stays_on_this_machine() -> None:
+    uri = parse_uri("coap://[fe80::1%25eth0]/t")
+    assert (uri.host, str(uri)) == ("fe80::1%eth0", "coap://[fe80::1%25eth0]/t")
+    assert uri.options("fe80::1%eth0", 5683) == ((11, b"t"),)
+    assert uri.options("192.0.2.1", 5683) == ((3, b"[fe80::1]"), (11, b"t"))
+
+
 def test_addresses_and_names() -> None:
     assert [is_address(host) for host in ("::1", "192.0.2.1", "192.0.2.256", "a.b.c.d", "host", "1.2.3")] == [
         True,

@@ -24,6 +24,7 @@ from bridgehead.protocols.coap.codec.uri import Uri, is_address
 from bridgehead.transport.dtls.contract import DtlsIdentity
 
 PATIENCE: Final = 10.0
+MOST_WAITING: Final = 10_000  # notifications that nobody has taken yet
 
 
 class Security:
@@ -50,8 +51,13 @@ class Observation:
         self.number: Final = number
         self.ended: Message | None = None  # the answer that ended it, or that never registered it
 
-    def put(self, what: Message | ConnectionFailed | None) -> None:
+    def put(self, what: Message | ConnectionFailed | None) -> bool:
+        """False: more wait than anybody takes, and it is over."""
+        if isinstance(what, Message) and self._queue.qsize() >= MOST_WAITING:
+            self._queue.put_nowait(ConnectionFailed(f"{MOST_WAITING} notifications wait to be taken: it is given up"))
+            return False
         self._queue.put_nowait(what)
+        return True
 
     @property
     def waiting(self) -> bool:
@@ -241,8 +247,8 @@ class Client:
         observation = self._observations.get(event.number)
         answer = self._answers.get(event.number)
         if isinstance(event, Notified):
-            if observation is not None:
-                observation.put(event.response)
+            if observation is not None and not observation.put(event.response):
+                self.cancel(event.number)
         elif isinstance(event, Answered):
             if observation is not None:
                 del self._observations[event.number]

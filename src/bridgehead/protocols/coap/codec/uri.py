@@ -55,7 +55,7 @@ class Uri:
         """All options of a request for it that goes to `host` (an address) and `port` (RFC 7252 section 6.4)."""
         found = list(self.resource_options())
         if not is_address(self.host) or self.host != host:
-            found.append((option.URI_HOST, _bracketed(self.host).encode()))
+            found.append((option.URI_HOST, _bracketed(self.host.partition("%")[0]).encode()))
         if self.port != port:
             found.append((option.URI_PORT, uint_value(self.port)))
         return in_order(found)
@@ -135,6 +135,7 @@ def _host_and_port(authority: str, default: int, text: str) -> tuple[str, int]:
         host, mark, rest = authority[1:].partition("]")
         if not mark or ":" not in host or (rest and not rest.startswith(":")):
             raise _error(f"the IPv6 address in {text!r} is not of the form [2001:db8::1]")
+        host = host.replace("%25", "%")  # RFC 6874: an interface, which stays on this machine
         port = rest[1:]
     else:
         host, _, port = authority.partition(":")
@@ -208,7 +209,7 @@ def _quoted(octets: bytes, plain: frozenset[int]) -> str:
 
 
 def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
 def _error(text: str) -> Malformed:
