@@ -262,3 +262,39 @@ def test_what_could_not_be_sent_to_all_yet_is_not_sent_after_its_permission() ->
     assert hub.broker.sessions.of("sensor")[0].in_flight == {}
     hub.other.publish("b", b"1", qos=1)
     assert len(client.get()) == 100
+
+
+@pytest.mark.clause("RFC7641-3.1")
+def test_who_registers_again_to_be_sure_is_not_sent_what_is_retained_again() -> None:
+    hub = TopicsHub()
+    for i in range(3):
+        hub.other.publish(f"a/{i}", b"%d" % i, retain=True)
+    client = hub.secured()
+    client.acknowledges = False
+    client.request(codes.GET, "t?f=a/+", options=[OBSERVE], token=b"ob")
+    first = client.get_one()
+    client.request(codes.GET, "t?f=a/+", options=[OBSERVE], token=b"ob")
+    client.acknowledges = True
+    client.acknowledge(first)
+    assert [topic(message) for message in client.get()] == ["a/1", "a/2"]
+    client.request(codes.GET, "t?f=a/+", options=[OBSERVE], token=b"ob")
+    assert client.get() == []
+    hub.other.publish("a/1", b"x", qos=1)
+    assert topic(client.get_one()) == "a/1"
+    assert hub.observing.observations == 1
+
+
+def test_who_registers_again_misses_nothing_that_waits() -> None:
+    hub = TopicsHub()
+    client = hub.secured()
+    client.acknowledges = False
+    for i in range(40):
+        client.request(codes.GET, "t?f=#", options=[OBSERVE], token=b"%02d" % i)
+    hub.other.publish("a", b"1", qos=1)
+    first = client.get_one()
+    for i in range(40):
+        client.request(codes.GET, "t?f=#", options=[OBSERVE], token=b"%02d" % i)
+    client.acknowledges = True
+    client.acknowledge(first)
+    tokens = {message.token for message in [first, *client.get()] if message.payload == b"1"}
+    assert tokens == {b"%02d" % i for i in range(40)}

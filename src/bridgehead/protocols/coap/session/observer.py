@@ -124,8 +124,10 @@ class Observer(Receiver):
         if group is None:
             group = Group(topic_filter, self._next_identifier)
         qos = 1 if exchange.confirmable else 0
-        if is_stream or qos > group.qos:
-            replay = _REPLAY if is_stream else _NEVER_AGAIN
+        # A client that registers anew what it observes, to be sure, has the retained messages (RFC 7641 section 3.3.1).
+        replays = is_stream and (known is None or known.group is not group or not known.is_stream)
+        if replays or qos > group.qos:
+            replay = _REPLAY if replays else _NEVER_AGAIN
             wanted = max(qos, group.qos)
             self._broker.door.subscribe(
                 Subscription(self.session, topic_filter, wanted, False, False, replay, group.identifier)
@@ -139,9 +141,12 @@ class Observer(Receiver):
         number = self._notifications.first_number(-1 if known is None else known.number)
         observation = Observation(self._events, exchange, group, is_stream, accept, number, now)
         group.observations = [*group.observations, observation]
-        if is_stream:
+        if replays or known in group.replayed:
             group.replayed = [*group.replayed, observation]
         if known is not None:
+            if known.group is group:  # what it could not be sent yet goes to the one in its place
+                for flight in self._flights.values():
+                    flight.todo = [observation if other is known else other for other in flight.todo]
             self._remove(known)
             known.exchange.ended()
             self._keeper.ended(self)
