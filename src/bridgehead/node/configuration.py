@@ -20,7 +20,7 @@ from bridgehead.security.tls.profiles import LONGEST_TICKET_LIFETIME, TICKET_LIF
 
 MIB: Final = 1024 * 1024
 MQTT_PATH: Final = "/mqtt"
-COAP_PATH: Final = "/.well-known/coap"  # RFC 8323 section 8.1
+COAP_PATH: Final = "/.well-known/coap"  # RFC 8323 section 4.1
 DAY: Final = 24 * 60 * 60
 LARGEST: Final = 2**53 - 1
 

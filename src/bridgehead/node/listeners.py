@@ -34,7 +34,7 @@ from bridgehead.transport.upgrade import WebSocketRules
 
 # [MQTT-6.0.0-3]; clients of 3.1, which knew no WebSocket, call theirs "mqttv3.1".
 _SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
-_COAP_SUBPROTOCOLS: Final = ("coap",)  # RFC 8323 section 8.4
+_COAP_SUBPROTOCOLS: Final = ("coap",)  # RFC 8323 section 4.1
 
 
 def name_of(settings: Settings) -> str:

@@ -57,7 +57,7 @@ def ask_group(harbour: Harbour, request: Message) -> list[bytes]:
             return []
 
 
-@pytest.mark.clause("RFC7252-8")
+@pytest.mark.clause("RFC7252-8.1")
 def test_a_group_is_answered_with_what_the_guest_may_see(quick: Harbour) -> None:
     options = in_order([*CORE, (URI_QUERY, b"rt=bridgehead.topics")])
     (answer,) = ask_group(quick, Message(codes.GET, options, b"", b"tk", NON, 7))
@@ -153,7 +153,7 @@ async def client(harbour: Harbour) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize("scheme", ["coap", "coap+tcp", "coap+ws"])
-@pytest.mark.clause("RFC8323-4")
+@pytest.mark.clause("RFC8323-4.3")
 async def test_aiocoap_writes_reads_and_observes(harbour: Harbour, scheme: str) -> None:
     name = topic()
     uri = harbour.uri(scheme, f"t/{name}")
@@ -171,7 +171,8 @@ async def test_aiocoap_writes_reads_and_observes(harbour: Harbour, scheme: str) 
 
 
 @pytest.mark.parametrize("scheme", ["coaps+ws", "coap+ws"])
-@pytest.mark.clause("RFC8323-8.4")
+@pytest.mark.clause("RFC8323-4.2")
+@pytest.mark.clause("RFC8323-4.3")
 async def test_a_websocket_message_is_one_message_of_coap(harbour: Harbour, scheme: str) -> None:
     """Whole in one frame, in several frames, and several at once."""
     secured = scheme == "coaps+ws"
@@ -193,7 +194,7 @@ async def test_a_websocket_message_is_one_message_of_coap(harbour: Harbour, sche
         assert [decode_websocket(await socket_.recv(decode=False)).token for _ in range(2)] == [b"b", b"c"]
 
 
-@pytest.mark.clause("RFC8323-8.4")
+@pytest.mark.clause("RFC8323-4.1")
 async def test_a_websocket_without_the_subprotocol_is_refused(harbour: Harbour) -> None:
     with pytest.raises(Exception, match=r"HTTP 400|rejected"):
         async with connect(f"ws://localhost:{harbour.hub.port('coap+ws')}/.well-known/coap"):

@@ -59,7 +59,7 @@ def test_what_coap_writes_mqtt_reads_and_the_other_way_round(
 
 
 @pytest.mark.parametrize(("program", "scheme", "kind"), WAYS)
-@pytest.mark.clause("RFC7641-3")
+@pytest.mark.clause("RFC7641-3.1")
 def test_an_observer_gets_what_mqtt_publishes(
     harbour: Harbour, tmp_path: Path, program: str, scheme: str, kind: str
 ) -> None:

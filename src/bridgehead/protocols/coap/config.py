@@ -12,7 +12,7 @@ from bridgehead.protocols.coap.session.settings import CoapSettings
 # RFC 7252 section 12.8: All CoAP Nodes; IPv6 of link-local, realm-local and site-local scope (RFC 7346).
 ALL_COAP_NODES: Final = ("224.0.1.187", "ff02::fd", "ff03::fd", "ff05::fd")
 ALPN: Final = "coap"  # RFC 8323 section 8.2
-SUBPROTOCOL: Final = "coap"  # RFC 8323 section 8.4
+SUBPROTOCOL: Final = "coap"  # RFC 8323 section 4.1
 WEBSOCKET_PATH: Final = "/.well-known/coap"
 
 
