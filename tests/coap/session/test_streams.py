@@ -192,6 +192,13 @@ def test_what_is_no_message_aborts(octets: bytes) -> None:
     assert abort_of(client).payload
 
 
+def test_requests_before_a_fault_are_served() -> None:
+    _, resources, client = connected()
+    client.send_octets(encode_stream(Message(codes.GET, ((11, b"now"),), b"", b"t")) + b"\x09\x01")
+    assert [message.code for message in client.received] == [codes.CONTENT, codes.ABORT]
+    assert len(resources.handled) == 1
+
+
 @pytest.mark.clause("RFC8323-4.2")
 @pytest.mark.parametrize("octets", [b"", b"\x00", b"\x10\x01", b"\x09\x01", b"\x00\x01\xff", bytes([0, 1]) * 600_000])
 def test_what_is_no_websocket_message_aborts(octets: bytes) -> None:

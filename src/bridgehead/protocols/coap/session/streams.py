@@ -136,10 +136,18 @@ class StreamPeer(Peer):
                 raise Violation("The message is larger than this side's Max-Message-Size.")
             self._message(decode_websocket(data))
             return
-        for message in self._decoder.feed(data):
+        fault: PeerError | None = None
+        try:
+            messages = self._decoder.feed(data)
+        except PeerError as error:
+            messages = self._decoder.messages  # those before it are served
+            fault = error
+        for message in messages:
             if self.gone:
                 return
             self._message(message)
+        if fault is not None:
+            self.abort(fault.text)
 
     def _message(self, message: Message) -> None:
         self._layer.counters.packets_received += 1
