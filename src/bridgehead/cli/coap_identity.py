@@ -112,9 +112,7 @@ def _tls(given: Given) -> ssl.SSLContext:
             raise TargetError(
                 f"--bundle {given.bundle} holds no certificate: over TCP and WebSocket nothing else serves"
             )
-    context = tls_context(ca, certificate, key)
-    context.set_alpn_protocols(["coap"])  # RFC 8323 section 8.2
-    return context
+    return tls_context(ca, certificate, key)
 
 
 def _dtls(given: Given) -> DtlsIdentity:

@@ -177,7 +177,6 @@ async def test_certificates_over_tls(program: str, tmp_path: Path) -> None:
     (tmp_path / "sensor.key").write_text(town().sensor_key.pem)
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
     context.load_cert_chain(str(tmp_path / "sensor.pem"), str(tmp_path / "sensor.key"))
-    context.set_alpn_protocols(["coap"])
     async with (
         server(program, "-d", "10", *options) as port,
         client("coaps+tcp", port + 1, "/made", Security(tls=context), "localhost") as it,

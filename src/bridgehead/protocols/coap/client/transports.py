@@ -183,6 +183,9 @@ async def open_udp(uri: Uri, received: Received, ended: Ended) -> UdpTransport:
 async def open_stream(uri: Uri, tls: ssl.SSLContext | None, received: Received, ended: Ended) -> StreamTransport:
     """TCP, TLS or WebSocket, up to where CoAP begins. Errors: ConnectionFailed."""
     at = where(uri)
+    if tls is not None:
+        # RFC 8323 section 8.2: who speaks CoAP over TLS says so; within WebSocket it is HTTP that begins.
+        tls.set_alpn_protocols(["http/1.1"] if uri.scheme.endswith("+ws") else ["coap"])
     try:
         reader, writer = await asyncio.open_connection(uri.host, uri.port, ssl=tls)
     except ssl.SSLCertVerificationError as error:
