@@ -266,6 +266,30 @@ def test_an_old_or_a_forged_record_does_not_move_a_session() -> None:
     assert dialogue.sinks[0].data == [b"newer", b"older"]
 
 
+@pytest.mark.clause("RFC9146-6")
+def test_what_goes_to_a_new_address_is_bounded_until_the_peer_goes_on_from_there() -> None:
+    dialogue = Dialogue()
+    node = dialogue.connect()
+    dialogue.run()
+    association, at_home, victim = dialogue.associations[0], node.path, b"198.51.100.1 6"
+    taken_on_its_way = node.association.seal(b"a reading of twenty.")
+    dialogue.server.receive(victim, taken_on_its_way)  # by somebody who forges the address
+    assert association.path == victim
+    sent = [association.seal(bytes(20)) for _ in range(50)]
+    assert 0 < sum(map(len, sent)) <= 3 * len(taken_on_its_way)
+    dialogue.server.receive(at_home, node.association.seal(b"the next one"))
+    assert association.path == at_home
+    large = bytes(1_000)
+    assert association.seal(large) == b""
+    dialogue.say(node, b"again")
+    dialogue.run()
+    assert association.seal(large) == b""
+    dialogue.say(node, b"and again")
+    dialogue.run()
+    assert len(association.seal(large)) > 1_000
+    assert dialogue.sinks[0].data == [b"a reading of twenty.", b"the next one", b"again", b"and again"]
+
+
 def test_without_a_connection_id_another_address_is_nobody() -> None:
     dialogue = Dialogue(settings=without_ids())
     node = dialogue.connect()

@@ -147,7 +147,9 @@ class DtlsServer:
     def end(self, association: Association, because: str, alert: int = CLOSE_NOTIFY) -> None:
         """Tells the peer by close_notify or a fatal alert, and forgets the session."""
         if not association.ended:
-            self._rim.send(association.path, association.alert(WARNING if alert == CLOSE_NOTIFY else FATAL, alert))
+            told = association.alert(WARNING if alert == CLOSE_NOTIFY else FATAL, alert)
+            if told:
+                self._rim.send(association.path, told)
             association.end(because)
         self._table.remove(association)
 

@@ -30,6 +30,9 @@ from bridgehead.wire.dtls.replay import ReplayWindow
 
 _EPOCH: Final = 1  # there is no renegotiation (RFC 7925 section 17), so the second epoch is the last one
 _LAST_NUMBER: Final = (1 << 48) - 1
+_UNLIMITED: Final = -1
+_TIMES: Final = 3  # as RFC 9000 section 8 and RFC 9175 section 2.3 have it
+_CONFIRMED: Final = 2
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -71,6 +74,8 @@ class Association:
         self._answers: list[bytes] | None = None
         self._refusals: int = 3  # how many more requests to renegotiate are answered,
         self._repeats: int = 16  # and how many more requests for the last flight
+        self._credit: int = _UNLIMITED  # octets that may still go to a new path
+        self._confirmations: int = 0
 
     @property
     def cid(self) -> bytes:
@@ -81,6 +86,21 @@ class Association:
     def overhead(self) -> int:
         """Octets that a datagram is longer than what is sealed."""
         return self._out.overhead
+
+    def move(self, path: bytes, octets: int) -> None:
+        """The newest record, in a datagram of `octets`, came on another path. RFC 9146 section 6 wants to know whether
+        the peer receives there: no more than three times what came goes out until two newer records have come on it.
+        So a record that somebody sent on from a forged address brings nobody more than this, and the peer's next one
+        moves it back."""
+        self.path = path
+        self._credit = _TIMES * octets
+        self._confirmations = 0
+
+    def stay(self, octets: int) -> None:
+        """The newest record came where the peer was before."""
+        if self._credit != _UNLIMITED:
+            self._confirmations += 1
+            self._credit = _UNLIMITED if self._confirmations >= _CONFIRMED else self._credit + _TIMES * octets
 
     def rest(self) -> None:
         """Nothing is expected for a while: it takes less memory until then."""
@@ -95,11 +115,12 @@ class Association:
             self._window.take(number)
 
     def seal(self, plain: bytes) -> bytes:
-        """A datagram that carries `plain` (at most 16,384 octets) as application data; b"" when it has ended."""
+        """A datagram that carries `plain` (at most 16,384 octets) as application data; b"" when it has ended, or when
+        that is too much for a path that is new (see `move`)."""
         return self._seal(APPLICATION_DATA, plain)
 
     def alert(self, level: int, description: int) -> bytes:
-        """A datagram with an alert; b"" when it has ended."""
+        """A datagram with an alert; b"" as with `seal`."""
         return self._seal(ALERT, bytes([level, description]))
 
     def end(self, because: str) -> None:
@@ -224,6 +245,11 @@ class Association:
             return b""
         if len(plain) > LARGEST_PLAINTEXT:
             raise ValueError("a DTLS record carries at most 16384 octets: divide what you send")
+        if self._credit != _UNLIMITED:
+            octets = len(plain) + self._out.overhead
+            if octets > self._credit:
+                return b""
+            self._credit -= octets
         number = self._next
         if number & _LAST_NUMBER == _LAST_NUMBER:
             self.end("its sequence numbers are used up")

@@ -106,7 +106,9 @@ class Associations:
         if association.moved:
             association.heard = now
             if association.path != path:
-                self._move(association, path)
+                self._move(association, path, len(data))
+            else:
+                association.stay(len(data))
         sink = association.sink
         if sink is not None:
             for each in found:
@@ -114,17 +116,18 @@ class Associations:
                     break  # by what came before it
                 sink.received(each)
         for answer in association.answers():
-            self._send(association.path, answer)
+            if answer:
+                self._send(association.path, answer)
         if association.ended:
             self.remove(association)
 
-    def _move(self, association: Association, path: bytes) -> None:
+    def _move(self, association: Association, path: bytes, octets: int) -> None:
         """RFC 9146 section 6: the newest record that is genuine says where the peer is, if a Connection ID named it."""
         if not association.cid:
             return
         if self._by_path.get(association.path) is association:
             del self._by_path[association.path]
-        association.path = path
+        association.move(path, octets)
         if path not in self._by_path:
             self._by_path[path] = association
 
