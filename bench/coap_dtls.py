@@ -15,19 +15,22 @@ from bridgehead.wire.dtls.association import Association
 from bridgehead.wire.dtls.numbers import APPLICATION_DATA
 
 TIMEOUT: Final = 20.0
+CIPHER: Final = "AES-128-CCM-8"  # what RFC 7252 section 9 has everybody speak, and the smallest devices only
 
 
 class SecuredLane(Lane):
     """One DTLS session and the requests under way on it. Answers are counted by their records, not opened: what the
     generator does not do leaves it time to load the server."""
 
-    def __init__(self, port: int, code: int, rest: bytes, identity: DtlsIdentity) -> None:
-        super().__init__(port, code, rest)
+    def __init__(self, port: int, code: int, rest: bytes, identity: DtlsIdentity, source: str = "127.0.0.1") -> None:
+        super().__init__(port, code, rest, source)
         self._clock: Final = Clock(time.time())
         self._failure = ""
         self._identity: Final = identity
         self.association: Association | None = None
         settings = DtlsSettings()
+        settings.ciphers = (CIPHER,)
+        settings.psk_exchanges = ("PSK",)
         rim = Rim(
             send=self._send,
             established=self._established,
@@ -79,6 +82,11 @@ class SecuredLane(Lane):
         batch = [(self.path, association.seal(request)) for request in self.requests(count)]
         for at in range(0, count, BATCH):
             self.calls.send(batch[at : at + BATCH])
+
+    def send(self, message: bytes) -> None:
+        association = self.association
+        assert association is not None
+        self.calls.send([(self.path, association.seal(message))])
 
     def is_answer(self, data: bytes) -> bool:
         return data[0] == APPLICATION_DATA

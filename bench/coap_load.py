@@ -29,11 +29,11 @@ def request(segments: list[str], payload: bytes = b"", code: int = codes.GET) ->
 class Lane:
     """One socket, and the requests under way on it."""
 
-    def __init__(self, port: int, code: int, rest: bytes) -> None:
+    def __init__(self, port: int, code: int, rest: bytes, source: str = "127.0.0.1") -> None:
         self.socket: Final = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         paths.ask_for_paths(self.socket)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((source, 0))
         self.socket.setblocking(False)
         self.calls: Final = ManyAtOnce(self.socket, 0)
         self.path: Final = paths.to(("127.0.0.1", port))
@@ -56,6 +56,10 @@ class Lane:
         batch = [(path, request) for request in self.requests(count)]
         for at in range(0, count, BATCH):
             self.calls.send(batch[at : at + BATCH])
+
+    def send(self, message: bytes) -> None:
+        """One whole message."""
+        self.calls.send([(self.path, message)])
 
     def is_answer(self, data: bytes) -> bool:
         """Whether it is a piggybacked success."""

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from rich.console import Console
 
-from bench import claims, identity, machine, policy_cost
+from bench import claims, coap, identity, machine, policy_cost
 from bench.claims import Claim
 from bench.hub import Hub, flavour
 from bench.mosquitto import Mosquitto
@@ -37,6 +37,7 @@ BEYOND = {
     DURABLE: "QoS 1 to persistent sessions beside raw SQLite",
     START: "time from the command to the ready line",
     **identity.MEASUREMENTS,
+    **coap.MEASUREMENTS,
 }
 WIDTH = 150  # columns where the output is no terminal
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -213,6 +214,21 @@ class Bench:
             few.stop()
             many.stop()
 
+    def coap_get(self) -> None:
+        settings = self.settings
+        self.report.claims += coap.gets(
+            self.place(), settings.server_core, settings.pairs, settings.seconds, settings.warm_up, self.say
+        )
+
+    def coap_handshakes(self) -> None:
+        self.report.claims += coap.handshakes(self.place(), self.settings.server_core, self.settings.quick, self.say)
+
+    def coap_observers(self) -> None:
+        self.report.claims += coap.observers(self.place(), self.settings.server_core, self.settings.quick, self.say)
+
+    def coap_peers(self) -> None:
+        self.report.claims += coap.peers(self.place(), self.settings.server_core, self.settings.quick, self.step)
+
     def audit(self) -> None:
         self.report.claims += identity.audit_lines(self.place())
 
@@ -280,6 +296,10 @@ def main() -> int:
                 identity.REVOKE: bench.revoke,
                 identity.POLICY: bench.policy,
                 identity.AUDIT: bench.audit,
+                coap.GET: bench.coap_get,
+                coap.HANDSHAKES: bench.coap_handshakes,
+                coap.OBSERVERS: bench.coap_observers,
+                coap.PEERS: bench.coap_peers,
             }[key]()
     bench.report.show(console)
     # Part of the table, or a hasty one, is no record: it is kept only where it is asked for.
