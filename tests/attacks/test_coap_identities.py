@@ -265,3 +265,15 @@ def test_a_permission_for_dtls_alone_does_not_hold_by_oscore(world: World) -> No
     assert alice.request(codes.PUT, "t/a/door", b"open").code == codes.CREATED
     assert notified(plain) == []
     assert world.ask("alice", plain, codes.GET, "t/a/door").code == codes.FORBIDDEN
+
+
+def test_nobody_on_the_way_has_a_protected_request_carried_elsewhere(world: World) -> None:
+    """RFC 8613 leaves Proxy-Uri outside, where anybody can add it: what was opened here stays here."""
+    plain = world.plain("192.0.2.9:5683")
+    world.ask("alice", plain, codes.GET, "t/a/door")
+    for number, value in ((option.PROXY_URI, b"coap://203.0.113.9/t/a/door"), (option.PROXY_SCHEME, b"coap")):
+        protected, request = world.protect("alice", plain, codes.PUT, "t/a/door", b"open")
+        plain.send(protected.with_options((*protected.options, (number, value))))
+        answer = world.devices["alice"].unprotect(plain.response(protected.token), request)
+        assert answer.code in (codes.CREATED, codes.CHANGED)
+    assert world.ask("alice", plain, codes.GET, "t/a/door").payload == b"open"

@@ -233,6 +233,8 @@ def test_outer_options_of_class_e_are_discarded() -> None:
         (option.OBSERVE, b""),
         (option.OSCORE, b"\x09\x14"),
         (option.URI_PATH, b"evil"),
+        (option.PROXY_URI, b"http://evil"),
+        (option.PROXY_SCHEME, b"coap"),
         (option.ECHO, b"evil"),
         (option.NO_RESPONSE, b"\x1a"),
     )

@@ -147,7 +147,9 @@ def plaintext(message: Message) -> bytes:
 def restored(plain: bytes, outer: Message) -> Message:
     """The message that was protected: decrypted, with the outer options of class U. Errors: PeerError.
 
-    Outer options of class E are discarded (RFC 8613 section 8.2, step 1), and those that are inside too."""
+    Outer options of class E are discarded (RFC 8613 section 8.2, step 1), and those that are inside too. So are
+    Proxy-Uri and Proxy-Scheme: whoever can open the message is where they led to, and anybody on the way could have put
+    them there to have it carried on, opened, to a place of his choice."""
     if not plain:
         raise Malformed("an OSCORE plaintext without a code", codes.BAD_REQUEST, 0, "RFC8613-5.3")
     options: list[Option] = []
@@ -158,9 +160,13 @@ def restored(plain: bytes, outer: Message) -> Message:
             raise Malformed("OSCORE inside of OSCORE", codes.BAD_OPTION, -1, "RFC8613-4.1.3.7")
         inside.add(number)
     for number, value in outer.options:
-        if number != option.OSCORE and is_outer_only(number) and number not in inside:
+        if _survives(number) and number not in inside:
             options.append((number, value))
     return Message(plain[0], in_order(options), plain[at:], outer.token, outer.type, outer.message_id)
+
+
+def _survives(number: int) -> bool:
+    return number == option.URI_HOST or number == option.URI_PORT or number == option.HOP_LIMIT
 
 
 def outer_options(message: Message, compressed: bytes) -> tuple[Option, ...]:
