@@ -168,6 +168,16 @@ def test_a_block_option_twice_is_a_bad_option() -> None:
         assert sent.response.code == codes.BAD_OPTION
 
 
+@pytest.mark.clause("RFC7252-5.4.1")
+@pytest.mark.parametrize("value", [b"\x00\x00\x00\x00", b"\x0f"])
+def test_a_block_option_that_cannot_be_in_a_non_confirmable_request(value: bytes) -> None:
+    world = Alone()
+    sent = world.send(codes.PUT, "a", b"x", (option.BLOCK1, value), confirmable=False)
+    assert sent.silent == (len(value) > 3)  # as an option that nobody knows; SZX 7 is a bad request by its own clause
+    assert [each.code for each in sent.responses] == ([] if sent.silent else [codes.BAD_REQUEST])
+    assert world.bodies.requests == []
+
+
 @pytest.mark.clause("RFC7959-2.5")
 def test_the_hub_asks_for_smaller_blocks_and_takes_them_from_there() -> None:
     world = Alone()

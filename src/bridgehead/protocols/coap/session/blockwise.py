@@ -23,7 +23,7 @@ from bridgehead.protocols.coap.session.contract import Exchange, Handler, Peer
 from bridgehead.protocols.coap.session.gathering import Gatherings
 from bridgehead.protocols.coap.session.robust_answers import RobustAnswers
 from bridgehead.protocols.coap.session.robust_requests import RobustRequests
-from bridgehead.wire.errors import Malformed, PeerError
+from bridgehead.wire.errors import Malformed, Violation
 
 _NONE: Final[list[int]] = []
 _ANSWER_OPTIONS: Final = frozenset((option.BLOCK2, option.Q_BLOCK2, option.SIZE2))
@@ -82,7 +82,13 @@ class Blockwise(Handler):
     def _blockwise(self, exchange: Exchange) -> None:
         try:
             asked = self._read(exchange)
-        except PeerError as error:
+        except Malformed as error:
+            if error.code == codes.BAD_OPTION and not exchange.confirmable:
+                exchange.silence()  # RFC 7252 section 5.4.1: 4.02 is for Confirmable requests; others are ignored
+            else:
+                exchange.respond(Message(error.code, NO_OPTIONS, error.text.encode()))
+            return
+        except Violation as error:
             exchange.respond(Message(error.code, NO_OPTIONS, error.text.encode()))
             return
         plan = asked.plan
@@ -105,7 +111,7 @@ class Blockwise(Handler):
                 self._hand_on(exchange, whole, Plan(echo, wanted, 0, False, _NONE))
 
     def _read(self, exchange: Exchange) -> _Asked:
-        """Errors: Malformed with the code of the answer."""
+        """Errors: Malformed and Violation with the code of the answer."""
         request = exchange.request
         robust = request.has(option.Q_BLOCK1) or request.has(option.Q_BLOCK2)
         if robust:
@@ -113,7 +119,7 @@ class Blockwise(Handler):
                 # RFC 9177 section 3.2: they are meant for datagrams; elsewhere they count as unknown.
                 raise Malformed("Q-Block1 and Q-Block2 are not understood here", codes.BAD_OPTION, -1, "RFC9177-4.1")
             if request.has(option.BLOCK1) or request.has(option.BLOCK2):
-                raise Malformed("Block and Q-Block are not mixed", codes.BAD_OPTION, -1, "RFC9177-4.1")
+                raise Violation("Block and Q-Block are not mixed", codes.BAD_OPTION, -1, "RFC9177-4.1")
             plan = self._robust_plan(request)
             block1 = self._one(exchange, option.Q_BLOCK1)
         else:
