@@ -20,40 +20,10 @@ PATHS = [
     [b"rd"], [b"rd", b"1"], [b"rd-lookup", b"res"], [b"rd-lookup", b"ep"], [b"elsewhere"], [b"."],
 ]  # fmt: skip
 QUERIES = [
-    b"f=a/+", b"f=#", b"f=", b"f", b"ep=x", b"ep=", b"lt=60", b"lt=0", b"lt=-1", b"d=y", b"base=coap://h", b"rt=core.ps",
-    b"rt=*", b"page=0", b"count=0", b"count=-1", b"href=/t*", b"\xff", b"q=%zz",
+    b"f=a/+", b"f=#", b"f=", b"f", b"ep=x", b"ep=", b"lt=60", b"lt=0", b"lt=-1", b"d=y", b"base=coap://h",
+    b"rt=core.ps", b"rt=*", b"page=0", b"count=0", b"count=-1", b"href=/t*", b"\xff", b"q=%zz",
 ]  # fmt: skip
-OPTIONS = [
-    1,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    11,
-    12,
-    14,
-    15,
-    16,
-    17,
-    19,
-    20,
-    23,
-    27,
-    28,
-    31,
-    35,
-    39,
-    60,
-    252,
-    258,
-    292,
-    2,
-    13,
-    9999,
-]
+OPTIONS = [*range(1, 18), 19, 20, 23, 27, 28, 31, 35, 39, 60, 252, 258, 292, 9999]
 PAYLOADS = [
     b"",
     b"x",
