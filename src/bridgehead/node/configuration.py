@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.pki_settings import Pki
 from bridgehead.node.proxy_settings import Proxy
+from bridgehead.protocols.coap.codec.uri import WEBSOCKET_PATH
 from bridgehead.security.login.chain import default_chain
 from bridgehead.security.tls.profiles import LONGEST_TICKET_LIFETIME, TICKET_LIFETIME, ProfileName
 
 MIB: Final = 1024 * 1024
 MQTT_PATH: Final = "/mqtt"
-COAP_PATH: Final = "/.well-known/coap"  # RFC 8323 section 4.1
 DAY: Final = 24 * 60 * 60
 LARGEST: Final = 2**53 - 1
 
@@ -418,7 +418,7 @@ def settled(listener: Listener) -> Listener:
     """With the transport and the path that follow from the protocol."""
     is_coap = listener.protocol == "coap"
     transport = listener.transport or ("udp" if is_coap else "tcp")
-    return replace(listener, transport=transport, path=listener.path or (COAP_PATH if is_coap else MQTT_PATH))
+    return replace(listener, transport=transport, path=listener.path or (WEBSOCKET_PATH if is_coap else MQTT_PATH))
 
 
 def coap_modes(listener: Listener) -> list[str]:

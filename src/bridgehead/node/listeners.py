@@ -17,6 +17,7 @@ from bridgehead.node.coap import Coap, check_dtls, reload_dtls
 from bridgehead.node.configuration import Limits, settled
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
+from bridgehead.protocols.coap.config import ALPN, SUBPROTOCOL
 from bridgehead.protocols.coap.datagram_server import DatagramListener
 from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.security.pki import Pki
@@ -34,7 +35,6 @@ from bridgehead.transport.upgrade import WebSocketRules
 
 # [MQTT-6.0.0-3]; clients of 3.1, which knew no WebSocket, call theirs "mqttv3.1".
 _SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
-_COAP_SUBPROTOCOLS: Final = ("coap",)  # RFC 8323 section 4.1
 
 
 def name_of(settings: Settings) -> str:
@@ -234,7 +234,7 @@ class Listeners:
         websocket = None
         if settings.transport == "websocket":
             websocket = WebSocketRules(
-                _COAP_SUBPROTOCOLS if settings.protocol == "coap" else _SUBPROTOCOLS,
+                (SUBPROTOCOL,) if settings.protocol == "coap" else _SUBPROTOCOLS,
                 path=settings.path,
                 origins=settings.origins,
                 maximum_message_size=shape.message_size,
@@ -297,7 +297,7 @@ class Listeners:
         lists = [self._lists.path_of(source) for source in settings.client_crl]
         now = self._clock()
         hold = bool(lists) and all(self._lists.holds(source, now) for source in settings.client_crl)
-        alpn = "coap" if settings.protocol == "coap" else "mqtt"  # RFC 8323 section 8.2
+        alpn = ALPN if settings.protocol == "coap" else "mqtt"
         if settings.protocol in ("est", "proxy") or settings.transport == "websocket":
             alpn = "http/1.1"
         context = server_context(

@@ -13,7 +13,6 @@ from bridgehead.protocols.coap.session.settings import CoapSettings
 ALL_COAP_NODES: Final = ("224.0.1.187", "ff02::fd", "ff03::fd", "ff05::fd")
 ALPN: Final = "coap"  # RFC 8323 section 8.2
 SUBPROTOCOL: Final = "coap"  # RFC 8323 section 4.1
-WEBSOCKET_PATH: Final = "/.well-known/coap"
 
 
 class CoapConfig(CoapSettings):
