@@ -25,6 +25,7 @@ from bridgehead.security.oscore.sequences import Sequences
 from bridgehead.security.records import PermissionRecord
 from tests.coap.dialogue import Client, Hub, SecuredClient
 from tests.coap.oscore_device import Device
+from tests.secrets.plugin import register
 
 NOW = 1_800_000_000.0
 
@@ -58,6 +59,7 @@ class World:
         fresh = Fresh(psk="", oscore=True)
         with self.identity.enrolling(Wanted(name, permissions, fresh=fresh)) as enrolled:
             assert enrolled.oscore is not None
+            register(enrolled.oscore.secret)
             self.new[name] = enrolled.oscore
             self.devices[name] = device_of(enrolled.oscore)
 

@@ -27,6 +27,7 @@ from bridgehead.security.oscore.sequences import COUNT_BITS, Sequences
 from bridgehead.security.rights.directory import Directory
 from bridgehead.security.rights.principals import Principals
 from tests.coap.oscore_device import Device
+from tests.secrets.plugin import register
 from tests.security.support import Time, enrol, publish
 
 PEER = Peer(None, "192.0.2.7:5683", False, False, True)
@@ -73,6 +74,7 @@ class Hub:
 
 def made(enrolled: Enrolled) -> NewOscore:
     assert enrolled.oscore is not None
+    register(enrolled.oscore.secret)
     return enrolled.oscore
 
 

@@ -20,6 +20,7 @@ from bridgehead.security.identity.wanted import Fresh, Wanted
 from tests.cli.hub import PATIENCE, wait_until
 from tests.coap.whole.harbour import Harbour, may_both
 from tests.coap.whole.test_commands import Subscriber, run
+from tests.secrets.plugin import register
 
 aiocoap: Any = import_module("aiocoap")  # which has no types
 SCHEMES = ["coap", pytest.param("coap+tcp", marks=pytest.mark.slow)]
@@ -49,6 +50,8 @@ class Node:
         """`bridgehead device export NAME --for coap --credential oscore --overlap 0`: another context."""
         folder = BundleFolder(self.bundle)
         with self._identity() as identity, gathering(identity, self.name, ["oscore"], 0.0) as enrolled:
+            assert enrolled.oscore is not None
+            register(enrolled.oscore.secret)
             order = Order(identity, enrolled, "127.0.0.1", self.harbour.hub.port("coap"))
             folder.put(TARGETS["coap"].build(order))
 
