@@ -41,6 +41,7 @@ OTHERS_LIMIT: Final = 20.0  # ms
 NOTIFICATIONS: Final = {False: 60_000.0, True: 30_000.0}
 OBSERVER_COUNT: Final = 1000
 PEER_LIMIT: Final = 8 * 1024  # octets
+TOGETHER: Final = 10
 _PATIENCE: Final = 30.0
 Say = Callable[[str], None]
 
@@ -108,11 +109,20 @@ def gets(folder: Path, core: int | None, pairs: int, seconds: float, warm_up: fl
 
 
 def _shake(port: int, identity: DtlsIdentity, count: int) -> None:
-    """So many complete handshakes, one after the other."""
-    for _ in range(count):
-        lane = SecuredLane(port, codes.GET, request(SEGMENTS), identity)
-        lane.connect()
-        lane.close()
+    """So many complete handshakes, TOGETHER at a time."""
+    for _ in range(0, count, TOGETHER):
+        lanes = [SecuredLane(port, codes.GET, request(SEGMENTS), identity) for _ in range(TOGETHER)]
+        for lane in lanes:
+            lane.begin()
+        waiting = lanes
+        deadline = time.monotonic() + _PATIENCE
+        while waiting:
+            select.select([lane.socket for lane in waiting], [], [], 0.1)
+            waiting = [lane for lane in waiting if not lane.go_on()]
+            if time.monotonic() > deadline:
+                raise RuntimeError("handshakes were not completed in time")
+        for lane in lanes:
+            lane.close()
 
 
 def _storm(port: int, identity: DtlsIdentity, told: Connection) -> None:
