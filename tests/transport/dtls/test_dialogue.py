@@ -70,6 +70,7 @@ def test_handshakes_come_to_an_end_under_loss_doubling_and_disorder(seed: int, m
     limits = DtlsSettings()
     limits.connection_ids = ids
     limits.handshake = 600.0
+    limits.cookie = 600.0  # else a client that lost its hello for a minute would have to begin anew
     dialogue = Dialogue(settings=limits, network=lossy(chance, 0.3, doubled=0.2, late=0.5))
     identity = (CLIENT, raw_key_client(), certificate_client())[mode]
     node = dialogue.connect(identity, seconds=500.0)
@@ -91,6 +92,7 @@ def test_messages_in_fragments_under_loss(seed: int, mtu: int, ids: bool) -> Non
     limits.connection_ids = ids
     limits.mtu = mtu
     limits.handshake = 2_000.0
+    limits.cookie = 2_000.0
     dialogue = Dialogue(settings=limits, network=lossy(random.Random(seed), 0.2, doubled=0.1, late=0.3))
     node = dialogue.connect(certificate_client(), seconds=1_900.0)
     dialogue.run(30.0)
