@@ -88,8 +88,8 @@ class Blockwise(Handler):
             else:
                 exchange.respond(Message(error.code, NO_OPTIONS, error.text.encode()))
             return
-        except Violation as error:
-            exchange.respond(Message(error.code, NO_OPTIONS, error.text.encode()))
+        except Violation as mixed:  # another name: compiled, one has one type
+            exchange.respond(Message(mixed.code, NO_OPTIONS, mixed.text.encode()))
             return
         plan = asked.plan
         block1 = asked.block1
