@@ -60,6 +60,7 @@ def test_no_number_comes_twice(
 
 def test_the_file_is_written_once_for_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Sequences(tmp_path, NOW)
+    made.next("b")
     written: list[bytes] = []
     whole = files.write_whole
 
@@ -68,7 +69,6 @@ def test_the_file_is_written_once_for_a_block(tmp_path: Path, monkeypatch: pytes
         whole(path, data)
 
     monkeypatch.setattr(files, "write_whole", counted)
-    made.next("b")
     drawn = used(made, "a", BLOCK + 10)
     assert len(set(drawn)) == BLOCK + 10
     assert len(written) == 1
@@ -94,7 +94,7 @@ def test_on_a_full_disk_no_number_is_given_out(tmp_path: Path, monkeypatch: pyte
 
 def test_a_folder_from_a_backup_or_a_lost_file_repeats_nothing(tmp_path: Path) -> None:
     week = 7 * 86400.0
-    Sequences(tmp_path, NOW)
+    used(Sequences(tmp_path, NOW), "a", 1)
     backup = (tmp_path / FILE).read_bytes()
     before = used(Sequences(tmp_path, NOW + week), "a", 5)
     (tmp_path / FILE).write_bytes(backup)
@@ -130,6 +130,15 @@ def test_a_damaged_file_is_told_and_not_overwritten(tmp_path: Path, text: str) -
     path = tmp_path / sequences.FILE
     path.touch(0o600)
     path.write_text(text)
-    with pytest.raises(SecurityError, match="rotate every device's OSCORE context"):
-        Sequences(tmp_path, NOW)
+    made = Sequences(tmp_path, NOW)
+    for _ in range(2):
+        with pytest.raises(SecurityError, match="rotate every device's OSCORE context"):
+            made.next("a")
     assert path.read_text() == text
+
+
+def test_nothing_is_written_before_a_number_is_needed(tmp_path: Path) -> None:
+    made = Sequences(tmp_path, NOW)
+    assert not (tmp_path / FILE).exists()
+    made.next("a")
+    assert (tmp_path / FILE).exists()

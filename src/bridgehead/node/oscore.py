@@ -164,6 +164,6 @@ def make_contexts(
     clock: Callable[[], float],
     admit: Callable[[], None],
 ) -> HubContexts:
-    """For one run of the hub. Errors: SecurityError."""
+    """For one run of the hub."""
     sequences = Sequences(identity.data, clock())
     return HubContexts(identity.registry, authenticator.principals, identity.vault, sequences, events, clock, admit)
