@@ -1,7 +1,8 @@
-"""The demo: an office, a sensor, a control, and an intruder. `make demo` runs it; DEMO_SECONDS bounds it.
+"""The demo: an office with sensors, a control, a display, and an intruder. `make demo` runs it; DEMO_SECONDS bounds it.
 
-Everything is real: the hub is a process of its own with a data folder that is empty at the start, the clients are
-Eclipse Paho over TLS with certificates that `bridgehead device add` issued.
+Everything is real: the hub is a process of its own with a data folder that is empty at the start. Three clients speak
+MQTT (Eclipse Paho, over TLS with certificates), two speak CoAP over DTLS: a node with a pre-shared key, and a display
+with a raw public key. All credentials come from `bridgehead device add`.
 """
 
 from __future__ import annotations
@@ -20,19 +21,32 @@ from rich.console import Console
 
 HERE = Path(__file__).resolve().parent
 BRIDGEHEAD = [sys.executable, "-m", "bridgehead"]
-# name, program, what `device add` is told
+MQTT, COAP = "mqtts", "coaps"  # as the ready line names the listeners
+# name, program, listener, what `device add` is told
 CAST = [
-    ("sensor", "sensor.py", ["--publish", "Office/Meetingroom/Temperature", "--max-qos", "1"]),
+    (
+        "sensor",
+        "sensor.py",
+        MQTT,
+        ["--certificate", "--publish", "Office/Meetingroom/Temperature", "--max-qos", "1"],
+    ),
     (
         "office-control",
         "office_control.py",
-        ["--subscribe", "Office/+/Temperature", "--publish", "Office/+/Notice", "--no-retain"],
+        MQTT,
+        ["--certificate", "--subscribe", "Office/+/Temperature", "--publish", "Office/+/Notice", "--no-retain"],
     ),
-    ("intruder", "intruder.py", ["--publish", "Lobby/#", "--subscribe", "Lobby/#"]),
+    ("lobby-node", "coap_node.py", COAP, ["--psk", "--publish", "Office/Lobby/Temperature"]),
+    ("corridor-display", "coap_display.py", COAP, ["--raw-key", "--subscribe", "Office/+/Temperature"]),
+    ("intruder", "intruder.py", MQTT, ["--certificate", "--publish", "Lobby/#", "--subscribe", "Lobby/#"]),
 ]
 CONFIGURATION = """\
 [[listener]]
 protocol = "mqtt"
+bind = "127.0.0.1:0"
+
+[[listener]]
+protocol = "coap"
 bind = "127.0.0.1:0"
 
 [log]
@@ -59,14 +73,14 @@ async def run(*command: str) -> None:
         raise Failed(f"`{' '.join(command[2:])}` failed: {said.decode().strip()}")
 
 
-async def start_hub(data: Path, configuration: Path) -> tuple[asyncio.subprocess.Process, int]:
-    """The hub and the port on which it speaks MQTT over TLS."""
+async def start_hub(data: Path, configuration: Path) -> tuple[asyncio.subprocess.Process, dict[str, int]]:
+    """The hub and the ports of its listeners, by their names."""
     hub = await start(*BRIDGEHEAD, "up", "--data", str(data), "--config", str(configuration))
     assert hub.stdout is not None
     while line := (await hub.stdout.readline()).decode():
         if line.startswith("ready"):
-            address = next(word for word in line.split() if word.startswith("mqtts="))
-            return hub, int(address.rpartition(":")[2])
+            listeners = [word.partition("=") for word in line.split()[1:]]
+            return hub, {name: int(address.rpartition(":")[2]) for name, _, address in listeners}
     assert hub.stderr is not None
     raise Failed(f"the hub did not start: {(await hub.stderr.read()).decode().strip()}")
 
@@ -107,21 +121,26 @@ async def perform(seconds: float, console: Console) -> None:
             console.print(
                 "1. The hub starts in an empty folder: it makes its CA, its certificate, its keys.", soft_wrap=True
             )
-            hub, port = await start_hub(data, configuration)
+            hub, ports = await start_hub(data, configuration)
             running.append(hub)
-            console.print(f"   It listens on 127.0.0.1:{port}, MQTT over TLS, and lets nobody in.", soft_wrap=True)
-            console.print("2. Three devices are enrolled, each with a certificate and its permissions:", soft_wrap=True)
-            for name, _, options in CAST:
-                console.print(f"   bridgehead device add {name} --certificate {' '.join(options)}", soft_wrap=True)
+            console.print(
+                f"   It listens on 127.0.0.1:{ports[MQTT]} (MQTT over TLS) and :{ports[COAP]} (CoAP over DTLS), "
+                "and lets nobody in.",
+                soft_wrap=True,
+            )
+            console.print("2. Five devices are enrolled, each with its credential and its permissions:", soft_wrap=True)
+            for name, _, _, options in CAST:
+                console.print(f"   bridgehead device add {name} {' '.join(options)}", soft_wrap=True)
                 bundle = str(place / name)
                 where = ("--data", str(data), "--host", "localhost", "--out", bundle)
-                await run(*BRIDGEHEAD, "device", "add", name, "--certificate", *where, *options)
-            show = stage.Stage(console, data, [name for name, _, _ in CAST])
+                await run(*BRIDGEHEAD, "device", "add", name, *where, *options)
+            show = stage.Stage(console, data, [name for name, _, _, _ in CAST])
             console.print("3. They connect.", soft_wrap=True)
             async with asyncio.timeout(seconds or None), asyncio.TaskGroup() as group:
                 group.create_task(follow(place / "hub.log", show))
-                for name, program, _ in CAST:
-                    client = await start(sys.executable, str(HERE / program), name, str(place / name), str(port))
+                for name, program, listener, _ in CAST:
+                    port = str(ports[listener])
+                    client = await start(sys.executable, str(HERE / program), name, str(place / name), port)
                     running.append(client)
                     group.create_task(listen(name, client, show))
                 group.create_task(show.run())

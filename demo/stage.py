@@ -32,6 +32,7 @@ class Stage:
     def __init__(self, console: Console, data: Path, cast: list[str]) -> None:
         self._console = console
         self._readings: deque[tuple[str, float, str]] = deque(maxlen=ROWS)
+        self._displayed: dict[str, tuple[float, int]] = {}  # by topic: the last reading, and how many came
         self._tries: deque[tuple[str, str, str]] = deque(maxlen=ROWS)
         self._notices: deque[str] = deque(maxlen=3)
         self._proof: dict[str, str] = {}
@@ -82,6 +83,10 @@ class Stage:
             self._line(f"   {clock}  {told['topic']}  {told['reading']:.2f} °C  from {self._sender} (by {proof})")
             if self._received == 1:
                 self._line(f"   let through because {self._because}")
+        elif event == "displayed":
+            topic, reading = str(told["topic"]), float(told["reading"])
+            self._displayed[topic] = (reading, self._displayed.get(topic, (0.0, 0))[1] + 1)
+            self._line(f"   {name} shows {topic}  {reading:.2f} °C  (CoAP, observed)")
         elif event == "notice":
             self._notices.append(str(told["text"]))
             self._line(f"   {name} tells people: {told['text']}")
@@ -110,9 +115,15 @@ class Stage:
             tries.add_column(column)
         for what, answer, why in self._tries:
             tries.add_row(what, Text(answer, "red"), why)
+        display = Table(title="The corridor's display: CoAP over DTLS, raw public key", expand=True)
+        for column in ("topic", "reading", "notifications"):
+            display.add_column(column)
+        for topic, (reading, count) in sorted(self._displayed.items()):
+            display.add_row(topic, f"{reading:.2f} °C", str(count))
         notices = Text("\n".join(self._notices) or "nobody has to be told yet")
         return Group(
             readings,
+            display,
             Panel(self._because, title="which permission let them through"),
             Panel(notices, title="the office control tells people"),
             tries,
@@ -120,10 +131,12 @@ class Stage:
         )
 
     def close(self) -> bool:
-        """The end of the play, with its count. False when it had no reading or no refusal."""
+        """The end of the play, with its count. False when a reading of either protocol or the refusal is missing."""
+        shown = sum(count for _, count in self._displayed.values())
         self._console.print(
-            f"Time is up: {self._received} readings arrived, the intruder was refused {self._refused} times, "
+            f"Time is up: {self._received} readings arrived over MQTT and {shown} over CoAP, "
+            f"the intruder was refused {self._refused} times, "
             f"people were told {len(self._notices)} times.",
             soft_wrap=True,
         )
-        return self._received > 0 and self._refused > 0
+        return self._received > 0 and len(self._displayed) > 1 and self._refused > 0

@@ -1,4 +1,4 @@
-"""The demo plays: a reading arrives, the intruder is refused; and each kind of thermometer is found."""
+"""The demo plays: readings cross between MQTT and CoAP, the intruder is refused; each kind of thermometer is found."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def test_the_demo_plays_to_its_end() -> None:
     assert "intruder tried to publish 99" in ended.stdout
     assert "Not authorized (no permission of 'intruder' covers" in ended.stdout
     assert "Time is up" in ended.stdout
+    # From MQTT to CoAP, and from CoAP to CoAP; each proved itself in its own way.
+    assert "corridor-display shows Office/Meetingroom/Temperature" in ended.stdout
+    assert "corridor-display shows Office/Lobby/Temperature" in ended.stdout
+    assert "the hub: lobby-node proved itself by psk" in ended.stdout
+    assert "the hub: corridor-display proved itself by rpk" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""A display in the corridor: observes every temperature of the office, by CoAP over DTLS with a raw public key."""
+
+from __future__ import annotations
+
+import asyncio
+
+import coap_people
+import people
+
+from bridgehead.protocols.coap.client.client import Client
+from bridgehead.protocols.coap.codec import codes, numbers
+from bridgehead.protocols.coap.codec.message import Message, in_order
+
+FILTER = "Office/+/Temperature"
+
+
+async def observe() -> None:
+    _, bundle, port = people.arguments()
+    who = coap_people.identity(bundle, port)
+    async with Client(who.uri, who.security) as client:
+        asked = [*client.options(), (numbers.URI_PATH, b"t"), (numbers.URI_QUERY, f"f={FILTER}".encode())]
+        observation = client.observe(Message(codes.GET, in_order(asked)))
+        while (told := await observation.next()) is not None:
+            location = told.all(numbers.LOCATION_PATH)
+            if location:
+                topic = b"/".join(location[1:]).decode()
+                people.tell("displayed", topic=topic, reading=float(told.payload))
+        people.tell("ended", answer=codes.dotted(observation.ended.code) if observation.ended else "")
+
+
+asyncio.run(observe())
