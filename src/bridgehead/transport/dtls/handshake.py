@@ -79,6 +79,7 @@ class Handshake:
         self._flight: list[bytes] = []
         self._fresh: bool = False  # the flight has not been taken yet
         self._suite: Suite | None = None
+        self._seen: list[Suite] = []  # of each ServerHello; a client may be shown forged ones too
         self._block: bytes = b""
         self._session: Any = self._open(priorities)
 
@@ -270,6 +271,9 @@ class Handshake:
         out: list[bytes] = []
         for record in records:
             if record[4] == 1:
+                if self._sent == 0 and not self._settled(record):
+                    self._fail("which suite was agreed on cannot be told: somebody forges ServerHellos")
+                    return
                 self._sent += 1
                 if self._peer_cid:
                     record = self._with_cid(record)
@@ -293,7 +297,22 @@ class Handshake:
         at = HEADER + HANDSHAKE_HEADER + 34  # after version and random
         if len(record) > at and record[0] == HANDSHAKE and record[4] == 0 and record[HEADER] == SERVER_HELLO:
             at += 1 + record[at]
-            self._suite = SUITES.get(int.from_bytes(record[at : at + 2], "big"))
+            suite = SUITES.get(int.from_bytes(record[at : at + 2], "big"))
+            if suite is not None and suite not in self._seen and len(self._seen) < len(SUITES):
+                self._seen.append(suite)
+                self._suite = self._suite or suite
+
+    def _settled(self, record: bytes) -> bool:
+        """The suite is the one by which GnuTLS's first protected record opens."""
+        for suite in self._seen:
+            self._suite, self._block = suite, b""
+            protections = self._protections(False)
+            if protections is not None and self._opened(protections[1], record) is not None:
+                return True
+        return False
+
+    def _opened(self, protection: Protection, record: bytes) -> bytes | None:
+        return protection.open(record[0], record[3:11], record[HEADER:])
 
     def _key_block(self, suite: Suite) -> bytes:
         """RFC 5246 section 6.3; b"" while there is no master secret."""
@@ -327,7 +346,7 @@ class Handshake:
         plain, sealed = self._protections(False), self._protections(True)
         assert plain is not None, "GnuTLS wrote a protected record, so there are keys"
         assert sealed is not None, "GnuTLS wrote a protected record, so there are keys"
-        content = plain[1].open(record[0], record[3:11], record[HEADER:])
+        content = self._opened(plain[1], record)
         assert content is not None, "these are the keys that GnuTLS wrote it with"
         return sealed[1].seal(record[0], int.from_bytes(record[3:11], "big"), content)
 
