@@ -109,16 +109,21 @@ def gets(folder: Path, core: int | None, pairs: int, seconds: float, warm_up: fl
 
 
 def _shake(port: int, identity: DtlsIdentity, count: int) -> None:
-    """So many complete handshakes, TOGETHER at a time."""
+    """So many complete handshakes, TOGETHER at a time: each flight of them comes at once, as after a power cut."""
     for _ in range(0, count, TOGETHER):
         lanes = [SecuredLane(port, codes.GET, request(SEGMENTS), identity) for _ in range(TOGETHER)]
         for lane in lanes:
             lane.begin()
+        for lane in lanes:
+            lane.flush()
         waiting = lanes
         deadline = time.monotonic() + _PATIENCE
         while waiting:
             select.select([lane.socket for lane in waiting], [], [], 0.1)
-            waiting = [lane for lane in waiting if not lane.go_on()]
+            under_way = [lane for lane in waiting if not lane.go_on()]
+            for lane in waiting:
+                lane.flush()
+            waiting = under_way
             if time.monotonic() > deadline:
                 raise RuntimeError("handshakes were not completed in time")
         for lane in lanes:

@@ -26,6 +26,7 @@ class SecuredLane(Lane):
         super().__init__(port, code, rest, source)
         self._clock: Final = Clock(time.time())
         self._failure = ""
+        self._written: list[tuple[bytes, bytes]] = []
         self._identity: Final = identity
         self.association: Association | None = None
         settings = DtlsSettings()
@@ -43,7 +44,13 @@ class SecuredLane(Lane):
         self._client: Final = DtlsClient(identity, settings, rim, "localhost")
 
     def _send(self, path: bytes, data: bytes) -> None:
-        self.calls.send([(self.path, data)])
+        self._written.append((self.path, data))
+
+    def flush(self) -> None:
+        """Send what the handshake has written."""
+        if self._written:
+            self.calls.send(self._written)
+            self._written.clear()
 
     def _established(self, association: Association) -> None:
         self.association = association
@@ -52,12 +59,12 @@ class SecuredLane(Lane):
         self._failure = failure.because
 
     def begin(self) -> None:
-        """The first flight."""
+        """The first flight; `flush` sends it."""
         self._clock.now = time.time()
         self._client.start()
 
     def go_on(self) -> bool:
-        """Take what came; whether the handshake is complete. RuntimeError when it failed."""
+        """Take what came; whether the handshake is complete. `flush` sends the answer. RuntimeError when it failed."""
         self._clock.now = time.time()
         for _, data, _ in self.calls.receive():
             self._client.receive(data)
@@ -70,11 +77,14 @@ class SecuredLane(Lane):
     def connect(self) -> None:
         """The whole handshake. RuntimeError when it fails."""
         self.begin()
+        self.flush()
         deadline = time.monotonic() + TIMEOUT
         while not self.go_on():
+            self.flush()
             if time.monotonic() > deadline:
                 raise RuntimeError("the server did not complete the handshake")
             time.sleep(0.0005)
+        self.flush()
 
     def ask(self, count: int) -> None:
         association = self.association

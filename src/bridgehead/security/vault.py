@@ -15,6 +15,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ FILE: Final = "master.key"
 CREDENTIAL: Final = "bridgehead-master-key"
 KEY_OCTETS: Final = 32
 _NONCE: Final = 12
+_NO_FILE: Final = (0, 0)
 _LOCK: Final = ".master.key.lock"
 _PROTECTED: Final = "master key"  # the context of the master key's own box
 
@@ -66,13 +68,14 @@ class Vault:
     ) -> None:
         """`passphrase` is asked when the key turns out to be protected by one; None: then it cannot be opened."""
         self.path: Final = data / FILE
+        self._text: Final = str(self.path)
         self._lock: Final = data / _LOCK
         self._passphrase: Final = passphrase
         self._phrase: bytes | None = None  # once it was told: a file descriptor tells it only once
         self._environment: Final = os.environ if environment is None else environment
         self._key: bytes | None = None
         self._former: bytes | None = None
-        self._stamp: tuple[int, int] = (0, 0)
+        self._stamp: tuple[int, int] = _NO_FILE
 
     @classmethod
     def open(cls, data: Path, passphrase: Passphrase | None = None) -> Vault:
@@ -259,19 +262,23 @@ class Vault:
 
     def _file_stamp(self) -> tuple[int, int]:
         try:
-            status = self.path.stat()
+            status = os.stat(self._text)
         except OSError:
-            return (0, 0)
+            return _NO_FILE
         return status.st_mtime_ns, status.st_ino
 
     def _file_changed(self) -> bool:
-        return not self.is_external() and self.path.exists() and self._file_stamp() != self._stamp
+        if self.is_external():
+            return False
+        stamp = self._file_stamp()
+        return stamp not in (self._stamp, _NO_FILE)
 
 
 def _is_key(octets: bytes) -> bool:
     return len(octets) in (KEY_OCTETS, 2 * KEY_OCTETS)
 
 
+@lru_cache(maxsize=4)  # a handshake waits for it, and OpenSSL takes longer for it than for the box itself
 def key_name(key: bytes) -> str:
     """By which a box knows its key; nothing of the key follows from it."""
     return hmac.digest(key, b"bridgehead master key", "sha256").hex()[:16]

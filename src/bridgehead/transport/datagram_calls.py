@@ -11,6 +11,7 @@ import errno
 import socket
 import sys
 from array import array
+from functools import cache
 from itertools import accumulate
 from typing import Any, Final, Protocol
 
@@ -71,9 +72,8 @@ class ManyAtOnce:
     def __init__(self, sock: socket.socket, index: int) -> None:
         if sys.platform != "linux" or sys.maxsize < 2**32:
             raise NotHere
-        ffi = self._ffi = FFI()
-        ffi.cdef(_DECLARATIONS)
-        library: Any = ffi.dlopen(None)
+        ffi, library = _libc()
+        self._ffi = ffi
         try:
             self._recvmmsg: Final = library.recvmmsg
             self._sendmmsg: Final = library.sendmmsg
@@ -190,6 +190,14 @@ class ManyAtOnce:
                 raise BlockingIOError(number, "sendmmsg")
             raise OSError(number, "sendmmsg")
         return sent
+
+
+@cache
+def _libc() -> tuple[FFI, Any]:
+    """Declarations are parsed once: that takes milliseconds."""
+    ffi = FFI()
+    ffi.cdef(_DECLARATIONS)
+    return ffi, ffi.dlopen(None)
 
 
 class OneByOne:

@@ -68,7 +68,7 @@ class KeyProof:
         self._directory: Final = directory
         self._vault: Final = vault
         self._events: Final = events
-        self._version = directory.registry.version()
+        self._version = directory.version
         # Asked again, an identity costs as much whether it exists or not.
         self._holders: dict[bytes, str | None] = {}
         self._braked: dict[tuple[bytes, str], str] = {}
@@ -160,8 +160,7 @@ class KeyProof:
 
     def _holder(self, identity: bytes) -> Device | None:
         """Errors: SecurityError."""
-        registry = self._directory.registry
-        version = registry.version()
+        version = self._directory.version
         if version != self._version or len(self._holders) >= _REMEMBERED:
             self._version = version
             self._holders.clear()

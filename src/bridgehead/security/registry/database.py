@@ -55,10 +55,12 @@ class Database:
 
     def version(self) -> tuple[int, int]:
         """Differs after any commit, by another connection (first number) or this one (second)."""
-        with self.faults():
+        try:  # not by `faults`, which takes as long as the question: each log-in asks several times
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-            assert isinstance(version, int)
-            return version, self._connection.total_changes
+        except sqlite3.Error as fault:
+            raise self._told(fault) from None
+        assert isinstance(version, int)
+        return version, self._connection.total_changes
 
     def rows(self, statement: str, *values: str | int | float | bytes) -> list[tuple[object, ...]]:
         with self.faults():
@@ -94,13 +96,16 @@ class Database:
         try:
             yield
         except sqlite3.Error as fault:
-            name = str(getattr(fault, "sqlite_errorname", ""))
-            if name.startswith("SQLITE_BUSY"):
-                text = f"another process has been writing to {self.path} for {self._busy_seconds:g} s: try again"
-            elif name.startswith("SQLITE_FULL"):
-                text = f"cannot write {self.path}: the disk is full"
-            elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-                text = f"{self.path} is damaged ({fault}): restore it from a backup"
-            else:
-                text = f"cannot use {self.path}: {fault}"
-            raise SecurityError(text) from None
+            raise self._told(fault) from None
+
+    def _told(self, fault: sqlite3.Error) -> SecurityError:
+        name = str(getattr(fault, "sqlite_errorname", ""))
+        if name.startswith("SQLITE_BUSY"):
+            text = f"another process has been writing to {self.path} for {self._busy_seconds:g} s: try again"
+        elif name.startswith("SQLITE_FULL"):
+            text = f"cannot write {self.path}: the disk is full"
+        elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            text = f"{self.path} is damaged ({fault}): restore it from a backup"
+        else:
+            text = f"cannot use {self.path}: {fault}"
+        return SecurityError(text)

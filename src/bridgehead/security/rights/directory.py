@@ -39,6 +39,11 @@ class Directory:
         self._version, self._number = version, number
         return changes
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """The registry's, as of the last `sync`."""
+        return self._version
+
     def device(self, name: str) -> Device | None:
         found = self._devices.get(name)
         return found if found is not None else self._kept(self.registry.device(name))

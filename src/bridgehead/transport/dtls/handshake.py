@@ -81,6 +81,7 @@ class Handshake:
         self._suite: Suite | None = None
         self._seen: list[Suite] = []  # of each ServerHello; a client may be shown forged ones too
         self._block: bytes = b""
+        self._made: dict[bool, tuple[Protection, Protection]] = {}  # with Connection IDs or without
         self._session: Any = self._open(priorities)
 
     def close(self) -> None:
@@ -163,6 +164,7 @@ class Handshake:
     def peer_cid(self, cid: bytes) -> None:
         if self._own_cid is not None:
             self._peer_cid = cid
+            self._made.clear()
 
     # Steps.
 
@@ -306,6 +308,7 @@ class Handshake:
         """The suite is the one by which GnuTLS's first protected record opens."""
         for suite in self._seen:
             self._suite, self._block = suite, b""
+            self._made.clear()
             protections = self._protections(False)
             if protections is not None and self._opened(protections[1], record) is not None:
                 return True
@@ -335,6 +338,12 @@ class Handshake:
         if suite is None or not block:
             return None
         negotiated = with_cids and self._peer_cid is not None
+        made = self._made.get(negotiated)
+        if made is None:
+            made = self._made[negotiated] = self._new_protections(suite, block, negotiated)
+        return made
+
+    def _new_protections(self, suite: Suite, block: bytes, negotiated: bool) -> tuple[Protection, Protection]:
         incoming = (self._own_cid or b"") if negotiated else b""
         outgoing = (self._peer_cid or b"") if negotiated else b""
         if self._server:
@@ -437,8 +446,11 @@ class Handshake:
 
     def association(self, path: bytes, proof: Proof) -> Association:
         """What goes on with the records; this handshake should be closed then."""
-        protections = self._protections(True)
-        assert protections is not None, "a handshake that is complete has keys"
+        suite = self._suite
+        assert suite is not None, "a handshake that is complete has keys"
+        assert self._block, "a handshake that is complete has keys"
+        # Others than those that the handshake has used: a peer that is silent after it takes no AEADs.
+        protections = self._new_protections(suite, self._block, self._peer_cid is not None)
         made = Association(path, proof, protections[0], protections[1], self._settings.forgeries)
         made.begin_at(self._sent, self._received)
         return made

@@ -111,7 +111,7 @@ class DtlsServer:
         self._half_open: Final[dict[bytes, ServerHandshake]] = {}
         self._by_cid: Final[dict[bytes, ServerHandshake]] = {}
         self._per_network: Final[dict[str, int]] = {}
-        self._waiting: Final[deque[tuple[bytes, bytes, ClientHello | None, str]]] = deque()
+        self._waiting: Final[deque[tuple[bytes, bytes, ClientHello | None, str, str]]] = deque()
         self._waiting_per_network: Final[dict[str, int]] = {}
         self._rates: Final = Rates(settings.handshake_rate, settings.handshake_burst)
         self._deferred = False
@@ -204,11 +204,13 @@ class DtlsServer:
     def _wait(self, path: bytes, data: bytes, hello: ClientHello | None) -> None:
         if len(self._waiting) >= self._settings.waiting:
             return
-        network = _network_of(self._rim.address_of(path))
+        known = self._half_open.get(path)
+        address = known.address if known is not None else self._rim.address_of(path)
+        network = _network_of(address)
         here = self._waiting_per_network.get(network, 0)
         if here < self._settings.waiting_per_address:
             self._waiting_per_network[network] = here + 1
-            self._waiting.append((path, data, hello, network))
+            self._waiting.append((path, data, hello, address, network))
             self._defer()
 
     def _defer(self) -> None:
@@ -220,14 +222,14 @@ class DtlsServer:
         """The few costly steps of one turn."""
         self._deferred = False
         for _ in range(min(len(self._waiting), self._settings.handshakes_per_turn)):
-            path, data, hello, network = self._waiting.popleft()
+            path, data, hello, address, network = self._waiting.popleft()
             left = self._waiting_per_network[network] - 1
             if left:
                 self._waiting_per_network[network] = left
             else:
                 del self._waiting_per_network[network]
             if hello is not None:
-                self._begin(path, data, hello, network)
+                self._begin(path, data, hello, address, network)
             else:
                 self._go_on(path, data)
         if self._waiting:
@@ -235,7 +237,7 @@ class DtlsServer:
 
     # Handshakes.
 
-    def _begin(self, path: bytes, data: bytes, hello: ClientHello, network: str) -> None:
+    def _begin(self, path: bytes, data: bytes, hello: ClientHello, address: str, network: str) -> None:
         """RFC 6347 section 4.2.8: a session that the address has stays until this one is complete."""
         now = self._rim.clock.now
         before = self._half_open.get(path)
@@ -259,7 +261,7 @@ class DtlsServer:
             now,
             hello,
             path,
-            self._rim.address_of(path),
+            address,
             network,
             own_cid,
             self._lookups,
