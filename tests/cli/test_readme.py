@@ -23,6 +23,10 @@ bind = "127.0.0.1:0"
 [[listener]]
 bind = "127.0.0.1:0"
 transport = "websocket"
+
+[[listener]]
+bind = "127.0.0.1:0"
+protocol = "coap"
 """
 
 
@@ -43,9 +47,10 @@ def told(beginning: str) -> str:
 class Terminal:
     """A shell in an empty folder, where `bridgehead` is the command of the flavour under test."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, coap_port: int) -> None:
         self._folder = folder
         self._port = port
+        self._coap_port = coap_port
         shim = folder / "bin" / "bridgehead"
         shim.parent.mkdir()
         shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m bridgehead "$@"\n')
@@ -60,6 +65,7 @@ class Terminal:
     def run(self, commands: str) -> subprocess.CompletedProcess[str]:
         """What is typed, and what the terminal then shows."""
         commands = commands.replace("mqtts://localhost ", f"mqtts://localhost:{self._port} ")
+        commands = commands.replace("coaps://localhost ", f"coaps://localhost:{self._coap_port} ")
         commands = commands.replace("--host localhost ", f"--host localhost --port {self._port} ")
         return subprocess.run(
             ["bash", "-e", "-c", commands + "\nwait"],
@@ -78,13 +84,13 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """Step 1: the hub runs, in an empty data folder."""
     assert blocks()[0].strip() == FIRST
     with Hub(tmp_path, CONFIGURATION) as hub:
-        yield Terminal(tmp_path, hub.port("mqtts"))
+        yield Terminal(tmp_path, hub.port("mqtts"), hub.port("coaps"))
         assert hub.stop() == 0
 
 
 @pytest.mark.peer("mosquitto_pub")
 def test_from_nothing_to_a_device_publishing(terminal: Terminal, tmp_path: Path) -> None:
-    _, enrol, flow, denied, why = blocks()
+    _, enrol, flow, denied, coap, why = blocks()
     done = terminal.run(enrol)
     assert done.returncode == 0, done.stdout + done.stderr
     done = terminal.run(flow)
@@ -93,6 +99,12 @@ def test_from_nothing_to_a_device_publishing(terminal: Terminal, tmp_path: Path)
     done = terminal.run(denied)
     assert done.returncode != 0
     assert "no permission of 'sensor-7' covers publish" in done.stderr
+    done = terminal.run(coap)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(done.stdout.splitlines()[-2:]) == ["19.5", "21.5"]
+    done = terminal.run(told("bridgehead device export node-3"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "node-3-libcoap" / "coap-put.sh").is_file()
     done = terminal.run(why)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Office/Meetingroom/#" in done.stdout
