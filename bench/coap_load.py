@@ -36,7 +36,8 @@ class Lane:
         self.socket.bind((source, 0))
         self.socket.setblocking(False)
         self.calls: Final = ManyAtOnce(self.socket, 0)
-        self.path: Final = paths.to(("127.0.0.1", port))
+        # With the source in it: a path without one has the kernel choose, whatever the socket is bound to.
+        self.path: Final = paths.make_ipv4("127.0.0.1", port, 0, socket.inet_aton(source), 0)
         self._head: Final = bytes((0x40, code))
         self._rest: Final = rest
         self._next = 0
