@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from bridgehead.cli import coap_subscribing
 from bridgehead.cli.coap_identity import coap_identity
 from bridgehead.cli.coap_options import Given, is_coap
 from bridgehead.cli.coap_publishing import CoapSending, coap_message_options
@@ -43,8 +45,8 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_schemes() -> None:
-    assert all(is_coap(f"{scheme}://h") for scheme in ("coap", "COAPS", "coap+tcp", "coaps+ws"))
-    assert not any(is_coap(url) for url in ("mqtt://h", "wss://h", "coapx://h", "h:5683", ""))
+    assert all(is_coap(f"{scheme}://h") for scheme in ("coap", "COAPS", "coap+tcp", "coaps+ws", "coapx"))
+    assert not any(is_coap(url) for url in ("mqtt://h", "wss://h", "h:5683", ""))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,9 @@ def test_schemes() -> None:
         (["pub", "coaps+tcp://h", "t", "-m", "1", "--raw-key", "x"], "--raw-key is for coaps:// (DTLS)"),
         (["pub", "coaps://h", "t", "-m", "1", "--raw-key", "/nothing/here"], "--raw-key /nothing/here cannot be read"),
         (["pub", "mqtt://h", "t", "-m", "1", "--psk-identity", "x"], "--psk-identity is CoAP's"),
+        (["pub", "coap//h", "t", "-m", "1"], "a CoAP URI begins with coap://, coaps:// or"),
+        (["sub", "coapss://h", "t"], "a CoAP URI begins with coap://, coaps:// or"),
+        (["sub", "coap://h", "t", "--oscore", "/nothing/here"], "/nothing/here is no folder with an OSCORE context"),
         (["pub", "mqtt://h", "-m", "1"], "give a TOPIC"),
         (["sub", "mqtt://h"], "give at least one FILTER"),
     ],
@@ -246,8 +251,23 @@ def test_a_bundle_gives_one_of_its_credentials(
         assert dtls.trust == town().authority.pem
 
 
+def test_who_never_answers_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A registration that is not confirmable is sent once: nobody else would notice that it went to a wrong port."""
+    monkeypatch.setattr(coap_subscribing, "PATIENCE", 0.1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        assert run(["sub", f"coap://127.0.0.1:{port}", "a/b"]) == 1
+    assert capsys.readouterr().err == (
+        f"bridgehead sub: coap://127.0.0.1:{port} did not answer within 0.1 seconds; does the server run there, and "
+        "speak coap:// on that port?\n"
+    )
+
+
 def test_a_bundle_without_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="holds no rpk: make one"):
+    with pytest.raises(CommandError, match="holds no rpk: `bridgehead device export"):
         coap_identity("coaps://h", given(bundle=bundle(tmp_path), credential="rpk"))
     with pytest.raises(CommandError, match="holds no certificate, no pre-shared key and no raw key"):
         coap_identity("coaps://h", given(bundle=tmp_path))

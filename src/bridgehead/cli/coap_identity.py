@@ -72,6 +72,11 @@ def _oscore(given: Given, uri: Uri) -> OscoreFolder | None:
             given.bundle = None
     if folder is None:
         return None
+    if not folder.is_dir():
+        raise usage(
+            f"{folder} is no folder with an OSCORE context: `bridgehead device export NAME --for coap --credential "
+            "oscore` writes one"
+        )
     try:
         return OscoreFolder(folder)
     except SecurityError as fault:
@@ -168,7 +173,9 @@ def _from_bundle(bundle: Bundle, credential: str | None) -> Found:
     chosen = credential or next((kind for kind in KINDS if held[kind]), "")
     if not chosen or not held[chosen]:
         what = f"no {chosen}" if chosen else "no certificate, no pre-shared key and no raw key"
-        raise TargetError(f"--bundle {bundle.folder} holds {what}: make one with `bridgehead device set` or `export`")
+        raise TargetError(
+            f"--bundle {bundle.folder} holds {what}: `bridgehead device export NAME --for coap` makes one"
+        )
     if chosen == CERTIFICATE:
         return bundle.certificate, bundle.key, None, None
     return (None, None, psk, None) if chosen == PSK else (None, None, None, raw_key)

@@ -12,7 +12,7 @@ from typing import Final
 from bridgehead.cli.coap_identity import CoapIdentity
 from bridgehead.cli.subscribing import harmless
 from bridgehead.protocols.coap import mapping
-from bridgehead.protocols.coap.client.client import Client, Observation
+from bridgehead.protocols.coap.client.client import PATIENCE, Client, Observation
 from bridgehead.protocols.coap.client.errors import ConnectionFailed, Refused
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
@@ -100,7 +100,7 @@ async def subscribe_coap(who: CoapIdentity, receiving: CoapReceiving) -> int:
     async with Client(who.uri, who.security) as client:
         sources = _sources(client, receiving)
         queue: asyncio.Queue[tuple[Source, Message] | Refused | ConnectionFailed] = asyncio.Queue()
-        tasks = [asyncio.ensure_future(_pump(source, queue)) for source in sources]
+        tasks = [asyncio.ensure_future(_pump(client, source, queue)) for source in sources]
         try:
             async with asyncio.timeout(receiving.timeout):
                 while receiving.count is None or printed < receiving.count:
@@ -133,10 +133,19 @@ def _sources(client: Client, receiving: CoapReceiving) -> list[Source]:
     ]
 
 
-async def _pump(source: Source, queue: asyncio.Queue[tuple[Source, Message] | Refused | ConnectionFailed]) -> None:
+async def _pump(
+    client: Client, source: Source, queue: asyncio.Queue[tuple[Source, Message] | Refused | ConnectionFailed]
+) -> None:
+    """The answer to the registration has to come in time: one that was lost (NON) would be waited for in vain."""
     try:
-        while (message := await source.observation.next()) is not None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                message = await source.observation.next()
+        except TimeoutError:
+            raise client.silence(PATIENCE) from None
+        while message is not None:
             queue.put_nowait((source, message))
+            message = await source.observation.next()
     except ConnectionFailed as error:
         queue.put_nowait(error)
         return
@@ -144,7 +153,8 @@ async def _pump(source: Source, queue: asyncio.Queue[tuple[Source, Message] | Re
     if ended is None:
         queue.put_nowait(ConnectionFailed(f"the observation of {source.name} ended"))
     elif codes.is_success(ended.code):
-        queue.put_nowait(ConnectionFailed(f"the server does not let {source.name} be observed any further"))
+        queue.put_nowait((source, ended))  # as it stands now: what a GET without Observe would have told
+        queue.put_nowait(ConnectionFailed(f"the server answers for {source.name}, and does not let it be observed"))
     else:
         queue.put_nowait(Refused(f"the server refused the observation of {source.name}", ended))
 

@@ -139,7 +139,23 @@ def test_a_wrong_key_gets_no_session(harbour: Harbour, tmp_path: Path) -> None:
     done = run("pub", url(harbour, "coaps"), "Office/x", "-m", "1", *words)
     assert done.returncode == 1
     assert "coaps://127.0.0.1" in done.stderr
+    assert "51 (decrypt_error); is this the pre-shared key of this identity" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_mqtt_spoken_to_as_coap(harbour: Harbour) -> None:
+    done = run(
+        "pub", f"coaps+tcp://127.0.0.1:{harbour.hub.port('mqtts')}", "a", "-m", "1", "--ca", str(harbour.authority)
+    )
+    assert done.returncode == 1
+    assert "does that port speak CoAP?" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_cannot_be_observed_is_shown_once(harbour: Harbour) -> None:
+    done = run("sub", harbour.uri("coap", ".well-known/core?rt=core.ps"))
+    assert (done.returncode, done.stdout) == (1, '</ps>;rt="core.ps core.ps.coll";ct=40\n')
+    assert done.stderr.endswith("the server answers for /.well-known/core, and does not let it be observed\n")
 
 
 def test_a_resource_by_its_path(harbour: Harbour) -> None:

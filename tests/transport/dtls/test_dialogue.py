@@ -339,7 +339,7 @@ def test_an_end_is_told_to_the_peer_and_to_the_sink_once() -> None:
     dialogue.server.end(dialogue.associations[0], "revoked", 49)
     dialogue.run()
     assert dialogue.sinks[0].because == ["revoked"]
-    assert node.sink.because == ["the peer sent the fatal alert 49"]
+    assert node.sink.because == ["the peer sent the fatal alert 49 (access_denied)"]
     assert len(dialogue.server) == 0
     assert dialogue.associations[0].seal(b"x") == b""
 

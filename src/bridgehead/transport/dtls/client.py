@@ -14,6 +14,7 @@ from bridgehead.transport.dtls.contract import DtlsIdentity, DtlsSettings, Failu
 from bridgehead.transport.dtls.credentials import Credentials
 from bridgehead.transport.dtls.handshake import DONE, UNDER_WAY, Handshake
 from bridgehead.transport.dtls.memory import Memory
+from bridgehead.wire.dtls.alerts import is_about_proof
 from bridgehead.wire.dtls.association import Association
 from bridgehead.wire.dtls.numbers import CLOSE_NOTIFY, WARNING
 
@@ -159,7 +160,14 @@ class DtlsClient:
         handshake.close()
         self._handshake = None
         self._rim.failed(
-            Failure(self._host, handshake.kind or "", handshake.identity, handshake.because, handshake.credential)
+            Failure(
+                self._host,
+                handshake.kind or "",
+                handshake.identity,
+                handshake.because,
+                handshake.credential,
+                refused=is_about_proof(handshake.alert),
+            )
         )
 
 

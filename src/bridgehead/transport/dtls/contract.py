@@ -70,14 +70,24 @@ class Proof:
 class Failure:
     """A handshake that came to nothing. `kind` is "" where it was not yet known. `credential`: the peer proved its
     address and then failed at its proof (unknown identity, wrong key, unknown raw key, certificate refused): what
-    brakes and the audit log count. `identity`: that of the pre-shared key, else the DER of raw key or certificate."""
+    brakes and the audit log count. `identity`: that of the pre-shared key, else the DER of raw key or certificate.
+    `refused`: the other way round, the peer did not accept what it was shown."""
 
-    def __init__(self, address: str, kind: Kind | Literal[""], identity: bytes, because: str, credential: bool) -> None:
+    def __init__(
+        self,
+        address: str,
+        kind: Kind | Literal[""],
+        identity: bytes,
+        because: str,
+        credential: bool,
+        refused: bool = False,
+    ) -> None:
         self.address: Final = address
         self.kind: Final = kind
         self.identity: Final = identity
         self.because: Final = because
         self.credential: Final = credential
+        self.refused: Final = refused
 
 
 class Lookups(Protocol):

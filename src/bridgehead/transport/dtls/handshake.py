@@ -14,6 +14,7 @@ from bridgehead.transport.dtls.contract import DtlsSettings, Kind, Proof
 from bridgehead.transport.dtls.credentials import Credentials
 from bridgehead.transport.dtls.memory import Memory, callbacks
 from bridgehead.transport.dtls.suites import SUITES, Suite
+from bridgehead.wire.dtls.alerts import alert_name
 from bridgehead.wire.dtls.association import Association
 from bridgehead.wire.dtls.numbers import (
     ALERT,
@@ -45,6 +46,7 @@ class Handshake:
 
     kind: Kind | None = None  # once it is known
     because: str = ""
+    alert: int = -1  # the fatal one that the peer sent
     credential: bool = False  # it failed at the proof
     identity: bytes = b""
 
@@ -251,7 +253,8 @@ class Handshake:
             code = int(lib.gnutls_handshake(self._session))
         if code < 0 and lib.gnutls_error_is_fatal(code):
             if code == g.E_FATAL_ALERT_RECEIVED:
-                self._fail(f"the peer sent the fatal alert {int(lib.gnutls_alert_get(self._session))}")
+                self.alert = int(lib.gnutls_alert_get(self._session))
+                self._fail(f"the peer sent the fatal alert {alert_name(self.alert)}")
             else:
                 lib.gnutls_alert_send_appropriate(self._session, code)
                 none = code in (g.E_NO_CERTIFICATE_FOUND, g.E_CERTIFICATE_REQUIRED)

@@ -10,6 +10,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from bridgehead.wire.dtls.alerts import alert_name
 from bridgehead.wire.dtls.numbers import (
     ALERT,
     APPLICATION_DATA,
@@ -215,7 +216,7 @@ class Association:
             self._answer([self.alert(WARNING, CLOSE_NOTIFY)])  # RFC 5246 section 7.2.1
             self.end("the peer closed it")
         elif plain[0] == FATAL:
-            self.end(f"the peer sent the fatal alert {plain[1]}")
+            self.end(f"the peer sent the fatal alert {alert_name(plain[1])}")
 
     def _handshaken(self, plain: bytes) -> None:
         if not plain:

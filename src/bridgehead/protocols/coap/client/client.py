@@ -95,6 +95,7 @@ class Client:
         self._observations: Final[dict[int, Observation]] = {}
         self._ready: Final = asyncio.Event()
         self._failure: ConnectionFailed | None = None
+        self._heard = False  # something came, whatever it was
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -113,9 +114,7 @@ class Client:
                 await self._ready.wait()
         except TimeoutError:
             await self.close()
-            raise ConnectionFailed(
-                f"{where(self.uri)} did not answer within {self._patience:g} seconds; does the server run there?"
-            ) from None
+            raise self.silence(self._patience) from None
         if self._failure is not None:
             await self.close()
             raise self._failure
@@ -170,7 +169,7 @@ class Client:
             async with asyncio.timeout(self._patience):
                 return await answer
         except TimeoutError:
-            raise ConnectionFailed(f"{where(self.uri)} did not answer within {self._patience:g} seconds") from None
+            raise self.silence(self._patience) from None
         finally:
             if self._answers.pop(number, None) is not None and not answer.done():
                 self.cancel(number)
@@ -183,6 +182,11 @@ class Client:
         observation = self._observations[number] = Observation(self, number)
         self._after()
         return observation
+
+    def silence(self, seconds: float) -> ConnectionFailed:
+        """What to raise when no answer came within `seconds`."""
+        doubt = "" if self._heard else f"; does the server run there, and speak {self.uri.scheme}:// on that port?"
+        return ConnectionFailed(f"{where(self.uri)} did not answer within {seconds:g} seconds{doubt}")
 
     def cancel(self, number: int) -> None:
         """Nobody waits for a request or an observation any more."""
@@ -209,6 +213,7 @@ class Client:
         return self._machine
 
     def _received(self, data: bytes) -> None:
+        self._heard = True
         if self._machine is not None:
             self._machine.receive(data, time.monotonic())
             self._after()

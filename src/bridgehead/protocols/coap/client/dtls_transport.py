@@ -17,6 +17,13 @@ from bridgehead.transport.dtls.client import DtlsClient
 from bridgehead.transport.dtls.contract import DtlsError, DtlsIdentity, DtlsSettings, Failure, Rim
 from bridgehead.wire.dtls.association import Association, Sink
 
+# The server does not tell which it was, so that nobody can find out identities.
+_WRONG_KEY: Final = (
+    "; is this the pre-shared key of this identity, neither rotated nor revoked? After several wrong tries the hub "
+    "waits before it looks again"
+)
+_NOT_ON_RECORD: Final = "; is this certificate or raw key on the device's record, neither rotated nor revoked?"
+
 
 class _Sink(Sink):
     def __init__(self, received: Received, ended: Ended) -> None:
@@ -37,6 +44,7 @@ class DtlsTransport:
         """Errors: ConnectionFailed."""
         self._where: Final = where(uri)
         self._uri: Final = uri
+        self._remedy: Final = _WRONG_KEY if identity.psk_identity else _NOT_ON_RECORD
         self._received: Final = received
         self._ended: Final = ended
         self._clock: Final = Clock(time.time())
@@ -93,7 +101,9 @@ class DtlsTransport:
             self._done.set_result(None)
 
     def _failed(self, failure: Failure) -> None:
-        self._broken(f"the DTLS handshake with {self._where} failed: {failure.because}")
+        self._broken(
+            f"the DTLS handshake with {self._where} failed: {failure.because}{self._remedy if failure.refused else ''}"
+        )
 
     def _broken(self, because: str) -> None:
         if not self._done.done():

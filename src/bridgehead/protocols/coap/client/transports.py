@@ -75,13 +75,15 @@ class StreamTransport:
         self._task = asyncio.ensure_future(self._read(received, ended))
 
     async def _read(self, received: Received, ended: Ended) -> None:
+        heard = False
         try:
             while data := await self.reader.read(READ):
+                heard = True
                 received(data)
         except OSError as error:
-            ended(f"the connection broke: {words(error)}")
+            ended(_broken(error))
             return
-        ended("the server closed the connection")
+        ended(f"the server closed the connection{'' if heard else ' without an answer; does that port speak CoAP?'}")
 
     def send(self, data: bytes) -> None:
         if not self.writer.is_closing():
@@ -118,7 +120,8 @@ class WebSocketTransport(StreamTransport):
             data = await self.reader.read(READ)
             if not data:
                 raise ConnectionFailed(
-                    f"{self._where} closed the connection instead of answering the WebSocket handshake"
+                    f"{self._where} closed the connection instead of answering the WebSocket handshake; does that port "
+                    "speak CoAP over WebSocket?"
                 )
             self._protocol.receive_data(data)
             self._flush()
@@ -148,7 +151,7 @@ class WebSocketTransport(StreamTransport):
                 self._protocol.receive_data(data)
                 self._flush()
         except OSError as error:
-            ended(f"the connection broke: {words(error)}")
+            ended(_broken(error))
 
     def send(self, data: bytes) -> None:
         if self._protocol.state is OPEN:
@@ -189,10 +192,7 @@ async def open_stream(uri: Uri, tls: ssl.SSLContext | None, received: Received, 
     try:
         reader, writer = await asyncio.open_connection(uri.host, uri.port, ssl=tls)
     except ssl.SSLCertVerificationError as error:
-        why = str(error.verify_message).rstrip(".")
-        raise ConnectionFailed(
-            f"the certificate of {at} is not trusted: {why}; give its authority with --ca FILE (or --bundle FOLDER)"
-        ) from error
+        raise ConnectionFailed(_untrusted(at, str(error.verify_message).rstrip("."))) from error
     except (ssl.SSLError, ConnectionResetError) as error:
         raise ConnectionFailed(f"TLS with {at} failed: {words(error)}; is this a TLS port?") from error
     except OSError as error:
@@ -209,6 +209,21 @@ async def open_stream(uri: Uri, tls: ssl.SSLContext | None, received: Received, 
         raise
     transport.start(received, ended)
     return transport
+
+
+def _broken(error: OSError) -> str:
+    refused = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "") and "CERTIFICATE" in error.reason
+    remedy = "; is this certificate on the device's record, neither rotated nor revoked?" if refused else ""
+    return f"the connection broke: {words(error)}{remedy}"
+
+
+def _untrusted(at: str, why: str) -> str:
+    """Why the server's certificate was not believed, and the remedy."""
+    if "ostname mismatch" in why or "IP address mismatch" in why:
+        return f"the certificate of {at} is for another name: {why}; use a name that it holds"
+    if "expired" in why:
+        return f"the certificate of {at} has expired; renew it on the server, or check this machine's clock"
+    return f"the certificate of {at} is not trusted: {why}; give its authority with --ca FILE (or --bundle FOLDER)"
 
 
 def where(uri: Uri) -> str:
