@@ -17,6 +17,7 @@ import pytest
 from bridgehead.cli.device_bundle import Bundle
 from bridgehead.cli.device_snippets import Terms, snippets
 from bridgehead.security.identity.identity import Enrolled, Identity, Wanted
+from bridgehead.security.identity.wanted import Fresh
 from bridgehead.security.records import PermissionRecord
 from tests.security.support import enrol, machine, publish, subscribe
 
@@ -36,6 +37,28 @@ def home(data: Path) -> Iterator[Identity]:
 def terms(home: Identity, *permissions: PermissionRecord, client_ids: tuple[str, ...] = ()) -> Terms:
     wanted = Wanted("sensor-7", permissions, client_ids=client_ids, password=b"secret", certificate=True)
     return Terms(enrol(home, wanted), "hub.example", 8883)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "files"),
+    [
+        (Fresh(psk="sensor-7"), ["secrets.json"]),
+        (Fresh(raw_key=True), ["raw-key.pem"]),
+        (Fresh(oscore=True), ["secrets.json"]),
+    ],
+)
+def test_a_device_of_coap_alone_is_told_of_coap_alone(
+    home: Identity, tmp_path: Path, fresh: Fresh, files: list[str]
+) -> None:
+    made = Bundle(tmp_path / "made", "hub.example", 8883)
+    with home.enrolling(Wanted("sensor-7", (publish("a b/#"), subscribe("c")), fresh=fresh)) as enrolled:
+        assert sorted(made.write(enrolled)) == sorted(["README.txt", "ca.pem", "device.json", *files])
+    text = (made.folder / "README.txt").read_text()
+    assert "MQTT" not in text
+    assert all(name in text for name in files)
+    assert "bridgehead device export sensor-7 --data DIR --for coap --host hub.example" in text
+    tried = "bridgehead pub coaps://hub.example 'a b/test' -m 21.5 --bundle ." in text
+    assert tried == (not fresh.oscore)
 
 
 # Which topics. --------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ class Bundle:
 
     def _contents(self, enrolled: Enrolled) -> dict[str, bytes]:
         terms = Terms(enrolled, self.host, self.port)
+        if terms.is_for_coap_alone:
+            terms = Terms(enrolled, self.host, self.port, "coap")
         contents = {DESCRIPTION: description(terms), **credential_contents(terms), **secret_files(enrolled)}
         contents.update({name: text.encode() for name, text in snippets(terms).items()})
         return contents

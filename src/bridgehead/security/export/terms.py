@@ -16,6 +16,8 @@ EXAMPLE: Final = "21.5"
 MQTT_PORT: Final = 8883
 _LEVELS: Final = ("test", "1", "example")  # what stands for a wildcard, the first that is permitted
 
+COAP_ALONE: Final = frozenset((mechanisms.PRE_SHARED_KEY, mechanisms.RAW_PUBLIC_KEY, mechanisms.OSCORE))
+
 
 class Terms:
     """`topic` and `topic_filter` are None when nothing may be published or subscribed; `may_retain`: what is published
@@ -57,6 +59,11 @@ class Terms:
             mechanisms.DDS: self.dds is not None,
         }
         return tuple(kind for kind, is_held in held.items() if is_held)
+
+    @property
+    def is_for_coap_alone(self) -> bool:
+        """Whether none of its credentials could log in to another protocol."""
+        return bool(self.kinds) and set(self.kinds) <= COAP_ALONE
 
     def client_id(self, purpose: str = "") -> str:
         """The device's own client identifier, or one for a purpose of its own where the record permits more."""
