@@ -207,7 +207,7 @@ def test_what_is_too_long_for_a_record_is_the_callers_mistake() -> None:
 def test_alerts_end_it_or_not() -> None:
     for level, description, because in (
         (1, 0, "the peer closed it"),
-        (2, 49, "the peer sent the fatal alert 49"),
+        (2, 49, "the peer sent the fatal alert 49 (access_denied)"),
         (1, 90, ""),
     ):
         first, second, _, told = pair()
