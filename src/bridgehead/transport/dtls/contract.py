@@ -158,7 +158,8 @@ class DtlsSettings:
         self.waiting_per_address: int = 64  # of the datagrams that wait, so that one address leaves room for the others
         self.handshake_rate: float = 2_000.0  # a second, of one address, in the long run; 0: no limit ...
         self.handshake_burst: float = 20_000.0  # ... and at once
-        self.handshakes_per_turn: int = 4  # costly steps before the loop turns: other traffic waits for no more
+        # Steps with public keys before the loop turns: other traffic waits for no more. Steps without count a third.
+        self.handshakes_per_turn: int = 4
         self.waiting: int = 2_000  # datagrams of handshakes that wait for their turn
         self.handshake: float = 40.0
         self.retransmission: float = 1.0  # RFC 6347 section 4.2.4.1: doubled at each repetition

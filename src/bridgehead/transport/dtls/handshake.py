@@ -92,6 +92,10 @@ class Handshake:
             self._library.lib.gnutls_deinit(self._session)
             self._session = None
 
+    def is_light(self) -> bool:
+        """Whether it is known to do without public keys, of which each operation takes as long as all the rest."""
+        return self._suite is not None and self._suite.name.startswith("TLS_PSK_")
+
     # What GnuTLS is set up with.
 
     def _open(self, priorities: Any) -> Any:

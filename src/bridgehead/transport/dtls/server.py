@@ -36,6 +36,7 @@ from bridgehead.wire.errors import PeerError
 _CLIENT_AUTHENTICATION: Final = b"1.3.6.1.5.5.7.3.2"  # id-kp-clientAuth (RFC 5280 section 4.2.1.12)
 _EARLY: Final = 4  # datagrams of application data kept because they overtook the end of the handshake
 _EARLY_OCTETS: Final = 8_192
+_COSTLY: Final = 3  # steps by a pre-shared key alone that take as long as one with public keys, at least
 _SWEEP: Final = 5.0  # seconds between two searches for sessions whose time is over
 
 
@@ -221,7 +222,8 @@ class DtlsServer:
     def _work(self) -> None:
         """The few costly steps of one turn."""
         self._deferred = False
-        for _ in range(min(len(self._waiting), self._settings.handshakes_per_turn)):
+        left_over = self._settings.handshakes_per_turn * _COSTLY
+        while self._waiting and left_over > 0:
             path, data, hello, address, network = self._waiting.popleft()
             left = self._waiting_per_network[network] - 1
             if left:
@@ -230,8 +232,11 @@ class DtlsServer:
                 del self._waiting_per_network[network]
             if hello is not None:
                 self._begin(path, data, hello, address, network)
+                handshake = self._half_open.get(path)
             else:
+                handshake = self._half_open.get(path)
                 self._go_on(path, data)
+            left_over -= 1 if handshake is not None and handshake.is_light() else _COSTLY
         if self._waiting:
             self._defer()
 
