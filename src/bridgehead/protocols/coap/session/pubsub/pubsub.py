@@ -64,7 +64,7 @@ class PubSub(Resource):
                     topic = self._catalogue.of_data(path[1].decode("utf-8", "replace"))
                 if topic is None:
                     exchange.respond(
-                        failure(codes.NOT_FOUND, "there is no such topic data: a topic says where its are")
+                        failure(codes.NOT_FOUND, "there is no such topic data: a topic says where its data are")
                     )
                 else:
                     self._data.handle(exchange, topic)
