@@ -104,6 +104,16 @@ def test_dtls_is_named_and_not_shown(capsys: pytest.CaptureFixture[str], tmp_pat
     ]
 
 
+def test_much_dtls_is_counted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    record = bytes.fromhex("16fefd0000000000000000000401020304")
+    assert run(["inspect", "--pcap", capture(tmp_path, [up(record, port) for port in range(7000, 7013)])]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[9:11] == [
+        "the conversation 10.0.0.1:50000 → 10.0.0.2:7009 is encrypted with DTLS: what it carries cannot be shown",
+        "3 more conversations are encrypted with DTLS: choose by --port",
+    ]
+
+
 @pytest.mark.parametrize("port", [5683, 7000])
 def test_a_connection_over_tcp(capsys: pytest.CaptureFixture[str], tmp_path: Path, port: int) -> None:
     talk = Talk(port)

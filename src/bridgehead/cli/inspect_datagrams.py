@@ -63,6 +63,8 @@ def _new_conversation(datagram: Datagram, port: int | None) -> Conversation:
     expected = (_COAP_PORT, _COAPS_PORT) if port is None else (port,)
     if (source[1] in expected) != (destination[1] in expected):
         from_client = destination[1] in expected
+    elif _is_dtls(datagram.data):
+        from_client = True  # as it seems: a client sends the first datagram
     else:
         message: DissectedMessage = dissect(datagram.data, DATAGRAM)[0]
         from_client = message.code < 0 or is_request(message.code) or message.code == 0

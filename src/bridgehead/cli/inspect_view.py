@@ -26,6 +26,7 @@ from bridgehead.protocols.coap.dissect import dissect as dissect_coap
 from bridgehead.protocols.mqtt.dissect import DissectedPacket, dissect
 from bridgehead.wire.dissection import Dissected, Field
 
+_NAMED: Final = 10  # conversations that cannot be shown; the others are counted
 _VERSION_NAMES: Final = {0: "MQTT of an unknown version", 3: "MQTT 3.1", 4: "MQTT 3.1.1", 5: "MQTT 5.0"}
 
 
@@ -95,12 +96,18 @@ def from_capture(file: BinaryIO, port: int | None, version: int, protocols: froz
 def _add_conversations(
     datagrams: list[Datagram], port: int | None, found: list[ShownConnection], remarks: list[str]
 ) -> None:
+    encrypted = 0
     for conversation in conversations(datagrams, port):
         kind = conversation.kind(port)
         if kind == inspect_datagrams.COAP:
             found.append(ShownConnection(conversation, kind, 0, conversation.messages()))
         elif kind == DTLS:
-            remarks.append(f"{_ends(conversation)} is encrypted with DTLS: what it carries cannot be shown")
+            encrypted += 1
+            if encrypted <= _NAMED:
+                remarks.append(f"{_ends(conversation)} is encrypted with DTLS: what it carries cannot be shown")
+    more = encrypted - _NAMED
+    if more > 0:
+        remarks.append(f"{_count(more, 'more conversation')} {_be(more)} encrypted with DTLS: choose by --port")
 
 
 def _contents(file: BinaryIO, remarks: list[str]) -> tuple[list[Segment], list[Datagram]]:

@@ -62,7 +62,7 @@ TOLD: Final = {
     "coap-put-raw-key.sh": "publishes one message, by the raw public key (coap-client with GnuTLS)",
     "coap-post-raw-key.sh": "publishes one message, which is not kept, by the raw public key (with GnuTLS)",
     "coap-get-raw-key.sh": "reads or observes, by the raw public key (coap-client with GnuTLS)",
-    "aiocoap.json": "for aiocoap-client --credentials aiocoap.json, in this folder",
+    "aiocoap.json": "for aiocoap-client --credentials aiocoap.json, in this folder (DTLS: aiocoap[tinydtls])",
     "oscore-libcoap.conf": "OSCORE context for coap-client -E oscore-libcoap.conf,SEQUENCES (from libcoap 4.3.2)",
     "oscore/settings.json": "OSCORE context for aiocoap, with oscore/secret.json",
 }
