@@ -6,7 +6,7 @@ router and the dispatcher below it; `Router.permissions_changed` makes every rou
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NoReturn
 
 from bridgehead.broker.counters import Counters
 from bridgehead.broker.dispatch import Dispatcher
@@ -295,11 +295,15 @@ class Door:
         else:
             decision = principal.explain_receive(topic, origin.verified)
         if not decision.permit:
-            event = PUBLISH_DENIED if publish else SUBSCRIBE_DENIED
-            name = "topic" if publish else "filter"
-            self._event(event, {**told(origin), name: topic, "because": decision.because})
-            raise Refusal(NOT_AUTHORIZED, decision.because)
+            self.deny(topic, origin, publish, decision.because)
         return decision
+
+    def deny(self, topic: str, origin: Origin, publish: bool, because: str) -> NoReturn:
+        """Tell it and raise Refusal: what the topic stands for is not for this one."""
+        event = PUBLISH_DENIED if publish else SUBSCRIBE_DENIED
+        name = "topic" if publish else "filter"
+        self._event(event, {**told(origin), name: topic, "because": because})
+        raise Refusal(NOT_AUTHORIZED, because)
 
     # Read. ------------------------------------------------------------------------------------------
 

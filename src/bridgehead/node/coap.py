@@ -45,6 +45,7 @@ class Coap:
         contexts = make_contexts(identity, identities.authenticator, event, clock.time, identities.admit)
         chain = make_chain(broker, self._settings, contexts, echo, random.SystemRandom().random)
         self.site: Final = chain.site
+        self.attach: Final = chain.attach
         self._server: Final = CoapServer(
             broker, self._settings, chain.handler, chain.attach, CoapIdentities(identities), echo, clock.offset
         )

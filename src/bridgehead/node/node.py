@@ -125,7 +125,7 @@ class Node:
             self._driver.start(broker)
             server = MqttServers(self.config, broker, identities, self._driver.offset)
             coap = Coap(self.config, broker, identity, identities, self._driver, self._log)
-            proxy = Proxy(self.config, broker, coap.site, identities, identity.pki)
+            proxy = Proxy(self.config, broker, coap, identities, identity.pki)
             https = Https(self.config, identity.pki, self._log, self._driver.time)
             listeners = Listeners(
                 server.accept,

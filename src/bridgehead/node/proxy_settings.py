@@ -19,5 +19,6 @@ class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     streams: Annotated[int, Meta(ge=0, le=100_000, description="observations that are open as server-sent events")] = (
         256
     )
+    streams_per_identity: Annotated[int, Meta(ge=0, le=100_000, description="of these, of one identity")] = 32
     requests: Annotated[int, Meta(ge=1, le=100_000, description="requests to other servers under way")] = 128
     requests_per_identity: Annotated[int, Meta(ge=1, le=100_000, description="of these, of one identity")] = 16

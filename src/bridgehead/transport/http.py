@@ -142,6 +142,9 @@ class HttpServer:
             reply = await link.answer(request, link.stream)
             if reply.parts is not None:
                 await self._stream(link, reply, reply.parts)
+        except BaseException:
+            link.stream.abort()  # a defect, or the end: nobody is left waiting for an answer that does not come
+            raise
         finally:
             link.task = None
         if link.http.state == ANSWERING:

@@ -13,6 +13,7 @@ class ProxySettings(HttpLimits):
         self.body_octets = 1_048_576
         self.answer_timeout = 60.0  # for the CoAP or HTTP server that is asked
         self.streams = 256  # observations as server-sent events, in all
+        self.streams_per_identity = 32  # of these, of one identity
         self.events = 64  # notifications that wait for one client
         self.keep_alive = 15.0  # between two lines of a stream, so that what lies between holds it open
         self.under_way = 128  # requests to other servers, in all

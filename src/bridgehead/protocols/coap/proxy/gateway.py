@@ -6,12 +6,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from asyncio import FIRST_COMPLETED
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final, Protocol
 
 from bridgehead.broker.door import Door
-from bridgehead.core.errors import BAD_CREDENTIALS, BUSY, NOT_AUTHORIZED, QUOTA_EXCEEDED, Refusal
+from bridgehead.core.clock import Clock
+from bridgehead.core.errors import (
+    BAD_CREDENTIALS,
+    BUSY,
+    NOT_AUTHORIZED,
+    QUOTA_EXCEEDED,
+    UNAVAILABLE,
+    Refusal,
+)
 from bridgehead.core.message import Origin
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.message import Message, in_order
@@ -21,8 +30,8 @@ from bridgehead.protocols.coap.proxy.config import ProxySettings
 from bridgehead.protocols.coap.proxy.headers import EVENT_STREAM, Unmappable, request_options, response_headers
 from bridgehead.protocols.coap.proxy.inner import HttpExchange, HttpPeer
 from bridgehead.protocols.coap.proxy.location import BASE, DISCOVERY, LINK, NoTarget, target_of
-from bridgehead.protocols.coap.proxy.reach import Reach, topic_of
-from bridgehead.protocols.coap.session.contract import Handler, Party
+from bridgehead.protocols.coap.proxy.reach import Reach, strays, topic_of
+from bridgehead.protocols.coap.session.contract import Handler, Party, Peer
 from bridgehead.security.login.chain import DEFAULT, OAUTHBEARER, Chain
 from bridgehead.security.login.proof import Credentials, Proven
 from bridgehead.security.sasl.contract import Binding
@@ -32,7 +41,14 @@ from bridgehead.transport.stream import Stream
 from bridgehead.wire import http_basic
 from bridgehead.wire.http import Request
 
+_STATUS: Final = {BAD_CREDENTIALS: 401, NOT_AUTHORIZED: 403, QUOTA_EXCEEDED: 429, BUSY: 503, UNAVAILABLE: 503}
 _REALM: Final = b'Basic realm="bridgehead", charset="UTF-8"'
+# A browser shows what it gets as nothing else, and runs nothing of it: whoever publishes an image or a document may be
+# somebody else than who reads it, and is not to act with the reader's credentials.
+_HARMLESS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+)
 _SECURED: Final = ("coap", "coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws")
 
 
@@ -72,15 +88,21 @@ class Gateway:
         settings: ProxySettings,
         reach: Reach,
         servers: CoapServers | None,
+        attach: Callable[[Peer], None],
+        clock: Clock,
     ) -> None:
+        """`attach`: from then on the end of its identity's right closes the peer. Errors of it: Refusal."""
         self._site: Final = site
         self._door: Final = door
         self._authenticator: Final = authenticator
         self._settings: Final = settings
         self._reach: Final = reach
         self._servers: Final = servers
+        self._attach: Final = attach
+        self._clock: Final = clock
         self._http: Final = HttpServer(settings)
         self._streams = 0
+        self._streams_of: Final[dict[str, int]] = {}
 
     def __len__(self) -> int:
         """Open connections."""
@@ -95,42 +117,47 @@ class Gateway:
 
     async def _answer(self, chain: Chain, request: Request, stream: Stream) -> Reply:
         try:
-            return await self._served(chain, request, stream)
+            reply = await self._served(chain, request, stream)
         except (NoTarget, Unmappable) as fault:
-            return said(fault.status, str(fault))
+            reply = said(fault.status, str(fault))
         except Refusal as refusal:
-            return _refused(refusal)
+            reply = _refused(refusal)
+        reply.headers.extend(_HARMLESS)
+        return reply
 
     async def _served(self, chain: Chain, request: Request, stream: Stream) -> Reply:
         if request.target.partition(b"?")[0] == DISCOVERY.encode() and request.method in (b"GET", b"HEAD"):
             return Reply(200, b"application/link-format", LINK.encode())
+        if _is_of_another_page(request.headers):
+            return said(403, "a page of another origin asks: a browser's credentials are not for it")
         target = target_of(request.target)
         method = METHODS.get(request.method)
         if method is None:
             return said(501, "the proxy takes GET, HEAD, PUT, POST and DELETE")
-        observing = method == codes.GET and EVENT_STREAM in request.headers.get(b"accept", b"").lower()
+        observing = request.method == b"GET" and EVENT_STREAM in request.headers.get(b"accept", b"").lower()
         options = request_options(
             {**request.headers, b"accept": b""} if observing else request.headers, bool(request.body)
         )
-        party = await self._party(chain, request, stream)
+        peer = await self._peer(chain, request, stream)
         options += target.resource_options()
         if observing:
             options.append((numbers.OBSERVE, b""))
         asked = Message(method, in_order(options), request.body)
         if _names(target, request.headers.get(b"host", b"")):
-            reply = await self._ask_here(party, asked, stream, observing)
+            reply = await self._ask_here(peer, asked, observing)
         else:
-            reply = await self._ask_there(party, target, asked, observing)
+            reply = await self._ask_there(peer, target, asked, observing)
         return reply
 
     # Who it is. -------------------------------------------------------------------------------------
 
-    async def _party(self, chain: Chain, request: Request, stream: Stream) -> Party:
+    async def _peer(self, chain: Chain, request: Request, stream: Stream) -> HttpPeer:
         """Errors: Refusal."""
         proven = await self._proven(chain, request.headers.get(b"authorization", b""), stream)
         verified = stream.tls is not None or stream.peer.startswith("unix:")
         origin = Origin(proven.name, "https", verified, f"http {stream.peer}", stream.peer)
-        return Party(proven.principal, origin, proven.marks)
+        party = Party(proven.principal, origin, proven.marks)
+        return HttpPeer(party, stream.peer, self._settings.body_octets, proven.expires_at)
 
     async def _proven(self, chain: Chain, authorization: bytes, stream: Stream) -> Proven:
         tls = stream.tls
@@ -166,9 +193,8 @@ class Gateway:
 
     # The hub's own resources. -----------------------------------------------------------------------
 
-    async def _ask_here(self, party: Party, asked: Message, stream: Stream, observing: bool) -> Reply:
-        peer = HttpPeer(party, stream.peer, self._settings.body_octets)
-        exchange = HttpExchange(peer, party, asked, self._settings.events)
+    async def _ask_here(self, peer: HttpPeer, asked: Message, observing: bool) -> Reply:
+        exchange = HttpExchange(peer, peer.owner, asked, self._settings.events)
         self._site.handle(exchange)
         try:
             async with asyncio.timeout(self._settings.answer_timeout):
@@ -182,20 +208,25 @@ class Gateway:
         if not observing or not response.has(numbers.OBSERVE):
             self._release(peer)
             return reply_of(response)
-        if self._streams >= self._settings.streams:
+        name = peer.owner.principal.name
+        of_one = self._streams_of.get(name, 0)
+        if self._streams >= self._settings.streams or of_one >= self._settings.streams_per_identity:
             self._release(peer)
             raise Refusal(BUSY, "as many streams are open as may be: close one, or come again later")
-        return _stream_reply(self._events(peer, exchange, response))
+        return _stream_reply(self._events(name, peer, exchange, response))
 
-    async def _events(self, peer: HttpPeer, exchange: HttpExchange, first: Message) -> AsyncIterator[bytes]:
+    async def _events(self, name: str, peer: HttpPeer, exchange: HttpExchange, first: Message) -> AsyncIterator[bytes]:
         self._streams += 1
+        self._streams_of[name] = self._streams_of.get(name, 0) + 1
         try:
             yield event_of(first)
             while not peer.gone:
                 try:
-                    async with asyncio.timeout(self._settings.keep_alive):
+                    async with asyncio.timeout(self._patience(peer)):
                         await peer.woken.wait()
                 except TimeoutError:
+                    if self._clock.now >= peer.expires_at:
+                        return
                     yield b":\n\n"
                     continue
                 for message in exchange.taken():
@@ -204,7 +235,14 @@ class Gateway:
                     return
         finally:
             self._streams -= 1
+            self._streams_of[name] -= 1
+            if not self._streams_of[name]:
+                del self._streams_of[name]
             self._release(peer)
+
+    def _patience(self, peer: HttpPeer) -> float:
+        """Seconds until a stream has to be looked at again."""
+        return min(self._settings.keep_alive, max(0.0, peer.expires_at - self._clock.now))
 
     def _release(self, peer: HttpPeer) -> None:
         peer.gone = True
@@ -212,18 +250,26 @@ class Gateway:
 
     # Other servers' resources. ----------------------------------------------------------------------
 
-    async def _ask_there(self, party: Party, target: Uri, asked: Message, observing: bool) -> Reply:
+    async def _ask_there(self, peer: HttpPeer, target: Uri, asked: Message, observing: bool) -> Reply:
+        party = peer.owner
         if self._servers is None:
             raise Refusal(NOT_AUTHORIZED, "this hub reaches no other CoAP servers: set proxy.coap = true")
         path = [segment.decode() for segment in target.path]
+        if strays(path):
+            return said(400, "a path segment is . or .., or leads there: write the path without them")
         topic = topic_of(target.scheme, target.host, target.port, path)
-        decision = self._door.permit(party.principal, topic, party.origin, asked.code != codes.GET)
-        address = await self._reach.address_of(target.host, target.port, decision)
-        if observing:
-            return _stream_reply(self._events_of(party, self._servers.observe(target, address, asked)))
+        publish = asked.code != codes.GET
+        decision = self._door.permit(party.principal, topic, party.origin, publish)
+        deny = partial(self._door.deny, topic, party.origin, publish)
         with self._reach.under_way(party.principal.name):
             try:
                 async with asyncio.timeout(self._settings.answer_timeout):
+                    address = await self._reach.address_of(target.host, target.port, decision, deny)
+                    if observing:
+                        self._attach(peer)
+                        return _stream_reply(
+                            self._events_of(peer, topic, self._servers.observe(target, address, asked))
+                        )
                     response = await self._servers.ask(target, address, asked)
             except TimeoutError:
                 return said(504, f"{target.host} did not answer in time")
@@ -231,13 +277,49 @@ class Gateway:
                 return said(502, f"{target.host} cannot be reached")
         return reply_of(response)
 
-    async def _events_of(self, party: Party, notifications: AsyncIterator[Message]) -> AsyncIterator[bytes]:
-        with self._reach.under_way(party.principal.name):
-            try:
-                async for message in notifications:
+    async def _events_of(
+        self, peer: HttpPeer, topic: str, notifications: AsyncIterator[Message]
+    ) -> AsyncIterator[bytes]:
+        party = peer.owner
+        coming: asyncio.Future[Message | None] | None = None
+        ended = asyncio.ensure_future(peer.woken.wait())
+        try:
+            with self._reach.under_way(party.principal.name):
+                while True:
+                    coming = coming or asyncio.ensure_future(_next(notifications))
+                    await asyncio.wait((coming, ended), timeout=self._patience(peer), return_when=FIRST_COMPLETED)
+                    if peer.gone or self._clock.now >= peer.expires_at:  # the identity's right has ended
+                        return
+                    self._door.permit(party.principal, topic, party.origin, False)  # as it is by now
+                    if not coming.done():
+                        yield b":\n\n"
+                        continue
+                    message, coming = coming.result(), None
+                    if message is None:
+                        return
                     yield event_of(message)
-            except (OSError, TimeoutError):
-                yield b"event: error\ndata: 5.04 the CoAP server does not answer any more\n\n"
+        except Refusal as refusal:
+            yield event_of(Message(codes.FORBIDDEN, (), refusal.because.encode()))
+        except (OSError, TimeoutError):
+            yield b"event: error\ndata: 5.04 the CoAP server does not answer any more\n\n"
+        finally:
+            ended.cancel()
+            if coming is not None:
+                coming.cancel()  # and with it the connection to the server is closed
+            self._release(peer)
+
+
+async def _next(messages: AsyncIterator[Message]) -> Message | None:
+    return await anext(messages, None)
+
+
+def _is_of_another_page(headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser says that a page of another origin made it ask: it adds the password or the certificate that
+    its user once gave for this hub, of which that page knows nothing."""
+    if headers.get(b"sec-fetch-site", b"none").strip().lower() not in (b"none", b"same-origin"):
+        return True
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2].lower() != headers.get(b"host", b"").strip().lower()
 
 
 def _names(target: Uri, host: bytes) -> bool:
@@ -285,7 +367,7 @@ def _stream_reply(parts: AsyncIterator[bytes]) -> Reply:
 
 
 def _refused(refusal: Refusal) -> Reply:
-    status = {BAD_CREDENTIALS: 401, NOT_AUTHORIZED: 403, QUOTA_EXCEEDED: 429, BUSY: 503}.get(refusal.meaning, 400)
+    status = _STATUS.get(refusal.meaning, 400)
     more: Headers = []
     if status == 401:
         more.append((b"www-authenticate", _REALM))

@@ -6,17 +6,21 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from bridgehead.core.message import NEVER
 from bridgehead.protocols.coap.codec.message import Message
 from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer, Watcher
 
 
 class HttpPeer(Peer):
-    """Stands for one HTTP request: a body comes and goes whole, as over any reliable transport."""
+    """Stands for one HTTP request: a body comes and goes whole, as over any reliable transport. `expires_at`, in
+    seconds since the epoch, is when what proved the party ends."""
 
-    def __init__(self, party: Party, address: str, largest: int) -> None:
+    def __init__(self, party: Party, address: str, largest: int, expires_at: float = NEVER) -> None:
         super().__init__(party, address, True, True, True)
+        self.owner: Final = party
         self.block = 7
         self.largest = largest
+        self.expires_at: Final = expires_at
         self.woken: Final = asyncio.Event()  # a notification is there, or the end
 
     def close(self, because: str) -> None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
 from bridgehead.broker.door import Door
-from bridgehead.core.errors import BUSY, NOT_AUTHORIZED, Refusal
+from bridgehead.core.errors import BUSY, NAME_INVALID, NOT_AUTHORIZED, Refusal
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.message import Message, Option, in_order, uint_value
 from bridgehead.protocols.coap.proxy.codes import NAMES, code_of
 from bridgehead.protocols.coap.proxy.config import ProxySettings
 from bridgehead.protocols.coap.proxy.headers import etag_of, http_headers, response_options
-from bridgehead.protocols.coap.proxy.reach import Reach, topic_of
+from bridgehead.protocols.coap.proxy.reach import Reach, host_of, strays, topic_of
 from bridgehead.protocols.coap.session.contract import Exchange, Handler
 
 _PORTS: Final = {"http": 80, "https": 443}
-_FETCH_AHEAD: Final = 65_536
+_REFUSED: Final = {
+    NOT_AUTHORIZED: codes.FORBIDDEN,
+    BUSY: codes.SERVICE_UNAVAILABLE,
+    NAME_INVALID: codes.BAD_REQUEST,
+}
 
 
 class HttpTarget:
@@ -59,13 +64,14 @@ def target_of(request: Message) -> HttpTarget:
         raise Unproxied(codes.BAD_REQUEST, "name the HTTP server by Uri-Host")
     port = request.uint(numbers.URI_PORT, _PORTS[scheme])
     path = [segment.decode("utf-8", "replace") for segment in request.all(numbers.URI_PATH)]
+    _stay(path)
     arguments = [
         quote(each.decode("utf-8", "replace"), safe="=!$'()*+,;:@/?-._~") for each in request.all(numbers.URI_QUERY)
     ]
     raw = "/" + "/".join(quote(segment, safe="!$&'()*+,;=:@-._~") for segment in path)
     return HttpTarget(
         scheme,
-        host.decode("utf-8", "replace").lower().strip("[]"),
+        host_of(host.decode("utf-8", "replace").strip("[]")),
         port,
         path,
         raw + ("?" + "&".join(arguments) if arguments else ""),
@@ -84,12 +90,17 @@ def _from_uri(named: bytes) -> HttpTarget:
         raise Unproxied(codes.BAD_OPTION, "Proxy-Uri names a host, no user and no fragment")
     path = parts.path or "/"
     segments = [unquote(segment) for segment in path.split("/")[1:]]
-    if any(segment in (".", "..") for segment in segments):
-        raise Unproxied(codes.BAD_OPTION, "a path segment of Proxy-Uri is . or ..: write the path without them")
+    _stay(segments)
     raw = quote(path, safe="/%!$&'()*+,;=:@-._~")
     if parts.query:
         raw += "?" + quote(parts.query, safe="/%?=!$&'()*+,;:@-._~")
-    return HttpTarget(scheme, host.lower(), port or _PORTS[scheme], [] if path == "/" else segments, raw)
+    return HttpTarget(scheme, host_of(host), port or _PORTS[scheme], [] if path == "/" else segments, raw)
+
+
+def _stay(segments: list[str]) -> None:
+    """Errors: Unproxied."""
+    if strays(segments):
+        raise Unproxied(codes.BAD_OPTION, "a path segment is . or .., or leads there: write the path without them")
 
 
 class ToHttp(Handler):
@@ -126,9 +137,7 @@ class ToHttp(Handler):
         except Unproxied as fault:
             response = Message(fault.code, (), str(fault).encode())
         except Refusal as refusal:
-            code = {NOT_AUTHORIZED: codes.FORBIDDEN, BUSY: codes.SERVICE_UNAVAILABLE}.get(
-                refusal.meaning, codes.BAD_GATEWAY
-            )
+            code = _REFUSED.get(refusal.meaning, codes.BAD_GATEWAY)
             response = Message(code, (), refusal.because.encode())
         if not exchange.peer.gone:
             exchange.respond(response)
@@ -146,11 +155,13 @@ class ToHttp(Handler):
         if limit <= 1:
             raise Unproxied(codes.HOP_LIMIT_REACHED, "bridgehead")  # RFC 8768 section 3
         topic = topic_of(target.scheme, target.host, target.port, target.path)
-        decision = self._door.permit(party.principal, topic, party.origin, request.code != codes.GET)
+        publish = request.code != codes.GET
+        decision = self._door.permit(party.principal, topic, party.origin, publish)
+        deny = partial(self._door.deny, topic, party.origin, publish)
         with self._reach.under_way(party.principal.name):
-            address = await self._reach.address_of(target.host, target.port, decision)
             try:
                 async with asyncio.timeout(self._settings.answer_timeout):
+                    address = await self._reach.address_of(target.host, target.port, decision, deny)
                     return await self._ask(request, method, target, address)
             except (TimeoutError, httpx.TimeoutException):
                 raise Unproxied(codes.GATEWAY_TIMEOUT, f"{target.host} did not answer in time") from None
@@ -187,7 +198,13 @@ class ToHttp(Handler):
         now; the certificate is still the name's."""
         if self._client is None:
             self._client = httpx.AsyncClient(
-                verify=self._verify, follow_redirects=False, trust_env=False, timeout=self._settings.answer_timeout
+                verify=self._verify,
+                follow_redirects=False,
+                trust_env=False,
+                timeout=self._settings.answer_timeout,
+                # A connection is known by its address: kept, it would serve another name that leads there, whose
+                # certificate nobody looked at.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             )
         literal = f"[{address}]" if ":" in address else address
         url = httpx.URL(f"{target.scheme}://{literal}:{target.port}{target.raw}")
