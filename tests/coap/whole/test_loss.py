@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.hub import PATIENCE, Hub, command, wait_until
-from tests.coap.whole.harbour import Harbour
+from tests.coap.whole.harbour import DEVICE, Harbour
 from tests.peers.lossy import losing, lost
 
 PERCENT = 20
@@ -70,11 +70,19 @@ def test_what_was_acknowledged_outlasts_loss_and_a_crash(tmp_path: Path) -> None
 
 
 def _office(harbour: Harbour, inside: list[str], observed: Path) -> dict[str, str]:
-    """Readings that were acknowledged, by their topics; an observer has seen its own in order meanwhile."""
+    """Readings that were acknowledged, by their topics; an observer has seen its own in order meanwhile.
+
+    The observer is our own client: Debian's libcoap 4.3.1 does not acknowledge a notification that comes a second time
+    (RFC 7252 section 4.2 asks for it), so a lost acknowledgement ends what it observes."""
     client = [*inside, "coap-client-gnutls", *harbour.proof("psk"), "-B", PATIENT]
     steps_uri = harbour.uri("coaps", "t/Office/steps")
     assert any(_put(client, steps_uri, "begin") for _ in range(20))
-    observing = _observe([*client, "-s", "200", "-w", "-o", str(observed), steps_uri], observed)
+    secret = observed.with_name("psk")
+    secret.touch(0o600)
+    secret.write_text(harbour.keys[DEVICE])
+    hub = harbour.uri("coaps", "").rstrip("/")
+    asked = command("sub", hub, "Office/steps", "--qos", "1", "--psk-identity", DEVICE, "--psk-file", secret)
+    observing = _observe([*inside, *asked], observed)
     try:
         acknowledged = _publish(client, harbour)
         steps = [word for word in (f"step-{number}" for number in range(4)) if _put(client, steps_uri, word)]
@@ -89,7 +97,8 @@ def _office(harbour: Harbour, inside: list[str], observed: Path) -> dict[str, st
 def _observe(stream: list[str], observed: Path) -> subprocess.Popen[bytes]:
     """An observer that has its first representation, after as many handshakes as it takes."""
     for _ in range(20):
-        process = subprocess.Popen(stream, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with observed.open("ab") as out:
+            process = subprocess.Popen(stream, stdout=out, stderr=subprocess.DEVNULL)
         wait_until("the observation", lambda process=process: "begin" in _said(observed) or process.poll() is not None)
         if process.poll() is None:
             return process
@@ -101,13 +110,15 @@ def _said(file: Path) -> str:
 
 
 def _put(client: list[str], uri: str, value: str) -> bool:
-    """Whether it was acknowledged: coap-client says nothing then, but that handshakes were repeated. It gives a
-    handshake up after some five seconds, and says so."""
+    """Whether it was acknowledged, as coap-client saw it: it gives a handshake up after some five seconds."""
     done = subprocess.run(
-        [*client, "-m", "put", "-e", value, uri], capture_output=True, text=True, timeout=PATIENCE * 5, check=False
+        [*client, "-v", "7", "-m", "put", "-e", value, uri],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 5,
+        check=False,
     )
-    said = [line for line in (done.stdout + done.stderr).splitlines() if " WARN " not in line]
-    return done.returncode == 0 and not said
+    return any(f" c:{code} " in done.stdout + done.stderr for code in ("2.01", "2.04"))
 
 
 def _publish(client: list[str], harbour: Harbour) -> dict[str, str]:
