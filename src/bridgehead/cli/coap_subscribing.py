@@ -126,7 +126,8 @@ def _sources(client: Client, receiving: CoapReceiving) -> list[Source]:
     if not receiving.filters:
         request = Message(codes.GET, client.options())
         name = path_text(client.uri.path)
-        return [Source(client.observe(request, confirmable), name, bool(client.uri.query), False)]
+        is_topic = client.uri.path[:1] == (mapping.TOPICS,)
+        return [Source(client.observe(request, confirmable), name, bool(client.uri.query), is_topic)]
     return [
         Source(client.observe(requested(client, each), confirmable), each, _is_wild(each), True)
         for each in receiving.filters

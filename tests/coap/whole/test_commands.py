@@ -167,6 +167,8 @@ def test_a_resource_by_its_path(harbour: Harbour) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     done = run("sub", url(harbour, "coap"), "open/by path", "-C", "1")
     assert done.stdout == "there\n"
+    done = run("sub", harbour.uri("coap", "t?f=open/by%20path"), "-C", "1", "-v")
+    assert done.stdout == "open/by path there\n"
     done = run("pub", url(harbour, "coap"), "open/by path", "-m", "", "--retain")
     assert (done.returncode, done.stderr) == (0, "")
     done = run("sub", url(harbour, "coap"), "open/by path", "-C", "1", "-W", "0.5")
