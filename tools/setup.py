@@ -21,7 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = ROOT / ".setup"
-PEERS = ROOT / "tests" / "peers" / "mqttjs"
+MQTTJS = ROOT / "tests" / "peers" / "mqttjs"
+NODECOAP = ROOT / "tests" / "peers" / "nodecoap"
 SSLYZE = ROOT / "tests" / "peers" / "sslyze"
 ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps daemons there, outside an ordinary user's PATH
 
@@ -182,15 +183,21 @@ def set_up_venv() -> None:
 
 
 def set_up_peers() -> None:
-    """The independent programs that the tests talk to, beside Debian's: MQTT.js from npm, sslyze from its own pins."""
+    """The independent programs that the tests talk to, beside Debian's: two from npm, sslyze from its own pins."""
     set_up_sslyze()
-    wanted = fingerprint(PEERS / "package.json", PEERS / "package-lock.json")
-    if stamped("peers", wanted) and (PEERS / "node_modules").is_dir():
+    set_up_npm("peers", MQTTJS, "mqtt", "MQTT.js")
+    set_up_npm("nodecoap", NODECOAP, "node-coap-client", "node-coap-client")
+
+
+def set_up_npm(stamp: str, folder: Path, package: str, name: str) -> None:
+    """What `folder`'s lock file pins, each package checked against its hash."""
+    wanted = fingerprint(folder / "package.json", folder / "package-lock.json")
+    if stamped(stamp, wanted) and (folder / "node_modules").is_dir():
         return
-    version = json.loads((PEERS / "package.json").read_text())["dependencies"]["mqtt"]
-    say(f"MQTT.js {version}, as another client to test with")
-    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], PEERS)
-    put_stamp("peers", wanted)
+    version = json.loads((folder / "package.json").read_text())["dependencies"][package]
+    say(f"{name} {version}, as another client to test with")
+    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+    put_stamp(stamp, wanted)
 
 
 def set_up_sslyze() -> None:
