@@ -7,6 +7,7 @@ import pytest
 from bridgehead.core.message import MessageProperties
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
+from bridgehead.protocols.coap.codec.decode import decode
 from bridgehead.protocols.coap.codec.message import ACK, CON, NON, Message
 from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.blockwise import Blockwise
@@ -72,6 +73,20 @@ class Reader(SecuredClient):
             self.bodies.append(self._body)
 
 
+class LateReader(Reader):
+    """Acknowledges nothing while it fetches: a notification of many blocks never, as node-coap-client does."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self.acknowledges = False
+
+    def collect(self, data: bytes) -> None:
+        super().collect(data)
+        message = decode(data)
+        if message.type == CON and not self._asks:
+            self.acknowledge(message)
+
+
 def body_of(number: int, size: int) -> bytes:
     return (f"{number:08d}," * (size // 9 + 1)).encode()[:size]
 
@@ -90,6 +105,19 @@ def test_nothing_that_is_acknowledged_is_lost(seed: int) -> None:
     hub.until(lambda: len(reader.bodies) >= len(bodies), 3000)
     assert reader.bodies == bodies
     assert reader.torn == 0
+
+
+@pytest.mark.clause("RFC7959-2.6")
+def test_who_acknowledges_the_notification_when_it_has_all_of_it_gets_all_of_it() -> None:
+    hub = BlockHub()
+    reader = LateReader(hub)
+    reader.register()
+    hub.settle()
+    bodies = [body_of(number, 3000) for number in range(5)]
+    for body in bodies:
+        hub.other.publish("a", body, 1, properties=TEXT)
+    hub.pass_time(0)
+    assert reader.bodies == bodies
 
 
 @pytest.mark.clause("RFC7959-2.6")

@@ -56,6 +56,10 @@ class Peer:
         self.held: int = 0
         self.gone: bool = False
 
+    def arrived(self, watcher: Watcher, number: int) -> None:
+        """What the peer asks for shows that the notification with this watcher and number has arrived: it counts as
+        acknowledged. Only of use where messages are acknowledged, and known at this peer under that watcher."""
+
     def close(self, because: str) -> None:
         """End it: its exchanges, its observations and its connection, if there is one."""
         raise NotImplementedError

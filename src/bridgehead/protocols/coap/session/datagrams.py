@@ -327,6 +327,9 @@ class DatagramPeer(AnsweringPeer):
         transmissions.confirmable(message_id, data, watcher, 0)
         return True
 
+    def arrived(self, watcher: Watcher, number: int) -> None:
+        self._transmissions.arrived(watcher, number)
+
     # Its end. ---------------------------------------------------------------------------------------
 
     def is_idle(self) -> bool:

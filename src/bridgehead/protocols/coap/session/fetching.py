@@ -48,6 +48,10 @@ class Fetching(Watcher):
     def answer(self, way: Exchange, block: Message, last: bool) -> None:
         """The answer to a request for `block`."""
         if last and not self.over and not way.peer.reliable:
+            # Some clients acknowledge the notification only when they have all of it: NSTART would hold back for ever
+            # what they wait for. Over plain UDP anybody may ask in their name.
+            if not self._acknowledged and way.peer.secured:
+                way.peer.arrived(self, self._number)
             if way.notify(block, True, _LastBlock(self), 0):
                 self._closing = True
                 way.silence()

@@ -95,6 +95,15 @@ class Transmissions:
         if transmission.watcher is not None:
             transmission.watcher.acknowledged(transmission.number)
 
+    def arrived(self, watcher: Watcher, number: int) -> None:
+        """As acknowledged, though no acknowledgement came: it proves nothing about the address."""
+        for transmission in self._flights.values():
+            if transmission.watcher is watcher and transmission.number == number:
+                del self._flights[transmission.message_id]
+                self._ended(transmission)
+                watcher.acknowledged(number)
+                return
+
     def rejected(self, message_id: int) -> None:
         """A Reset came."""
         transmission = self._flights.pop(message_id, None)
