@@ -37,6 +37,7 @@ class World:
         self.hub: Hub | None = None
         self.identity = Identity(folder / "data", lambda: NOW if self.hub is None else self.hub.clock.now)
         self.events: list[tuple[str, dict[str, object]]] = []
+        self.config = CoapConfig()
         self.new: dict[str, NewOscore] = {}
         self.devices: dict[str, Device] = {}
         self.add("alice", "a/#")
@@ -85,7 +86,7 @@ class World:
             self._hear,
             clock,
         )
-        chain = make_chain(hub.broker, CoapConfig(), self.contexts, Echo(b"a key by chance.", 600.0), hub.chance.random)
+        chain = make_chain(hub.broker, self.config, self.contexts, Echo(b"a key by chance.", 600.0), hub.chance.random)
         self.attach = chain.attach
         return chain.handler
 

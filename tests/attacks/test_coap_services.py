@@ -7,13 +7,15 @@ from pathlib import Path
 
 import cbor2
 import pytest
+from msgspec.structs import replace
 
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
 from bridgehead.protocols.coap.codec.message import Message, Option, uint_value
 from tests.attacks.coap_world import World
-from tests.coap.dialogue import SecuredClient
+from tests.coap.dialogue import Client, SecuredClient
 
+OBSERVE: tuple[Option, ...] = ((option.OBSERVE, b""),)
 LINKS: tuple[Option, ...] = ((option.CONTENT_FORMAT, uint_value(40)),)
 PUBSUB: tuple[Option, ...] = ((option.CONTENT_FORMAT, uint_value(606)),)
 TEMPERATURE = b'</temp>;rt="temperature"'
@@ -122,3 +124,80 @@ def test_conditions_tell_nothing_to_who_may_not_read(world: World, alice: Secure
     assert alice.request(codes.GET, "t/a/secret").payload == b"4711"
     fresh, known = (writer.request(codes.PUT, "t/a/secret", b"y").code for _ in range(2))
     assert fresh == known == codes.CHANGED  # nor whether there was a value
+
+
+# Several clients behind one peer. -----------------------------------------------------------------------
+
+
+def notified(world: World, name: str, client: Client, bound: object) -> list[bytes]:
+    return [world.devices[name].unprotect(each, bound).payload for each in client.get() if each.has(option.OSCORE)]
+
+
+def test_behind_one_address_nobody_ends_anothers_look_up_by_its_token(world: World) -> None:
+    gateway, bob = world.plain("192.0.2.9:5"), world.secured("bob", "192.0.2.2:1")
+    world.permit("alice", "$COAP/rd/shared/+")
+    world.permit("bob", "$COAP/rd/shared/+")
+    world.ask("alice", gateway, codes.GET, "rd-lookup/ep", options=OBSERVE, token=b"same")
+    bound = world.bound
+    ended = ((option.OBSERVE, b"\x01"),)
+    world.ask("bob", gateway, codes.GET, "rd-lookup/ep", options=ended, token=b"same")
+    bob.request(codes.POST, "rd?ep=bob&d=shared", TEMPERATURE, LINKS)
+    world.house.pass_time(2.0)
+    [told] = notified(world, "alice", gateway, bound)
+    assert b'ep="bob"' in told
+
+
+def test_nor_anothers_subscription_of_topic_data(world: World, alice: SecuredClient, bob: SecuredClient) -> None:
+    gateway = world.plain("192.0.2.9:5")
+    data: dict[str, str] = {}
+    for client, name in ((alice, "a/lamp"), (bob, "b/lamp")):
+        made = client.request(codes.POST, "ps", properties(name), PUBSUB)
+        data[name] = cbor2.loads(made.payload)[1].strip("/")
+        client.request(codes.PUT, data[name], b"off")
+    world.ask("alice", gateway, codes.GET, data["a/lamp"], options=OBSERVE, token=b"same")
+    bound = world.bound
+    world.ask("bob", gateway, codes.GET, data["b/lamp"], options=OBSERVE, token=b"same")
+    gateway.get()
+    alice.request(codes.PUT, data["a/lamp"], b"on")
+    assert notified(world, "alice", gateway, bound) == [b"on"]
+
+
+# Quotas. ------------------------------------------------------------------------------------------------
+
+
+def test_who_writes_below_rd_by_another_way_takes_nobodys_place(world: World, bob: SecuredClient) -> None:
+    """By MQTT or /t; also with what is no registration."""
+    world.config.directory.registrations = 6
+    world.config.directory.registrations_per_identity = 3
+    alice = world.secured("alice", "192.0.2.1:1")
+    for sector in range(9):
+        assert alice.request(codes.PUT, f"t/$COAP/rd/s{sector}/alice", b"junk").code == codes.CREATED
+    assert bob.request(codes.POST, "rd?ep=bob&d=bob", TEMPERATURE, LINKS).code == codes.CREATED
+    alice.request(codes.PUT, "t/$COAP/rd/s9/alice", b"junk")
+    assert b'ep="bob"' in bob.request(codes.GET, "rd-lookup/ep").payload
+
+
+# What ended. --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["revoked", "rotated", "withdrawn"])
+def test_an_observed_look_up_ends_with_the_right(world: World, bob: SecuredClient, how: str) -> None:
+    gateway = world.plain("192.0.2.9:5")
+    world.permit("alice", "$COAP/rd/shared/+")
+    world.permit("bob", "$COAP/rd/shared/+")
+    world.ask("alice", gateway, codes.GET, "rd-lookup/ep", options=OBSERVE)
+    bound = world.bound
+    world.house.clock.now += 1.0
+    if how == "revoked":
+        world.identity.revoke("alice")
+    elif how == "rotated":
+        with world.identity.rotating("alice", 0.0, ["oscore"], None):
+            """Its context is another one."""
+    else:
+        device = world.identity.registry.existing_device("alice")
+        world.identity.registry.update_device(replace(device, permissions=()), world.house.clock.now)
+    world.follow()
+    gateway.get()
+    bob.request(codes.POST, "rd?ep=bob&d=shared", TEMPERATURE, LINKS)
+    world.house.pass_time(3.0)
+    assert all(b"bob" not in told for told in notified(world, "alice", gateway, bound))

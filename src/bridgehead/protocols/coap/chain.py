@@ -44,7 +44,7 @@ def make_chain(
     topics = Topics(broker, observing, config)
     site.add(TOPICS, topics)
     site.add(b"ps", PubSub(broker, topics, config.pubsub))
-    directory = ResourceDirectory(broker, config.directory, PeerFetch(config.directory))
+    directory = ResourceDirectory(broker, config.directory, PeerFetch(config.directory), observing.attend)
     for segment in (b"rd", b"rd-lookup"):
         site.add(segment, directory)
     well_known.add(b"rd", directory)

@@ -43,6 +43,11 @@ class Observing(Keeper):
         if peer.party is not None:
             self._observer(peer.party, peer, True)
 
+    def attend(self, party: Party, peer: Peer) -> None:
+        """The party observes something that is no topic: from now on its `receiver` is there until its right ends, or
+        the peer is gone. Raises Refusal when the identity has too many sessions."""
+        self._observer(party, peer, True)
+
     def forget(self, peer: Peer) -> None:
         """The peer is gone."""
         for observer in self._observers.pop(peer, []):

@@ -37,12 +37,13 @@ class Watch(Watcher):
 
 
 class Watches:
-    """By peer and token (section 4.1), with ceilings for all and for one peer."""
+    """By peer, party and token (section 4.1: a token is its client's, and behind one peer may be several, by OSCORE),
+    with ceilings for all and for one peer."""
 
     def __init__(self, most: int, most_per_peer: int) -> None:
         self._most: Final = most
         self._most_per_peer: Final = most_per_peer
-        self._by_key: dict[tuple[Peer, bytes], Watch] = {}
+        self._by_key: dict[tuple[Peer, Party, bytes], Watch] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -53,7 +54,7 @@ class Watches:
     def answer(self, exchange: Exchange, party: Party, response: Message, now: float) -> None:
         """Respond to a GET, which may register or deregister (section 4.1); it is answered as any other when there is
         no more room."""
-        key = (exchange.peer, exchange.request.token)
+        key = (exchange.peer, party, exchange.request.token)
         observe = exchange.request.uint(numbers.OBSERVE)
         if observe == 0 or observe == 1:
             known = self._by_key.pop(key, None)
@@ -76,7 +77,7 @@ class Watches:
         if len(self._by_key) >= self._most:
             return False
         held = 0
-        for other, _ in self._by_key:
+        for other, _, _ in self._by_key:
             held += other is peer
         return held < self._most_per_peer
 
@@ -108,13 +109,13 @@ class Watches:
 
     def end(self, watch: Watch, response: Message) -> None:
         """With a last notification, an error (section 3.2)."""
-        self._by_key.pop((watch.exchange.peer, watch.exchange.request.token), None)
+        self._by_key.pop((watch.exchange.peer, watch.party, watch.exchange.request.token), None)
         watch.exchange.notify(response, False, None, 0)
         watch.exchange.ended()
 
     def drop(self, watch: Watch) -> None:
         """The client does not answer, or does not know of it."""
-        key = (watch.exchange.peer, watch.exchange.request.token)
+        key = (watch.exchange.peer, watch.party, watch.exchange.request.token)
         if self._by_key.get(key) is watch:
             del self._by_key[key]
             watch.exchange.ended()

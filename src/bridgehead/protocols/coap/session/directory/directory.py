@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from bridgehead.broker.broker import Broker
-from bridgehead.core.errors import Refusal
+from bridgehead.core.errors import QUOTA_EXCEEDED, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.content_formats import LINK_FORMAT
@@ -28,9 +29,17 @@ _WELL_KNOWN: Final = [b".well-known", b"rd"]
 
 
 class ResourceDirectory(Resource):
-    """`fetch` brings the links of simple registrations; None: they are not offered."""
+    """`fetch` brings the links of simple registrations; None: they are not offered. `attend` sees to it that a party
+    has a receiver as long as its right lasts (Observing.attend)."""
 
-    def __init__(self, broker: Broker, settings: DirectorySettings, fetch: Fetch | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        settings: DirectorySettings,
+        fetch: Fetch | None = None,
+        attend: Callable[[Party, Peer], None] | None = None,
+    ) -> None:
+        self._attend: Final = attend
         self._broker: Final = broker
         self._settings: Final = settings
         records = Records(broker)
@@ -94,6 +103,14 @@ class ResourceDirectory(Resource):
             exchange.respond(failure(codes.METHOD_NOT_ALLOWED, "look-ups take GET"))
             return
         response = look_up(self._registry, party, kind, exchange.request)
+        if self._attend is not None and exchange.request.uint(numbers.OBSERVE) == 0 and not exchange.multicast:
+            try:
+                self._attend(party, exchange.peer)
+            except Refusal as refusal:
+                if refusal.meaning != QUOTA_EXCEEDED:
+                    raise
+                exchange.respond(response)  # RFC 7641 section 4.1: there is no more room
+                return
         self._watches.answer(exchange, party, response, self._broker.clock.now)
         self._look_soon()
 
@@ -125,6 +142,10 @@ class ResourceDirectory(Resource):
         self._seen_version = self._registry.version
         self._next_expiry = self._registry.next_expiry()
         for watch in self._watches.all():
+            if self._attend is not None and watch.party.receiver is None:
+                because = "what you proved your identity by has ended: prove it anew"
+                self._watches.end(watch, failure(codes.UNAUTHORIZED, because))
+                continue
             request = watch.exchange.request
             kind = request.all(numbers.URI_PATH)[1]
             response = look_up(self._registry, watch.party, kind, request)

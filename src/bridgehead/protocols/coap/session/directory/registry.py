@@ -49,7 +49,7 @@ class Registry:
         if self._retained.revision == self._seen:
             return
         self._seen = self._retained.revision
-        topics = self._retained.matching(FILTER)[: self._settings.registrations]
+        topics = self._counted(self._retained.matching(FILTER))
         there = set(topics)
         for topic in [held for held in self._by_topic if held not in there]:
             self._drop(topic)
@@ -57,6 +57,23 @@ class Registry:
             del self._others[topic]
         for topic in topics:
             self._read(topic)
+
+    def _counted(self, topics: list[str]) -> list[str]:
+        """As many as there may be, and of each writer: who publishes there by another way than /rd is asked for no
+        quota, and is not to take the places of others."""
+        settings = self._settings
+        found: list[str] = []
+        by_writer: dict[str, int] = {}
+        for topic in topics:
+            message = self._retained.get(topic)
+            if message is None:
+                continue
+            writer = message.origin.principal
+            held = by_writer.get(writer, 0)
+            if held < settings.registrations_per_identity and len(found) < settings.registrations:
+                by_writer[writer] = held + 1
+                found.append(topic)
+        return found
 
     def _read(self, topic: str) -> Registration | None:
         message = self._retained.get(topic)

@@ -78,8 +78,9 @@ class Removal(Exchange):
 
 
 class TopicData(Keeper):
-    """`topics` is the resource of the hub's own topics. Subscribers are known by peer and token, as in RFC 7641 section
-    4.1, and are no more than the observations that `topics` permits."""
+    """`topics` is the resource of the hub's own topics. Subscribers are known by peer, party and token, as in RFC
+    7641 section 4.1 (behind one peer may be several clients, by OSCORE), and are no more than the observations that
+    `topics` permits."""
 
     def __init__(self, broker: Broker, catalogue: Catalogue, records: Records, topics: Handler) -> None:
         self._broker: Final = broker
@@ -87,7 +88,7 @@ class TopicData(Keeper):
         self._records: Final = records
         self._topics: Final = topics
         self._subscribers: dict[str, dict[Subscriber, None]] = {}  # of each topic, in the order of their coming
-        self._by_key: dict[tuple[Peer, bytes], Subscriber] = {}
+        self._by_key: dict[tuple[Peer, Party | None, bytes], Subscriber] = {}
         self._checks: list[tuple[float, int, Subscriber]] = []
         self._serial = 0
 
@@ -160,7 +161,7 @@ class TopicData(Keeper):
         request = exchange.request
         inner = self.inner(topic, request)
         observe = request.uint(numbers.OBSERVE)
-        known = self._by_key.get((exchange.peer, request.token)) if 0 <= observe <= 1 else None
+        known = self._by_key.get(_key(exchange)) if 0 <= observe <= 1 else None
         if known is not None:
             self._forget(known)
             if known.topic != topic.identifier:
@@ -179,7 +180,7 @@ class TopicData(Keeper):
     def _subscribe(self, exchange: Exchange, topic: Topic, inner: Message) -> None:
         subscriber = Subscriber(self, exchange, inner, topic.identifier, topic.check_interval)
         self._subscribers.setdefault(topic.identifier, {})[subscriber] = None
-        self._by_key[exchange.peer, exchange.request.token] = subscriber
+        self._by_key[_key(exchange)] = subscriber
         self._await_check(subscriber)
         self.ask(subscriber)
 
@@ -191,7 +192,7 @@ class TopicData(Keeper):
             del held[subscriber]
             if not held:
                 del self._subscribers[subscriber.topic]
-        key = (subscriber.peer, subscriber.request.token)
+        key = _key(subscriber)
         if self._by_key.get(key) is subscriber:
             del self._by_key[key]
 
@@ -294,6 +295,10 @@ class _Silent(Exchange):
 
     def respond(self, response: Message) -> None:
         self.response = response
+
+
+def _key(exchange: Exchange) -> tuple[Peer, Party | None, bytes]:
+    return exchange.peer, exchange.party, exchange.request.token
 
 
 def _without(request: Message, number: int) -> Message:
