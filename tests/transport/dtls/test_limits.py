@@ -13,7 +13,7 @@ from tests.transport.dtls.rim import Devices
 from tests.wire.dtls.parts import hello
 
 
-def settings(**values: int | float | bool) -> DtlsSettings:
+def settings(**values: object) -> DtlsSettings:
     made = DtlsSettings()
     for name, value in values.items():
         assert hasattr(made, name)
@@ -115,6 +115,16 @@ def test_no_more_than_a_few_costly_steps_are_taken_in_a_turn() -> None:
     dialogue.run(0.5)
     assert dialogue.server.half_open == 10
     assert dialogue.turns == [4, 4, 2]
+
+
+def test_three_steps_without_public_keys_count_as_one() -> None:
+    dialogue = Dialogue(settings=settings(handshakes_per_turn=4, psk_exchanges=("PSK",)))
+    dialogue.network = lambda to_server, client, data: [0.0] if to_server or data[13] == 3 else []
+    for number in range(15):
+        dialogue.add(path=f"192.0.2.{number} 1".encode()).dtls.start()
+    dialogue.run(0.5)
+    assert dialogue.server.half_open == 15
+    assert dialogue.turns == [12, 3]
 
 
 def test_what_waits_for_its_turn_is_bounded() -> None:
