@@ -84,6 +84,19 @@ def test_requests_are_told_apart_by_their_tokens() -> None:
     assert shown(talk.machine) == []
 
 
+@pytest.mark.clause("RFC9175-4")
+def test_no_token_comes_twice() -> None:
+    """Not even of a request whose answer came long ago: one that was held back could pass for a later one's."""
+    talk = Talk()
+    tokens = []
+    for number in range(1_000):
+        talk.machine.request(Message(codes.GET, (PATH,)), False, float(number))
+        (sent,) = talk.sent()
+        tokens.append(sent.token)
+        talk.reply(sent, codes.CONTENT, payload=b"x")
+    assert len(set(tokens)) == 1_000
+
+
 def test_a_request_without_an_answer_is_lost() -> None:
     talk = Talk()
     number = talk.machine.request(Message(codes.GET, (PATH,)), True, 0.0)

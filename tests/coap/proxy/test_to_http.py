@@ -165,6 +165,7 @@ async def test_validators_and_conditions(proxy: Proxy, server: int) -> None:
     assert Answers.seen[-1][2]["if-match"] == '"v1"'
 
 
+@pytest.mark.clause("RFC7252-5.7.1")
 @pytest.mark.clause("RFC8075-10")
 async def test_closed_unless_the_policy_opens_it(server: int) -> None:
     uri = f"http://127.0.0.1:{server}/open/x"

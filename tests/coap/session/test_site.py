@@ -133,6 +133,7 @@ def test_who_does_not_proxy_answers_5_05(option: tuple[int, bytes]) -> None:
     assert TopicsHub().secured().request(codes.GET, "t/a", options=[option]).code == codes.PROXYING_NOT_SUPPORTED
 
 
+@pytest.mark.clause("RFC7252-5.7.1")
 @pytest.mark.clause("RFC7252-5.7.2")
 def test_a_proxy_gets_what_names_another_server() -> None:
     hub = TopicsHub()
