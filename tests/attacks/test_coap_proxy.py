@@ -165,6 +165,20 @@ async def test_no_connection_serves_a_second_name(proxy: Proxy, server: Counting
     assert server.connections == len(Answers.seen) == 3
 
 
+async def test_payload_and_rate_of_a_permission_hold_for_what_is_passed_on(server: Counting) -> None:
+    """Else a permission that says "10 octets, once a second" would be one for everything."""
+    bounded = Permission("$PROXY/http/127.0.0.1/+/open/#", True, True, max_payload=10, rate=1.0)
+    proxy = Proxy(bounded)
+    uri = f"http://127.0.0.1:{server.server_port}/open/x"
+    assert (await proxy.ask(codes.PUT, uri, b"x" * 11)).code == codes.REQUEST_ENTITY_TOO_LARGE
+    answers = [await proxy.ask(codes.PUT, uri, b"x") for _ in range(4)]
+    assert answers[0].code == codes.CREATED
+    assert answers[-1].code == codes.TOO_MANY_REQUESTS
+    assert answers[-1].has(numbers.MAX_AGE)
+    assert "publish.refused" in [event for event, _ in proxy.events]
+    await proxy.handler.stop()
+
+
 # HTTP to CoAP. ----------------------------------------------------------------------------------------
 
 

@@ -298,6 +298,18 @@ class Door:
             self.deny(topic, origin, publish, decision.because)
         return decision
 
+    def permit_writing(self, principal: Principal, topic: str, origin: Origin, octets: int) -> Decision:
+        """As `permit` to write so many octets, which count like a message: for the largest payload, rate and quota."""
+        decision = self.permit(principal, topic, origin, True)
+        if not principal.publish_mask(topic) & 1:
+            refused = principal.take(topic, 0, False, octets, octets, origin.verified, self._clock.now)
+            if refused is not None:
+                if refused.meaning == NOT_AUTHORIZED:
+                    self.deny(topic, origin, True, refused.because)
+                self._event(PUBLISH_REFUSED, {**told(origin), "topic": topic, "because": refused.because})
+                raise Refusal(refused.meaning, refused.because)
+        return decision
+
     def deny(self, topic: str, origin: Origin, publish: bool, because: str) -> NoReturn:
         """Tell it and raise Refusal: what the topic stands for is not for this one."""
         event = PUBLISH_DENIED if publish else SUBSCRIBE_DENIED

@@ -18,6 +18,7 @@ from bridgehead.core.errors import (
     BUSY,
     NOT_AUTHORIZED,
     QUOTA_EXCEEDED,
+    TOO_LARGE,
     UNAVAILABLE,
     Refusal,
 )
@@ -41,7 +42,14 @@ from bridgehead.transport.stream import Stream
 from bridgehead.wire import http_basic
 from bridgehead.wire.http import Request
 
-_STATUS: Final = {BAD_CREDENTIALS: 401, NOT_AUTHORIZED: 403, QUOTA_EXCEEDED: 429, BUSY: 503, UNAVAILABLE: 503}
+_STATUS: Final = {
+    BAD_CREDENTIALS: 401,
+    NOT_AUTHORIZED: 403,
+    TOO_LARGE: 413,
+    QUOTA_EXCEEDED: 429,
+    BUSY: 503,
+    UNAVAILABLE: 503,
+}
 _REALM: Final = b'Basic realm="bridgehead", charset="UTF-8"'
 # A browser shows what it gets as nothing else, and runs nothing of it: whoever publishes an image or a document may be
 # somebody else than who reads it, and is not to act with the reader's credentials.
@@ -259,7 +267,10 @@ class Gateway:
             return said(400, "a path segment is . or .., or leads there: write the path without them")
         topic = topic_of(target.scheme, target.host, target.port, path)
         publish = asked.code != codes.GET
-        decision = self._door.permit(party.principal, topic, party.origin, publish)
+        if publish:
+            decision = self._door.permit_writing(party.principal, topic, party.origin, len(asked.payload))
+        else:
+            decision = self._door.permit(party.principal, topic, party.origin, False)
         deny = partial(self._door.deny, topic, party.origin, publish)
         with self._reach.under_way(party.principal.name):
             try:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from bridgehead.broker.door import Door
-from bridgehead.core.errors import BUSY, NAME_INVALID, NOT_AUTHORIZED, Refusal
+from bridgehead.core.errors import BUSY, NAME_INVALID, NOT_AUTHORIZED, QUOTA_EXCEEDED, TOO_LARGE, Refusal
 from bridgehead.protocols.coap.codec import codes, numbers
 from bridgehead.protocols.coap.codec.message import Message, Option, in_order, uint_value
 from bridgehead.protocols.coap.proxy.codes import NAMES, code_of
@@ -18,6 +18,7 @@ from bridgehead.protocols.coap.proxy.config import ProxySettings
 from bridgehead.protocols.coap.proxy.headers import etag_of, http_headers, response_options
 from bridgehead.protocols.coap.proxy.reach import Reach, host_of, strays, topic_of
 from bridgehead.protocols.coap.session.contract import Exchange, Handler
+from bridgehead.protocols.coap.session.replies import refused
 
 _PORTS: Final = {"http": 80, "https": 443}
 _REFUSED: Final = {
@@ -137,8 +138,11 @@ class ToHttp(Handler):
         except Unproxied as fault:
             response = Message(fault.code, (), str(fault).encode())
         except Refusal as refusal:
-            code = _REFUSED.get(refusal.meaning, codes.BAD_GATEWAY)
-            response = Message(code, (), refusal.because.encode())
+            if refusal.meaning in (QUOTA_EXCEEDED, TOO_LARGE):
+                response = refused(refusal)  # the hub's own, with when to come again
+            else:
+                code = _REFUSED.get(refusal.meaning, codes.BAD_GATEWAY)
+                response = Message(code, (), refusal.because.encode())
         if not exchange.peer.gone:
             exchange.respond(response)
 
@@ -156,7 +160,10 @@ class ToHttp(Handler):
             raise Unproxied(codes.HOP_LIMIT_REACHED, "bridgehead")  # RFC 8768 section 3
         topic = topic_of(target.scheme, target.host, target.port, target.path)
         publish = request.code != codes.GET
-        decision = self._door.permit(party.principal, topic, party.origin, publish)
+        if publish:
+            decision = self._door.permit_writing(party.principal, topic, party.origin, len(request.payload))
+        else:
+            decision = self._door.permit(party.principal, topic, party.origin, False)
         deny = partial(self._door.deny, topic, party.origin, publish)
         with self._reach.under_way(party.principal.name):
             try:
