@@ -236,6 +236,25 @@ def test_a_rotated_context_ends_what_stood_on_it_and_nothing_else(world: World) 
     assert world.ask("alice", plain, codes.GET, "t/a/door").payload == b"open"
 
 
+def test_after_the_overlap_of_a_rotation_the_former_context_hears_nothing_more(world: World) -> None:
+    plain = world.plain("192.0.2.9:5683")
+    alice = world.secured("alice", "192.0.2.1:1")
+    world.ask("alice", plain, codes.GET, "t/a/door", options=OBSERVE, token=b"A")
+    bound = world.bound
+    world.house.clock.now += 1.0
+    with world.identity.rotating("alice", 60.0, ["oscore"], None):
+        """The former one holds for a minute more."""
+    told: list[bytes] = []
+    for value in (b"in the overlap", b"after it"):
+        world.follow()
+        plain.get()
+        alice.request(codes.PUT, "t/a/door", value)
+        protected = [each for each in plain.get() if each.has(option.OSCORE)]
+        told += [world.devices["alice"].unprotect(each, bound).payload for each in protected]
+        world.house.pass_time(61.0)
+    assert told == [b"in the overlap"]
+
+
 def test_a_rotated_key_leaves_what_stands_on_the_context(world: World) -> None:
     plain = world.plain("192.0.2.9:5683")
     world.ask("alice", plain, codes.GET, "t/a/door", options=OBSERVE, token=b"A")
