@@ -15,7 +15,9 @@ PYTEST := $(PYTHON) -m pytest -n 2 $(PYTEST_OPTIONS)
 FUZZ_SECONDS ?= 60
 # `make test` runs everything interpreted, and compiled what runs the compiled rooms or a whole hub. The other folders run
 # the same files of the rim a second time: `make test-all` does that too.
-WITH_COMPILED := $(addprefix tests/,attacks broker clients coap core crash hostile mqtt node policy store transport/dtls wire)
+WITH_COMPILED := $(addprefix tests/,attacks broker clients core crash hostile mqtt node policy store transport/dtls wire) \
+	$(addprefix tests/coap/,client codec proxy session test_chain.py test_mapping.py test_random_requests.py test_server.py \
+	whole/test_modes.py whole/test_oscore.py)
 
 .PHONY: help setup demo test test-all check bench compile fuzz conformance lock clean
 
