@@ -283,6 +283,19 @@ def _number(said: str) -> int:
     return int(said.split()[0]) if said.split()[:1] and said.split()[0].isdigit() else 0
 
 
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """A hub in this process ignores signals when it has ended, and so would all that later tests start."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
 def test_without_gnutls_the_hub_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And does not start with a door that is not there."""
 
