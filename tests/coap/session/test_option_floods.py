@@ -46,7 +46,8 @@ def test_more_options_than_the_hub_reads_are_reset_and_leave_nothing(number: int
     client = hub.secured()
     for _ in range(50):
         message = client.message(codes.GET, options=of_tags(number, MOST_OPTIONS + 1))
-        client.send_octets(encode(Message(message.code, in_order(list(message.options)), b"", b"tk", 0, message.message_id)))
+        options = in_order(list(message.options))
+        client.send_octets(encode(Message(message.code, options, b"", b"tk", 0, message.message_id)))
         (answer,) = client.get()
         assert (answer.type, answer.code, answer.message_id) == (RST, codes.EMPTY, message.message_id)
     assert client.peer.pending == 0
