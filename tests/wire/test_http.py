@@ -191,6 +191,17 @@ def test_who_listens_no_more_ends_the_parts() -> None:
     assert b"more" not in http.to_send()
 
 
+def test_what_comes_while_parts_go_out_is_bounded() -> None:
+    http = connection()
+    http.receive(GET, 0.0)
+    http.begin(200, [], 0.0)
+    for _ in range(small().head_octets // 1024):
+        http.receive(b"x" * 1024, 0.5)
+        assert http.state == STREAMING
+    http.receive(b"x", 0.5)
+    assert (http.state, http.close) == (CLOSED, True)
+
+
 def test_a_request_that_comes_while_parts_go_out_waits() -> None:
     http = connection()
     http.receive(GET, 0.0)

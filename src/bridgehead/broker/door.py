@@ -317,6 +317,15 @@ class Door:
         self._event(event, {**told(origin), name: topic, "because": because})
         raise Refusal(NOT_AUTHORIZED, because)
 
+    def may_know(self, principal: Principal, topic: str, retain: bool = False) -> bool:
+        """Whether the principal may read or write (`retain`: and keep) what the topic stands for, so that it may be
+        told that this is there. Asked, it is nobody's denial."""
+        return self.may_read(principal, topic) or principal.may_publish(topic, 0, retain)
+
+    def may_read(self, principal: Principal, topic: str) -> bool:
+        """As `may_know`, for who wants to read."""
+        return principal.receivable_qos(topic, True) >= 0
+
     # Read. ------------------------------------------------------------------------------------------
 
     def read(self, principal: Principal, topic: str, origin: Origin) -> Message | None:
@@ -325,11 +334,11 @@ class Door:
         message = self._retained.get(topic)
         if message is None:
             self._check_name(topic)
-        if principal.receivable_qos(topic, True) < 0:
+        if not self.may_read(principal, topic):
             because = principal.explain_receive(topic).because
             self._event(SUBSCRIBE_DENIED, {**told(origin), "filter": topic, "because": because})
             raise Refusal(NOT_AUTHORIZED, because)
-        return message if message is not None and self._is_shown(principal, message) else None
+        return message if message is not None and self.is_shown(principal, message) else None
 
     def browse(self, principal: Principal, topic_filter: str, most: int, steps: int) -> tuple[list[Message], bool]:
         """The retained messages that match and that the principal may read, and whether these are all: at most `most`,
@@ -345,13 +354,14 @@ class Door:
             steps -= 1
             topic = walk.step()
             message = None if topic is None else self._retained.get(topic)
-            if message is not None and self._is_shown(principal, message):
+            if message is not None and self.is_shown(principal, message):
                 if len(found) == most:
                     return found, False
                 found.append(message)
         return found, True
 
-    def _is_shown(self, principal: Principal, message: Message) -> bool:
+    def is_shown(self, principal: Principal, message: Message) -> bool:
+        """Whether a retained message is delivered to the principal: it holds still, is not hidden, and may be read."""
         if message.expires_at <= self._clock.now or self._retained.is_hidden(message):
             return False
         return principal.receivable_qos(message.topic, message.origin.verified) >= 0

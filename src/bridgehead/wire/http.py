@@ -56,6 +56,7 @@ class HttpConnection:
         self._head: Any = None
         self._body = bytearray()
         self._served = 0
+        self._ahead = 0  # octets that came while an answer goes out in parts
         self._deadline = now + limits.request_timeout
         self.state = WAITING
         self.request: Request | None = None
@@ -83,10 +84,13 @@ class HttpConnection:
         if self.state == CLOSED:
             return
         if self.state == STREAMING:
-            if data:
-                self._http.receive_data(data)  # held until the answer is whole; the rim does not read on
+            # The rim reads on, to see the client's end: what comes before the answer is whole is held, and bounded as
+            # the head of one request is.
+            self._ahead += len(data)
+            if data and self._ahead <= self._limits.head_octets:
+                self._http.receive_data(data)
             else:
-                self._end()  # who listens no more needs no more
+                self._end()
             return
         try:
             self._http.receive_data(data)
@@ -110,6 +114,7 @@ class HttpConnection:
         assert self.state == ANSWERING
         self.request = None
         self._served += 1
+        self._ahead = 0
         self.state = STREAMING
         self._out.append(self._http.send(h11.Response(status_code=status, headers=headers)) or b"")
 

@@ -85,8 +85,8 @@ class CoapServers(Protocol):
 
 
 class Gateway:
-    """Serves HTTP on whatever streams it is given. `site` answers for the hub's own resources; `servers` None: nobody
-    else's are reached."""
+    """Serves HTTP on whatever streams it is given. `site` answers for the hub's own resources, `servers`
+    asks those of others."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Gateway:
         authenticator: Authenticates,
         settings: ProxySettings,
         reach: Reach,
-        servers: CoapServers | None,
+        servers: CoapServers,
         attach: Callable[[Peer], None],
         clock: Clock,
     ) -> None:
@@ -260,8 +260,6 @@ class Gateway:
 
     async def _ask_there(self, peer: HttpPeer, target: Uri, asked: Message, observing: bool) -> Reply:
         party = peer.owner
-        if self._servers is None:
-            raise Refusal(NOT_AUTHORIZED, "this hub reaches no other CoAP servers: set proxy.coap = true")
         path = [segment.decode() for segment in target.path]
         if strays(path):
             return said(400, "a path segment is . or .., or leads there: write the path without them")

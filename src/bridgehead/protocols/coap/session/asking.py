@@ -8,8 +8,9 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from bridgehead.protocols.coap.codec.message import Message
+from bridgehead.protocols.coap.session.alarms import Timed
 from bridgehead.protocols.coap.session.contract import Watcher
-from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
+from bridgehead.protocols.coap.session.layer import MessageLayer
 
 _TOKEN: Final = 7  # octets
 _RANGE: Final = float(1 << 53)  # as fine as chance is given

@@ -6,7 +6,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
+from bridgehead.protocols.coap.session.alarms import Timed
+from bridgehead.protocols.coap.session.layer import MessageLayer
 
 _RECORD: Final = 250  # octets that a remembered Message ID takes beside its reply
 

@@ -9,9 +9,9 @@ from mypy_extensions import mypyc_attr
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec.message import Message
+from bridgehead.protocols.coap.session.alarms import Timed
 from bridgehead.protocols.coap.session.contract import Exchange, Peer, Watcher
 from bridgehead.protocols.coap.session.duplicates import Record
-from bridgehead.protocols.coap.session.layer import Timed
 
 ABSENT: Final = -1
 

@@ -11,9 +11,8 @@ from typing import Final
 
 from bridgehead.core.clock import Clock
 from bridgehead.protocols.coap.codec.message import Message
-from bridgehead.protocols.coap.session.alarms import Alarms
+from bridgehead.protocols.coap.session.alarms import Alarms, Timed
 from bridgehead.protocols.coap.session.contract import Exchange, Watcher
-from bridgehead.protocols.coap.session.layer import Timed
 
 
 class Fetching(Watcher):

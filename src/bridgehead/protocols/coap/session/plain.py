@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bridgehead.protocols.coap.session.alarms import Timed
 from bridgehead.protocols.coap.session.contract import Party
 from bridgehead.protocols.coap.session.datagrams import DatagramPeer
 from bridgehead.protocols.coap.session.echo import Echo
-from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
+from bridgehead.protocols.coap.session.layer import MessageLayer
 from bridgehead.protocols.coap.session.link import DatagramOutbox, PlainLink
 
 _LOOKED_AT: Final = 16  # peers that may be busy before a newcomer is turned away

@@ -10,12 +10,11 @@ from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec import numbers as option
 from bridgehead.protocols.coap.codec.block import block_size
 from bridgehead.protocols.coap.codec.message import NO_OPTIONS, Message
-from bridgehead.protocols.coap.session.alarms import Alarms
+from bridgehead.protocols.coap.session.alarms import Alarms, Timed
 from bridgehead.protocols.coap.session.block_bodies import Body, Sending
 from bridgehead.protocols.coap.session.block_parts import part
 from bridgehead.protocols.coap.session.block_settings import BlockSettings
 from bridgehead.protocols.coap.session.contract import Exchange, Watcher
-from bridgehead.protocols.coap.session.layer import Timed
 
 BEYOND: Final = Message(codes.BAD_REQUEST, NO_OPTIONS, b"The body has no block of that number.")
 

@@ -9,11 +9,10 @@ from bridgehead.protocols.coap.codec import numbers as option
 from bridgehead.protocols.coap.codec.block import block_size, write_block
 from bridgehead.protocols.coap.codec.message import NO_OPTIONS, Message, uint_value
 from bridgehead.protocols.coap.codec.missing_blocks import CONTENT_FORMAT, write_missing
-from bridgehead.protocols.coap.session.alarms import Alarms
+from bridgehead.protocols.coap.session.alarms import Alarms, Timed
 from bridgehead.protocols.coap.session.block_parts import gathering_key
 from bridgehead.protocols.coap.session.contract import Exchange, Peer, Watcher
 from bridgehead.protocols.coap.session.gathering import WRONG_LENGTH, Gathering, Gatherings, whole_request
-from bridgehead.protocols.coap.session.layer import Timed
 from bridgehead.protocols.coap.session.shelf import Kept, Shelf, Slot
 
 _UNLABELLED: Final = Message(codes.BAD_REQUEST, NO_OPTIONS, b"Q-Block1 needs a Request-Tag and Size1.")

@@ -11,9 +11,10 @@ from bridgehead.protocols.coap.codec import codes
 from bridgehead.protocols.coap.codec.message import NO_OPTIONS, Message, Option, uint_value
 from bridgehead.protocols.coap.codec.numbers import HOP_LIMIT, NO_RESPONSE, OSCORE, is_critical
 from bridgehead.protocols.coap.codec.stream import StreamDecoder, decode_websocket, encode_stream, encode_websocket
+from bridgehead.protocols.coap.session.alarms import Timed
 from bridgehead.protocols.coap.session.contract import Exchange, Party, Peer, Watcher
 from bridgehead.protocols.coap.session.faults import BAD_HOP_LIMIT, DEFECT, TOO_LARGE
-from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
+from bridgehead.protocols.coap.session.layer import MessageLayer
 from bridgehead.protocols.coap.session.link import StreamOutbox
 from bridgehead.wire.errors import PeerError, Violation
 

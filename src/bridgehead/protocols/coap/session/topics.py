@@ -154,7 +154,7 @@ class Topics(Resource):
             exchange.respond(failure(codes.BAD_REQUEST, because))
             return
         # Who may not read is not told whether there was a value.
-        is_new = party.principal.receivable_qos(topic, True) >= 0 and self._value(party, topic) is None
+        is_new = self._broker.door.may_read(party.principal, topic) and self._value(party, topic) is None
         self._publish(exchange, party, topic, request, True, codes.CREATED if is_new else codes.CHANGED)
 
     def _delete(self, exchange: Exchange, party: Party, topic: str) -> None:

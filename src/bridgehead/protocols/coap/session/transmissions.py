@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from bridgehead.protocols.coap.session.alarms import Timed
 from bridgehead.protocols.coap.session.contract import Watcher
-from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
+from bridgehead.protocols.coap.session.layer import MessageLayer
 from bridgehead.protocols.coap.session.way import Way
 
 

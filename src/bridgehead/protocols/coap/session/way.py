@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.protocols.coap.session.alarms import Timed
 from bridgehead.protocols.coap.session.contract import Peer
-from bridgehead.protocols.coap.session.layer import MessageLayer, Timed
+from bridgehead.protocols.coap.session.layer import MessageLayer
 from bridgehead.protocols.coap.session.link import Link
 
 # Octets of credit for an acknowledgement or Reset that names the message under way. Guessing its Message ID takes 2**15

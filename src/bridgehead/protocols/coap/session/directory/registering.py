@@ -92,7 +92,7 @@ class Registering:
     def operate(self, exchange: Exchange, party: Party, identifier: str) -> None:
         """On `/rd/...`. Raises PeerError and Refusal."""
         registration = self._registry.find(identifier)
-        if registration is None or not _may_see(party, registration.topic):
+        if registration is None or not self._broker.door.may_know(party.principal, registration.topic, True):
             because = "there is no such registration: register again with POST /rd"
             exchange.respond(failure(codes.NOT_FOUND, because))
             return
@@ -216,7 +216,3 @@ class _Simple(Fetched):
 def _qos(exchange: Exchange) -> int:
     """What was asked Confirmable is kept before it is answered."""
     return 1 if exchange.confirmable else 0
-
-
-def _may_see(party: Party, topic: str) -> bool:
-    return party.principal.receivable_qos(topic, True) >= 0 or party.principal.may_publish(topic, 0, True)

@@ -125,7 +125,7 @@ class Registry:
             message = self._shown(topic)
             if message is None or message is not registration.message:
                 continue
-            if party.principal.receivable_qos(topic, message.origin.verified) >= 0:
+            if self._broker.door.is_shown(party.principal, message):
                 found.append(registration)
         return found
 

@@ -59,7 +59,7 @@ class Configuration:
         """Raises PeerError and Refusal."""
         topic = self._catalogue.find(identifier)
         # Whoever may not know of a topic does not learn from the answer that there is one.
-        if topic is None or not may_see(party, topic.name):
+        if topic is None or not may_see(self._broker, party, topic.name):
             exchange.respond(failure(codes.NOT_FOUND, "there is no such topic: GET /ps lists those that you may see"))
             return
         code = exchange.request.code
@@ -77,7 +77,7 @@ class Configuration:
     # The collection. --------------------------------------------------------------------------------
 
     def _seen(self, party: Party) -> list[Topic]:
-        return [topic for topic in self._catalogue.all() if may_see(party, topic.name)]
+        return [topic for topic in self._catalogue.all() if may_see(self._broker, party, topic.name)]
 
     def _list(self, exchange: Exchange, party: Party) -> None:
         """Section 2.4.1, and the queries of sections 2.3.3 and 2.3.4: with one, topic-data resources are looked through

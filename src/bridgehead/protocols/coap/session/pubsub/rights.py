@@ -6,9 +6,9 @@ from bridgehead.broker.broker import Broker
 from bridgehead.protocols.coap.session.contract import Party
 
 
-def may_see(party: Party, topic: str) -> bool:
+def may_see(broker: Broker, party: Party, topic: str) -> bool:
     """Find a topic and read its properties: who may read its data or publish."""
-    return party.principal.receivable_qos(topic, True) >= 0 or party.principal.may_publish(topic, 0, False)
+    return broker.door.may_know(party.principal, topic)
 
 
 def check_administer(broker: Broker, party: Party, topic: str) -> None:
