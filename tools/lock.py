@@ -2,8 +2,8 @@
 
     python tools/lock.py [--upgrade]      # keeps the versions that stand there, unless told to upgrade
 
-constraints.txt is for pyproject.toml with the extra `dev`. sslyze has pins and an environment of its own: it asks for
-an older `cryptography` than the hub shall have. Names no registry: pip takes the files from wherever it is set up to,
+constraints.txt is for pyproject.toml with the extra `dev`. sslyze and the clients of AMQP have pins and environments of
+their own: the one asks for an older `cryptography` than the hub shall have, the others are many that it never imports. Names no registry: pip takes the files from wherever it is set up to,
 and the hashes say that they are the right ones.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SSLYZE = ROOT / "tests" / "peers" / "sslyze"
+AMQP = ROOT / "tests" / "peers" / "amqp"
 HEAD = """\
 # Every dependency of {what} at one version, with the hashes of its files.
 # `make setup` installs exactly this. Made by tools/lock.py: don't edit by hand.
@@ -42,6 +43,8 @@ def main() -> int:
     what = "Bridgehead (pyproject.toml, with the extra `dev`)"
     done = lock(ROOT / "pyproject.toml", ROOT / "constraints.txt", what, "--extra", "dev", *options)
     done = done and lock(SSLYZE / "requirements.in", SSLYZE / "constraints.txt", "sslyze (requirements.in)", *options)
+    peers = "the AMQP clients that tests run (requirements.in)"
+    done = done and lock(AMQP / "requirements.in", AMQP / "constraints.txt", peers, *options)
     return 0 if done else 1
 
 

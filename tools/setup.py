@@ -23,7 +23,10 @@ VENV = ROOT / ".venv"
 STAMPS = ROOT / ".setup"
 MQTTJS = ROOT / "tests" / "peers" / "mqttjs"
 NODECOAP = ROOT / "tests" / "peers" / "nodecoap"
+RHEA = ROOT / "tests" / "peers" / "rhea"
 SSLYZE = ROOT / "tests" / "peers" / "sslyze"
+AMQP = ROOT / "tests" / "peers" / "amqp"
+DAEMONS = ("mosquitto", "rabbitmq-server")  # that Debian starts when it installs them
 ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps daemons there, outside an ordinary user's PATH
 
 
@@ -92,7 +95,7 @@ def install_packages(packages: list[str]) -> None:
             f"Debian packages are missing. Run this and then make again:\n\n    {update}sudo {shlex.join(command)}\n"
         )
     say(f"Debian packages are missing: {' '.join(packages)}")
-    served = serving("mosquitto")
+    served = [name for name in DAEMONS if serving(name)]
     if not known:
         run([*before, "apt-get", "update"])
     # RUNLEVEL=1 keeps invoke-rc.d from starting a daemon on machines without systemd.
@@ -103,8 +106,9 @@ def install_packages(packages: list[str]) -> None:
         # Lists that are too old name files that the mirror no longer has.
         run([*before, "apt-get", "update"])
         run(install)
-    if not served:
-        stop_service(before, "mosquitto")
+    for name in DAEMONS:
+        if name not in served:
+            stop_service(before, name)
 
 
 def serving(name: str) -> bool:
@@ -183,10 +187,12 @@ def set_up_venv() -> None:
 
 
 def set_up_peers() -> None:
-    """The independent programs that the tests talk to, beside Debian's: two from npm, sslyze from its own pins."""
-    set_up_sslyze()
+    """The independent programs that the tests talk to, beside Debian's: some from npm, others from pins of their own."""
+    set_up_pinned("sslyze", SSLYZE, "sslyze, to test TLS with")
+    set_up_pinned("amqp", AMQP, "clients of AMQP, to test with (Proton is built from its sources)")
     set_up_npm("peers", MQTTJS, "mqtt", "MQTT.js")
     set_up_npm("nodecoap", NODECOAP, "node-coap-client", "node-coap-client")
+    set_up_npm("rhea", RHEA, "rhea", "rhea")
 
 
 def set_up_npm(stamp: str, folder: Path, package: str, name: str) -> None:
@@ -200,16 +206,16 @@ def set_up_npm(stamp: str, folder: Path, package: str, name: str) -> None:
     put_stamp(stamp, wanted)
 
 
-def set_up_sslyze() -> None:
+def set_up_pinned(name: str, folder: Path, what: str) -> None:
     """In an environment of its own (tools/lock.py says why)."""
-    wanted = fingerprint(SSLYZE / "constraints.txt", sys.version)
-    folder = SSLYZE / "venv"
-    if stamped("sslyze", wanted) and (folder / "bin" / "sslyze").exists():
+    pins, venv = folder / "constraints.txt", folder / "venv"
+    wanted = fingerprint(pins, sys.version)
+    if stamped(name, wanted) and (venv / "bin" / "python").exists():
         return
-    say("sslyze, to test TLS with")
-    run([sys.executable, "-m", "venv", "--clear", str(folder)])
-    run([*pip_install(folder), "--require-hashes", "-r", str(SSLYZE / "constraints.txt")])
-    put_stamp("sslyze", wanted)
+    say(what)
+    run([sys.executable, "-m", "venv", "--clear", str(venv)])
+    run([*pip_install(venv), "--require-hashes", "-r", str(pins)])
+    put_stamp(name, wanted)
 
 
 GROUPS = {"venv": set_up_venv, "compile": lambda: None, "peers": set_up_peers}

@@ -27,8 +27,8 @@ from bridgehead.protocols.mqtt.codec.packets import (
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES, Properties
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.session.connection import Connection
-from bridgehead.protocols.mqtt.session.outbox import Outbox, Turn
 from bridgehead.protocols.mqtt.session.table import AUTHENTICATING, CLOSED
+from bridgehead.wire.outbox import Outbox, Turn
 
 
 class ManualStore:

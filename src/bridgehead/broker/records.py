@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, MessageProperties, Origin
+from bridgehead.core.message import NEVER, NO_PROPERTIES, NORMAL_PRIORITY, Message, MessageProperties, Native, Origin
 from bridgehead.core.policy import Context
 from bridgehead.core.session import Subscription, Will
 
@@ -52,15 +52,20 @@ def _write_properties(properties: MessageProperties) -> tuple[object, ...] | Non
         properties.response_topic,
         properties.correlation_data,
         properties.user_properties,
+        properties.priority,
+        None if properties.native is None else (properties.native.form, properties.native.octets),
     )
 
 
 def _read_properties(fields: Any) -> MessageProperties:
     if fields is None:
         return NO_PROPERTIES
-    content_type, is_text, response_topic, correlation_data, user_properties = fields
+    if len(fields) == 5:  # by a release before
+        fields = [*fields, NORMAL_PRIORITY, None]
+    content_type, is_text, response_topic, correlation_data, user_properties, priority, native = fields
     pairs = tuple([(str(name), str(value)) for name, value in user_properties])
-    return MessageProperties(content_type, is_text, response_topic, correlation_data, pairs)
+    kept = None if native is None else Native(str(native[0]), bytes(native[1]))
+    return MessageProperties(content_type, is_text, response_topic, correlation_data, pairs, priority, kept)
 
 
 def write_message(message: Message) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 NEVER: Final = float("inf")
+NORMAL_PRIORITY: Final = 4
 _PAIR: Final = 200  # octets that a user property takes beside its text
 
 
@@ -30,8 +31,19 @@ class Origin:
 
 
 @mypyc_attr(acyclic=True)
+class Native:
+    """A message as the protocol of its sender had it, for receivers that speak the same: what MessageProperties have no
+    place for. `form` says which ("amqp-1.0", "amqp-0-9-1") and what `octets` are is that protocol's own affair."""
+
+    def __init__(self, form: str, octets: bytes) -> None:
+        self.form: Final = form
+        self.octets: Final = octets
+
+
+@mypyc_attr(acyclic=True)
 class MessageProperties:
-    """What may travel with a payload. `user_properties` keep their order and duplicates."""
+    """What may travel with a payload. `user_properties` keep their order and duplicates. `priority` is that of AMQP 1.0
+    (part 3, section 3.2.1), 0 to 255: queues with priorities look at it."""
 
     def __init__(
         self,
@@ -40,12 +52,16 @@ class MessageProperties:
         response_topic: str | None = None,
         correlation_data: bytes | None = None,
         user_properties: tuple[tuple[str, str], ...] = (),
+        priority: int = NORMAL_PRIORITY,
+        native: Native | None = None,
     ) -> None:
         self.content_type: Final = content_type
         self.is_text: Final = is_text
         self.response_topic: Final = response_topic
         self.correlation_data: Final = correlation_data
         self.user_properties: Final = user_properties
+        self.priority: Final = priority
+        self.native: Final = native
 
     def weight(self) -> int:
         """As Message.weight."""
@@ -57,6 +73,8 @@ class MessageProperties:
             octets += len(self.correlation_data)
         for name, value in self.user_properties:
             octets += len(name) + len(value) + _PAIR
+        if self.native is not None:
+            octets += len(self.native.octets)
         return octets
 
 

@@ -7,10 +7,10 @@ import pytest
 from bridgehead.core.errors import FILTER_INVALID, Refusal
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements, Held
-from bridgehead.protocols.mqtt.session.outbox import Outbox, Turn
 from bridgehead.protocols.mqtt.session.pace import Pace
 from bridgehead.protocols.mqtt.session.sender import packet_identifier
 from bridgehead.protocols.mqtt.session.subscribing import share_of
+from bridgehead.wire.outbox import Outbox, Turn
 
 
 def names(held: list[Held]) -> list[bytes]:
@@ -92,8 +92,8 @@ def test_one_write_a_turn() -> None:
 def test_the_parts_of_a_publish_count_as_one_packet() -> None:
     _, box, _ = outbox()
     box.write(b"puback")
-    box.write_publish(b"head", b"id", b"tail")
-    box.write_publish(b"head", b"id", b"tail")
+    box.write_parts(b"head", b"id", b"tail")
+    box.write_parts(b"head", b"id", b"tail")
     assert box.octets == 6 + 2 * 10
     assert box.take() == b"puback" + 2 * b"headidtail"
     assert box.packets == 3

@@ -15,13 +15,13 @@ from bridgehead.protocols.mqtt.codec.reason_codes import BAD_AUTHENTICATION_METH
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.session.connection import Connection
 from bridgehead.protocols.mqtt.session.exchange import Exchange
-from bridgehead.protocols.mqtt.session.outbox import Outbox, Turn
 from bridgehead.protocols.mqtt.session.table import AUTHENTICATING, CLOSED
 from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.security.login.proof import Credentials, Proven
 from bridgehead.security.sasl.contract import Binding
 from bridgehead.security.sasl.offer import NotOffered
 from bridgehead.transport.stream import Stream
+from bridgehead.wire.outbox import Outbox, Turn
 
 _TICK: Final = 0.25  # seconds between two looks at the deadlines
 _SPARE: Final = 1000  # deadlines of the past that may be held beside those of the present

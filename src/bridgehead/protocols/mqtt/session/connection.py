@@ -32,10 +32,10 @@ from bridgehead.protocols.mqtt.session.acknowledgements import Held
 from bridgehead.protocols.mqtt.session.greeting import dismissal_code, dismissing, refusing, seconds
 from bridgehead.protocols.mqtt.session.intake import ClosedByRefusal
 from bridgehead.protocols.mqtt.session.login import Login
-from bridgehead.protocols.mqtt.session.outbox import Outbox
 from bridgehead.protocols.mqtt.session.pace import Pace
 from bridgehead.protocols.mqtt.session.subscribing import subscribe, unsubscribe
 from bridgehead.wire.errors import PeerError, Violation
+from bridgehead.wire.outbox import Outbox
 
 _KEPT_PACKETS: Final = 1000
 _PINGRESP: Final = encode(Pingresp(), 4)

@@ -17,8 +17,8 @@ from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.protocols.mqtt.mapping import REASON_CODES, message_from_publish
 from bridgehead.protocols.mqtt.session.acknowledgements import Acknowledgements
 from bridgehead.protocols.mqtt.session.greeting import client_packet_size, reason, tells_why
-from bridgehead.protocols.mqtt.session.outbox import Outbox
 from bridgehead.wire.errors import Violation
+from bridgehead.wire.outbox import Outbox
 
 _STORE_SAYS: Final = "the hub cannot keep the message now: its store is full or out of order"
 

@@ -27,9 +27,9 @@ from bridgehead.protocols.mqtt.session.greeting import (
     refusing,
 )
 from bridgehead.protocols.mqtt.session.intake import Intake
-from bridgehead.protocols.mqtt.session.outbox import Outbox
 from bridgehead.protocols.mqtt.session.sender import Sender
 from bridgehead.wire.errors import Violation
+from bridgehead.wire.outbox import Outbox
 
 _PROTOCOL: Final = "mqtt"
 

@@ -25,7 +25,7 @@ from bridgehead.protocols.mqtt.codec.encode import OCTETS, PublishForm, ack, enc
 from bridgehead.protocols.mqtt.codec.packets import Acknowledgement, Pubrel
 from bridgehead.protocols.mqtt.codec.reason_codes import PUBREL
 from bridgehead.protocols.mqtt.mapping import MqttMessage, form
-from bridgehead.protocols.mqtt.session.outbox import Outbox
+from bridgehead.wire.outbox import Outbox
 
 _IDENTIFIERS: Final = 65535
 _REPLAY_STEPS: Final = 1000  # looked at before others have their turn: less than a millisecond
@@ -161,7 +161,7 @@ class Sender(Receiver):
             head = bytes([head[0] | 0x08]) + head[1:]  # [MQTT-3.3.1-1]
         number: i64 = delivery.sequence
         identifier: i64 = (number - 1) % _IDENTIFIERS + 1
-        self.outbox.write_publish(head, OCTETS[identifier >> 8] + OCTETS[identifier & 0xFF], tail)
+        self.outbox.write_parts(head, OCTETS[identifier >> 8] + OCTETS[identifier & 0xFF], tail)
         if alias > 0:
             self._alias_sent(message.topic, alias)
         self._quota -= 1

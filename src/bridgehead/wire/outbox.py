@@ -37,7 +37,7 @@ class Outbox:
         self.backlog = 0
         self.owner: object | None = None
         self._corked = False
-        self._publishes = 0  # packets among `parts` that are three parts
+        self._threefold = 0  # packets among `parts` that are three parts
         self.packets = 0  # how many packets `take` gave last
 
     def write(self, data: bytes) -> None:
@@ -46,16 +46,16 @@ class Outbox:
         self.parts.append(data)
         self.octets += len(data)
 
-    def write_publish(self, head: bytes, packet_identifier: bytes, tail: bytes) -> None:
-        """A PUBLISH in the parts that receivers share, and the one that is this receiver's own."""
+    def write_parts(self, head: bytes, own: bytes, tail: bytes) -> None:
+        """One packet in the parts that receivers share, and between them the one that is this receiver's own."""
         if not self.parts and not self._corked:
             self._turn.add(self)
         parts = self.parts
         parts.append(head)
-        parts.append(packet_identifier)
+        parts.append(own)
         parts.append(tail)
-        self.octets += len(head) + len(tail) + 2
-        self._publishes += 1
+        self.octets += len(head) + len(own) + len(tail)
+        self._threefold += 1
 
     def is_full(self) -> bool:
         return self.octets + self.backlog > self.limit
@@ -80,7 +80,7 @@ class Outbox:
         """Forget what was not taken yet."""
         self.parts = []
         self.octets = 0
-        self._publishes = 0
+        self._threefold = 0
 
     def take(self) -> bytes:
         """What is to be sent now, b"" for nothing."""
@@ -88,8 +88,8 @@ class Outbox:
             self.packets = 0
             return b""
         parts = self.parts
-        self.packets = len(parts) - 2 * self._publishes
-        self._publishes = 0
+        self.packets = len(parts) - 2 * self._threefold
+        self._threefold = 0
         if len(parts) == 1:
             data = parts[0]
         else:

@@ -1,0 +1,1 @@
+"""Queues: messages that one of several consumers takes."""

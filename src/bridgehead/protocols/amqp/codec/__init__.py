@@ -1,0 +1,1 @@
+"""Octets of AMQP to values and back. Pure."""

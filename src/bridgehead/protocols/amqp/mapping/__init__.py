@@ -1,0 +1,1 @@
+"""Addresses, messages and errors of AMQP beside those of the hub. Pure."""
