@@ -88,7 +88,8 @@ class Rate:
         self.busy: Final = cpu / seconds
 
     def line(self) -> str:
-        return f"{self.per_cpu_second:>11,.0f} per CPU second  {self.per_second:>11,.0f} per second  server {self.busy:.0%}"
+        rates = f"{self.per_cpu_second:>11,.0f} per CPU second  {self.per_second:>11,.0f} per second"
+        return f"{rates}  server {self.busy:.0%}"
 
 
 def drive(lanes: Sequence[Lane], pid: int, seconds: float, warm_up: float) -> Rate:
@@ -99,10 +100,10 @@ def drive(lanes: Sequence[Lane], pid: int, seconds: float, warm_up: float) -> Ra
         lane.sock.setblocking(False)
         selector.register(lane.sock, selectors.EVENT_READ, lane)
     for lane in lanes:
-        _write(selector, blocked, lane)
-        if lane.buffer:
+        if lane.buffer:  # came with the handshake's last answer
             rest, lane.buffer = lane.buffer, b""
             lane.take(rest)
+        _write(selector, blocked, lane)
     before, cpu, began = 0, 0.0, 0.0
     end = time.monotonic() + warm_up
     counting = False

@@ -58,9 +58,7 @@ class RabbitMQ:
         folder = self.folder
         configuration = folder / "rabbitmq.conf"
         configuration.touch(0o600)
-        configuration.write_text(
-            CONFIGURATION.format(port=self.port, user=self.user, password=self.password)
-        )
+        configuration.write_text(CONFIGURATION.format(port=self.port, user=self.user, password=self.password))
         (folder / "enabled_plugins").write_text("[rabbitmq_amqp1_0].\n")
         return {
             **os.environ,

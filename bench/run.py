@@ -16,13 +16,14 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script: the folder above is not on the path
 
 from rich.console import Console
 
-from bench import claims, coap, identity, machine, policy_cost
+from bench import amqp, claims, coap, identity, machine, policy_cost
 from bench.claims import Claim
 from bench.hub import Hub, flavour
 from bench.mosquitto import Mosquitto
@@ -38,6 +39,7 @@ BEYOND = {
     START: "time from the command to the ready line",
     **identity.MEASUREMENTS,
     **coap.MEASUREMENTS,
+    **amqp.MEASUREMENTS,
 }
 WIDTH = 150  # columns where the output is no terminal
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -229,6 +231,17 @@ class Bench:
     def coap_peers(self) -> None:
         self.report.claims += coap.peers(self.place(), self.settings.server_core, self.settings.quick, self.step)
 
+    def amqp(
+        self, measure: Callable[[Path, int | None, int, float, float, Callable[[str], None]], list[Claim]]
+    ) -> None:
+        settings = self.settings
+        self.report.claims += measure(
+            self.place(), settings.server_core, settings.pairs, settings.seconds, settings.warm_up, self.say
+        )
+
+    def amqp_idle(self) -> None:
+        self.report.claims += amqp.idle(self.place(), self.settings.server_core, self.settings.quick, self.step)
+
     def audit(self) -> None:
         self.report.claims += identity.audit_lines(self.place())
 
@@ -300,6 +313,10 @@ def main() -> int:
                 coap.HANDSHAKES: bench.coap_handshakes,
                 coap.OBSERVERS: bench.coap_observers,
                 coap.PEERS: bench.coap_peers,
+                amqp.V1: partial(bench.amqp, amqp.v1),
+                amqp.V091: partial(bench.amqp, amqp.v091),
+                amqp.MANY: partial(bench.amqp, amqp.many),
+                amqp.IDLE: bench.amqp_idle,
             }[key]()
     bench.report.show(console)
     # Part of the table, or a hasty one, is no record: it is kept only where it is asked for.

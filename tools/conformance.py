@@ -78,6 +78,27 @@ COAP = Catalogue(
         ("RFC 9146, Connection ID", "RFC9146-"),
     ),
 )
+AMQP = Catalogue(
+    "amqp",
+    "AMQP 1.0",
+    "the sections with rules for what the hub does, summed up in our words",
+    (
+        ("Part 1, types", "AMQP-1."),
+        ("Part 2, transport", "AMQP-2."),
+        ("Part 3, messaging", "AMQP-3."),
+        ("Part 4, transactions", "AMQP-4."),
+        ("Part 5, security", "AMQP-5."),
+        ("WebSocket binding", "AMQPWS-"),
+        ("Anonymous terminus", "AMQPANON-"),
+        ("Claims-based security", "AMQPCBS-"),
+    ),
+)
+AMQP091 = Catalogue(
+    "amqp091",
+    "AMQP 0-9-1",
+    "the sections and methods with rules for what the hub does, summed up in our words",
+    (("AMQP 0-9-1, and the extensions that its clients use", "AMQP091-"),),
+)
 CATALOGUES = (MQTT, COAP)
 
 

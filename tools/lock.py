@@ -3,8 +3,8 @@
     python tools/lock.py [--upgrade]      # keeps the versions that stand there, unless told to upgrade
 
 constraints.txt is for pyproject.toml with the extra `dev`. sslyze and the clients of AMQP have pins and environments of
-their own: the one asks for an older `cryptography` than the hub shall have, the others are many that it never imports. Names no registry: pip takes the files from wherever it is set up to,
-and the hashes say that they are the right ones.
+their own: the one asks for an older `cryptography` than the hub shall have, the others are many that it never imports.
+Names no registry: pip takes the files from wherever it is set up to, and the hashes say that they are the right ones.
 """
 
 from __future__ import annotations

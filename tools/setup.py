@@ -187,7 +187,7 @@ def set_up_venv() -> None:
 
 
 def set_up_peers() -> None:
-    """The independent programs that the tests talk to, beside Debian's: some from npm, others from pins of their own."""
+    """The independent programs that the tests talk to, beside Debian's: from npm, or from pins of their own."""
     set_up_pinned("sslyze", SSLYZE, "sslyze, to test TLS with")
     set_up_pinned("amqp", AMQP, "clients of AMQP, to test with (Proton is built from its sources)")
     set_up_npm("peers", MQTTJS, "mqtt", "MQTT.js")
