@@ -1,7 +1,7 @@
 """The company's token service in the demo: it signs short-lived tokens (RFC 7519) for the office control.
 
-A new token replaces the former one in the service's file before that one ends, as a cluster gives them to its workloads.
-The hub knows the service by its public key alone.
+A new token replaces the former one in its file before that one ends, as a cluster gives them to its workloads. The
+hub knows the service by its public key alone.
 """
 
 from __future__ import annotations
