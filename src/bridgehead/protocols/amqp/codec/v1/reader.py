@@ -109,7 +109,7 @@ class Reader:
         return high << 24 | second << 16 | third << 8 | low
 
     def _width(self, code: i64) -> i64:
-        """1.2.1: the octets after a format code, or minus the octets that hold their number."""
+        """1.2: the octets after a format code, or minus the octets that hold their number."""
         kind = code >> 4
         if kind == 4:
             return 0
@@ -127,7 +127,7 @@ class Reader:
             return -1
         if kind in (11, 13, 15):
             return -4
-        raise undecodable(f"0x{code:02x} is no format code", self.pos - 1, "AMQP-1.2.1")
+        raise undecodable(f"0x{code:02x} is no format code", self.pos - 1, "AMQP-1.2")
 
     def _octets(self, count: i64) -> bytes:
         pos = self._take(count)

@@ -81,7 +81,7 @@ class Modified(Outcome):
 
 
 class Declared(Outcome):
-    """4.5.6: the outcome of a Declare."""
+    """4.5.5: the outcome of a Declare."""
 
     def __init__(self, txn_id: bytes) -> None:
         super().__init__(DECLARED)
@@ -92,7 +92,7 @@ class Declared(Outcome):
 
 
 class TransactionalState(DeliveryState):
-    """4.5.7: a transfer or an outcome that belongs to a transaction."""
+    """4.5.6: a transfer or an outcome that belongs to a transaction."""
 
     def __init__(self, txn_id: bytes, outcome: DeliveryState | None = None) -> None:
         super().__init__(TRANSACTIONAL_STATE)
