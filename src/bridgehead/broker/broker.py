@@ -16,6 +16,8 @@ from bridgehead.broker.events import EventSink
 from bridgehead.broker.journal import HIDDEN, Journal
 from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Store
+from bridgehead.broker.queues.queues import Queues
+from bridgehead.broker.queues.recovery import recover_queues
 from bridgehead.broker.recovery import Parts, recover
 from bridgehead.broker.sessions import Sessions
 from bridgehead.broker.withdrawal import Withdrawal
@@ -55,6 +57,7 @@ class Broker:
         self.sessions: Final = Sessions(
             self.router, self.dispatcher, self.journal, clock, limits, self.counters, event, self.door.publish_will
         )
+        self.queues: Final = Queues(self.door, self.journal, clock, limits, self.counters, event)
         self.written: Final = Written(self.retained, self.journal, event)
         self._withdrawal: Final = Withdrawal(self.door, self.dispatcher)
         self.sessions.rejudge = self._withdrawal.resumed
@@ -77,6 +80,11 @@ class Broker:
             self.retained.hidden[name] = records.read_hidden(record)
         for session in self.sessions.all():
             self.dispatcher.hand_over(session, False)  # to nobody yet, but the groups learn what it holds
+        recover_queues(self._store, self.queues, self.journal, self.event)
+
+    def stored(self, bucket: str) -> list[tuple[str, bytes]]:
+        """What an earlier run kept under a name of its own, and Journal.put writes."""
+        return list(self._store.scan(bucket))
 
     def admit(self, principal: Principal) -> None:
         self.door.admit(principal)
@@ -85,6 +93,7 @@ class Broker:
         """The identity is gone, or all its credentials are taken back: its connections close, its sessions, its Wills
         and what is queued for it end."""
         self.door.expel(name)
+        self.queues.revoked(name)
         self.sessions.forget_wills(name)
         for session in self.sessions.of(name):
             session.will = None
@@ -111,6 +120,7 @@ class Broker:
         not permitted, and every open subscription of theirs is judged anew. Queues, replays and Wills are when they
         have their turn."""
         self.door.permissions_changed()
+        self.queues.permissions_changed(names)
         if names is None:
             self._withdrawal.begin(self.sessions.all())
             return
@@ -165,7 +175,7 @@ class Broker:
         """When `handle_timeout` wants to be called next, in seconds since the epoch."""
         if not self._withdrawal.is_over or not self.written.is_over:
             return self.clock.now
-        return min(self.sessions.next_timeout(), self.journal.retry_at, self._next_sweep)
+        return min(self.sessions.next_timeout(), self.queues.next_timeout(), self.journal.retry_at, self._next_sweep)
 
     def handle_timeout(self) -> None:
         now = self.clock.now
@@ -173,6 +183,7 @@ class Broker:
         if not self.written.is_over:
             self.written.go_on()
         self.sessions.expire()
+        self.queues.handle_timeout()
         if self.journal.retry_at <= now:
             self.journal.flush()
         if self._next_sweep <= now:

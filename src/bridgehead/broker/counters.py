@@ -21,5 +21,6 @@ class Counters:
         self.dropped_expired = 0
         self.dropped_not_permitted = 0
         self.dropped_too_large = 0
+        self.dead_letters_lost = 0
         self.commits = 0
         self.commits_failed = 0

@@ -20,9 +20,10 @@ from bridgehead.broker.events import (
     EventSink,
     told,
 )
-from bridgehead.broker.journal import Journal, Undo
+from bridgehead.broker.journal import Journal
 from bridgehead.broker.limits import Limits
 from bridgehead.broker.sessions import DueWill
+from bridgehead.broker.undoing import ForgetReceived, RestoreRetained, RestoreSubscription
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import (
     FILTER_INVALID,
@@ -43,57 +44,6 @@ from bridgehead.core.topic import check_topic_filter, check_topic_name, has_more
 # Retained messages below it speak of the running hub: they are not kept for the next one.
 OF_THIS_RUN: Final = "$SYS/"
 NOBODY: Final = -1  # publish: no subscription matched
-
-
-class _RestoreRetained(Undo):
-    def __init__(self, retained: Retained, journal: Journal, message: Message) -> None:
-        self._retained: Final = retained
-        self._journal: Final = journal
-        self._message: Final = message
-        self._before: Message | None = retained.get(message.topic)
-        self._revision: int = retained.revision_of(message.topic)
-
-    def undo(self, later: list[Undo]) -> None:
-        topic = self._message.topic
-        if self._retained.get(topic) is not self._message:
-            for other in later:
-                if isinstance(other, _RestoreRetained) and other._before is self._message:
-                    other._before = self._before
-                    other._revision = self._revision
-        elif self._before is None:
-            self._retained.discard(topic)
-            self._journal.delete_retained(topic)
-        else:
-            self._retained.put(self._before, self._revision)
-            self._journal.put_retained(self._before, True)
-
-
-class _ForgetReceived(Undo):
-    def __init__(self, session: Session, identifier: int) -> None:
-        self._session: Final = session
-        self._identifier: Final = identifier
-
-    def undo(self, later: list[Undo]) -> None:
-        if self._session.received is not None:
-            self._session.received.pop(self._identifier, None)
-
-
-class _RestoreSubscription(Undo):
-    def __init__(self, router: Router, subscription: Subscription, before: Subscription | None) -> None:
-        self._router: Final = router
-        self._subscription: Final = subscription
-        self._before: Subscription | None = before
-
-    def undo(self, later: list[Undo]) -> None:
-        session = self._subscription.session
-        if session.subscriptions.get(self._subscription.key) is not self._subscription:
-            for other in later:
-                if isinstance(other, _RestoreSubscription) and other._before is self._subscription:
-                    other._before = self._before
-        elif self._before is None:
-            self._router.remove(session, self._subscription.key)
-        else:
-            self._router.add(self._before)
 
 
 class Door:
@@ -133,7 +83,7 @@ class Door:
         bit = message.qos + 3 if message.retain else message.qos
         mask = principal.publish_mask(topic)
         if not (mask >> bit) & 1:
-            self._look_closer(principal, message, mask >> MAYBE >> bit & 1 == 1)
+            self._look_closer(principal, topic, message, message.retain, mask >> MAYBE >> bit & 1 == 1)
         self._counters.messages_received += 1
         route = self._router.known_route(topic)
         if route is None:
@@ -184,7 +134,7 @@ class Door:
             ticket = self.publish(session.principal, message, receiver)
         received[identifier] = max(ticket, 0)
         if ticket > 0:
-            self._journal.undo_with(_ForgetReceived(session, identifier))
+            self._journal.undo_with(ForgetReceived(session, identifier))
         return ticket
 
     def release(self, session: Session, identifier: int, receiver: Receiver) -> int:
@@ -201,14 +151,24 @@ class Door:
         """The ticket to wait for until everything that was done for the session up to now lasts."""
         return self._journal.wait(receiver) if session.log else 0
 
-    def _look_closer(self, principal: Principal, message: Message, perhaps: bool) -> None:
+    def permit_message(self, principal: Principal, topic: str, message: Message) -> None:
+        """As `publish`, but for the delivery, to what has this topic for the policy alone (a queue, an exchange): the
+        caller has checked its name. Raises Refusal."""
+        mask = principal.publish_mask(topic)
+        if not (mask >> message.qos) & 1:
+            self._look_closer(principal, topic, message, False, mask >> MAYBE >> message.qos & 1 == 1)
+        self._counters.messages_received += 1
+        if message.properties.is_text:
+            self._check_text(principal, message)
+
+    def _look_closer(self, principal: Principal, topic: str, message: Message, retain: bool, perhaps: bool) -> None:
         """The topic alone does not permit it. `perhaps`: its payload, its origin, a rate or a quota decide."""
         decision: Decision | None
         if perhaps:
             decision = principal.take(
-                message.topic,
+                topic,
                 message.qos,
-                message.retain,
+                retain,
                 message.payload_length,
                 message.weight,
                 message.origin.verified,
@@ -219,15 +179,15 @@ class Door:
             if decision.meaning != NOT_AUTHORIZED:
                 self._refuse(principal, message, decision.meaning, decision.because)
         else:
-            decision = principal.explain_publish(message.topic, message.qos, message.retain)
+            decision = principal.explain_publish(topic, message.qos, retain)
         self._counters.messages_refused += 1
         self._event(
             PUBLISH_DENIED,
             {
                 **told(message.origin),
-                "topic": message.topic,
+                "topic": topic,
                 "qos": message.qos,
-                "retain": message.retain,
+                "retain": retain,
                 "because": decision.because,
             },
         )
@@ -280,18 +240,19 @@ class Door:
         if full or (more > 0 and retained.octets + more > limits.retained_octets):
             self._refuse(principal, message, QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
         if lasts and not keep:
-            self._journal.undo_with(_RestoreRetained(retained, self._journal, message))
+            self._journal.undo_with(RestoreRetained(retained, self._journal, message))
         retained.put(message)
         if lasts:
             self._journal.put_retained(message, keep)
 
     # What is neither a message nor a subscription, and has a topic's name for the policy. -------------
 
-    def permit(self, principal: Principal, topic: str, origin: Origin, publish: bool) -> Decision:
-        """The decision that permits to write (`publish`) or to read what the topic stands for; raises Refusal."""
+    def permit(self, principal: Principal, topic: str, origin: Origin, publish: bool, retain: bool = False) -> Decision:
+        """The decision that permits to write (`publish`; `retain`: to make and unmake) or to read what the topic stands
+        for; raises Refusal."""
         self._check_name(topic)
         if publish:
-            decision = principal.explain_publish(topic, 0, False, -1, origin.verified)
+            decision = principal.explain_publish(topic, 0, retain, -1, origin.verified)
         else:
             decision = principal.explain_receive(topic, origin.verified)
         if not decision.permit:
@@ -410,7 +371,7 @@ class Door:
         ticket = 0
         if session.log:
             ticket = self._journal.put_subscription(subscription)
-            self._journal.undo_with(_RestoreSubscription(self._router, subscription, known))
+            self._journal.undo_with(RestoreSubscription(self._router, subscription, known))
         replays = subscription.retain_handling == 0 or (subscription.retain_handling == 1 and known is None)
         if replays and not subscription.share:
             walk = self._retained.walk(topic_filter)

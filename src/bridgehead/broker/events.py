@@ -30,11 +30,22 @@ RETAINED_PURGED: Final = "retained.purged"
 WILL_PUBLISHED: Final = "will.published"
 WILL_DENIED: Final = "will.denied"
 QUEUE_FULL: Final = "queue.full"
+QUEUE_DECLARED: Final = "queue.declared"
+QUEUE_DELETED: Final = "queue.deleted"
+QUEUE_PURGED: Final = "queue.purged"
+QUEUE_OVERFLOWING: Final = "queue.overflowing"  # one that was declared by name is full
+CONSUMER_CANCELLED: Final = "queue.consumer-cancelled"  # its right has ended
+DEAD_LETTER_LOST: Final = "queue.dead-letter-lost"  # a dead letter could not go where it was to go
+EXCHANGE_DECLARED: Final = "exchange.declared"
+EXCHANGE_DELETED: Final = "exchange.deleted"
+EXCHANGE_BOUND: Final = "exchange.bound"  # to a queue or to another exchange (destination)
+EXCHANGE_UNBOUND: Final = "exchange.unbound"
 OUTBOX_FULL: Final = "outbox.full"  # a receiver is slow: what is sent at most once is dropped from now on
 OUTBOX_DRAINED: Final = "outbox.drained"  # it has caught up; `dropped`: what it missed since it connected
 COMMIT_FAILED: Final = "store.commit-failed"
 COMMIT_RECOVERED: Final = "store.commit-recovered"
 RECOVERED: Final = "store.recovered"
+QUEUES_RECOVERED: Final = "store.queues-recovered"
 
 
 def told(origin: Origin) -> dict[str, object]:

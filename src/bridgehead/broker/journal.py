@@ -10,6 +10,7 @@ from bridgehead.broker import records
 from bridgehead.broker.counters import Counters
 from bridgehead.broker.events import COMMIT_FAILED, COMMIT_RECOVERED, EventSink
 from bridgehead.broker.ports import Batch, Store, StoreError
+from bridgehead.broker.queues.entry import GONE, Entry
 from bridgehead.core.clock import Clock
 from bridgehead.core.message import NEVER, Message
 from bridgehead.core.session import Delivery, Receiver, Session, Subscription, Will
@@ -21,6 +22,9 @@ RELEASED: Final = "released"
 RETAINED: Final = "retained"
 WILLS: Final = "will"
 HIDDEN: Final = "hidden"  # retained messages of these principals are not shown
+QUEUES: Final = "queue"
+HELD: Final = "held"  # entries of queues that a durable link has acquired
+MARKED: Final = "marked"  # what has become of entries of queues since they were put there
 
 BEHIND: Final = 16 * 1024 * 1024  # octets of one batch; whoever waits for it is to send no more
 RETRY_INTERVAL: Final = 1.0  # seconds until what must last is tried again after a failed commit
@@ -31,6 +35,30 @@ class Undo:
 
     def undo(self, later: list[Undo]) -> None:
         """`later` are those of the next batch: one of them may rest on what is taken back here."""
+        raise NotImplementedError
+
+
+class Shelf:
+    """What has a log beside those of sessions, and is told what became of each entry in it."""
+
+    def __init__(self) -> None:
+        self.log = ""  # "" while nothing of it is durable
+        self.gone = False  # it exists no more
+
+    def lasts(self, entry: Entry) -> None:
+        """What the entry waited for is durable."""
+        raise NotImplementedError
+
+    def refused(self, entry: Entry) -> None:
+        """What the entry waited for could not be made durable."""
+        raise NotImplementedError
+
+    def restored(self, entry: Entry) -> None:
+        """The entry was removed on condition that all of its batch lasts, and it did not."""
+        raise NotImplementedError
+
+    def go_on(self) -> None:
+        """All entries of a batch have been told of."""
         raise NotImplementedError
 
 
@@ -47,11 +75,16 @@ class _Pending:
         self.octets = 0  # of records
         self.deliveries: list[tuple[Session, Delivery]] = []  # one for each of the batch's appends, in their order
         self.held: list[tuple[Session, Delivery]] = []  # deliveries in memory that wait with them
+        self.entries: list[tuple[Shelf, Entry]] = []  # those that are appended
+        self.held_entries: list[tuple[Shelf, Entry]] = []  # those that wait with them
+        self.conditional: list[tuple[Shelf, Entry]] = []  # those whose removal is refused with the batch
+        self.shelves: dict[Shelf, None] = {}  # those that are to go on after it
         self.undo: list[Undo] = []
         self.waiting: dict[Receiver, None] = {}
         # What is not refused with the batch but tried again, because nobody can be told or it was told already.
         self.keep: set[tuple[str, str]] = set()
         self.kept: set[Delivery] = set()
+        self.kept_entries: set[Entry] = set()
         # Deletions that a put of the same key has taken the place of.
         self.covered: set[tuple[str, str]] = set()
 
@@ -152,6 +185,41 @@ class Journal:
         batch.removes.append((session.log, delivery.sequence))
         if delivery.qos == 2:
             self.delete(RELEASED, f"{session.log}/{delivery.sequence}")
+
+    def append_entry(self, shelf: Shelf, entry: Entry, record: bytes) -> int:
+        current = self._current
+        self._writing().appends.append((shelf.log, entry.sequence, record))
+        current.octets += len(record)
+        current.entries.append((shelf, entry))
+        if self.keeping:
+            current.kept_entries.add(entry)
+        entry.ticket = current.ticket
+        return current.ticket
+
+    def hold_entry(self, shelf: Shelf, entry: Entry) -> None:
+        """As `hold`."""
+        self._current.held_entries.append((shelf, entry))
+        entry.ticket = self._current.ticket
+
+    def remove_entry(self, shelf: Shelf, entry: Entry) -> None:
+        self._writing().removes.append((shelf.log, entry.sequence))
+
+    def tell(self, shelf: Shelf) -> None:
+        """It is to go on when the current batch is durable or refused."""
+        self._current.shelves[shelf] = None
+
+    def on_condition(self, shelf: Shelf, entry: Entry) -> None:
+        """The entry's removal from the queue is refused together with the current batch."""
+        self._current.conditional.append((shelf, entry))
+
+    def put(self, bucket: str, key: str, record: bytes, keep: bool) -> int:
+        """`keep`: it is tried again until it lasts, else it is refused with its batch."""
+        ticket = self._put(bucket, key, record)
+        if keep:
+            self._current.keep.add((bucket, key))
+        else:
+            self._current.keep.discard((bucket, key))
+        return ticket
 
     def _put(self, bucket: str, key: str, record: bytes) -> int:
         batch = self._writing()
@@ -298,8 +366,16 @@ class Journal:
                     stranded[session] = None
             elif receiver not in receivers:
                 receivers[receiver] = None
+        shelves = pending.shelves
+        if pending.entries or pending.held_entries:
+            for shelf, entry in pending.entries + pending.held_entries:
+                entry.ticket = 0
+                shelf.lasts(entry)
+                shelves[shelf] = None
         for receiver in receivers:
             receiver.committed(pending.ticket)
+        for shelf in shelves:
+            shelf.go_on()
         for session in stranded:
             self.stranded(session)
 
@@ -312,6 +388,7 @@ class Journal:
         for undo in reversed(pending.undo):
             undo.undo(later.undo)
         self._carry_over(pending)
+        self._carry_entries_over(pending)
         for receiver in list(pending.waiting):
             retry = 0 if later.batch.is_empty() else later.ticket
             if retry:
@@ -340,7 +417,11 @@ class Journal:
         removed = set(old.removes)
         again: set[tuple[str, int]] = set()
         refused: dict[Session, set[int]] = {}
-        for (log, sequence, record), (session, delivery) in zip(old.appends, pending.deliveries, strict=True):
+        appends = old.appends
+        if pending.entries:
+            shelved = {(shelf.log, entry.sequence) for shelf, entry in pending.entries}
+            appends = [append for append in appends if (append[0], append[1]) not in shelved]
+        for (log, sequence, record), (session, delivery) in zip(appends, pending.deliveries, strict=True):
             if delivery in pending.kept and not session.ended:
                 if session.log != log:  # the session is kept in memory only by now
                     session.uncommitted -= 1
@@ -362,5 +443,37 @@ class Journal:
         for session, sequences in refused.items():
             session.forget(sequences)
         never = {(log, sequence) for log, sequence, _ in old.appends}
+        never.update([(shelf.log, entry.sequence) for shelf, entry in pending.conditional])
         new.removes.extend([entry for entry in old.removes if entry not in never])
         new.drops |= old.drops
+
+    def _carry_entries_over(self, pending: _Pending) -> None:
+        """The same for entries of queues: what was told already is tried again, of the others their queue is told."""
+        later = self._current
+        written = {(log, sequence): record for log, sequence, record in pending.batch.appends}
+        shelves = pending.shelves
+        for shelf, entry in pending.entries:
+            shelves[shelf] = None
+            if shelf.gone or entry.state == GONE:
+                continue
+            if entry in pending.kept_entries:
+                record = written[(shelf.log, entry.sequence)]
+                later.batch.appends.append((shelf.log, entry.sequence, record))
+                later.octets += len(record)
+                later.entries.append((shelf, entry))
+                later.kept_entries.add(entry)
+                entry.ticket = later.ticket
+            else:
+                entry.ticket = 0
+                shelf.refused(entry)
+        for shelf, entry in pending.held_entries:
+            shelves[shelf] = None
+            if not shelf.gone and entry.state != GONE:
+                entry.ticket = 0
+                shelf.refused(entry)
+        for shelf, entry in pending.conditional:
+            if not shelf.gone:
+                shelves[shelf] = None
+                shelf.restored(entry)
+        for shelf in shelves:
+            shelf.go_on()

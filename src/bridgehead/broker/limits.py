@@ -25,3 +25,12 @@ class Limits:
         self.retained_octets = 1024 * 1024 * 1024
         self.session_expiry_interval = 7 * 24 * 3600
         self.will_delay_interval = 24 * 3600
+        # Queues that are declared by name (docs/queues.md), all of them together and those that one identity declared.
+        self.named_queues = 10_000
+        self.named_queues_per_identity = 1000
+        self.named_queue_messages = 1_000_000
+        self.named_queue_octets = 256 * 1024 * 1024
+        self.named_queue_octets_per_identity = 1024 * 1024 * 1024
+        self.all_named_queue_octets = 4 * 1024 * 1024 * 1024
+        self.consumers_per_queue = 1000
+        self.feeds_per_queue = 100

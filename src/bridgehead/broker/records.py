@@ -15,7 +15,7 @@ class CorruptRecord(Exception):
     """A record of the store does not read as what it should be."""
 
 
-def _read(record: bytes, what: str, length: int, earlier: int = 0) -> list[Any]:
+def read(record: bytes, what: str, length: int, earlier: int = 0) -> list[Any]:
     """The record's fields. One that was written by a release before has `earlier` of them: the others are None."""
     try:
         fields = msgspec.msgpack.decode(record)
@@ -28,18 +28,18 @@ def _read(record: bytes, what: str, length: int, earlier: int = 0) -> list[Any]:
     return fields
 
 
-def _write_context(context: Context | None) -> tuple[object, ...] | None:
+def write_context(context: Context | None) -> tuple[object, ...] | None:
     return None if context is None else (context.protocol, context.mechanisms)
 
 
-def _read_context(fields: Any) -> Context | None:
+def read_context(fields: Any) -> Context | None:
     if fields is None:
         return None
     protocol, mechanisms = fields
     return Context(str(protocol), tuple([str(mechanism) for mechanism in mechanisms]))
 
 
-def _write(fields: tuple[object, ...]) -> bytes:
+def write(fields: tuple[object, ...]) -> bytes:
     return msgspec.msgpack.encode(fields)
 
 
@@ -72,7 +72,7 @@ def write_message(message: Message) -> bytes:
     """The message's record, made once and remembered in `message.record`."""
     if message.record is None:
         origin = message.origin
-        message.record = _write(
+        message.record = write(
             (
                 message.topic,
                 message.payload,
@@ -90,7 +90,7 @@ def write_message(message: Message) -> bytes:
 
 
 def read_message(record: bytes) -> Message:
-    topic, payload, qos, retain, expires_at, properties, principal, protocol, verified, client_id = _read(
+    topic, payload, qos, retain, expires_at, properties, principal, protocol, verified, client_id = read(
         record, "message", 10
     )
     return Message(
@@ -105,16 +105,16 @@ def read_message(record: bytes) -> Message:
 
 
 def write_delivery(message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str) -> bytes:
-    return _write((write_message(message), qos, retain, identifiers, share))
+    return write((write_message(message), qos, retain, identifiers, share))
 
 
 def read_delivery(record: bytes) -> tuple[Message, int, bool, tuple[int, ...], str]:
-    message, qos, retain, identifiers, share = _read(record, "delivery", 5)
+    message, qos, retain, identifiers, share = read(record, "delivery", 5)
     return read_message(message), qos, retain, tuple([int(i) for i in identifiers]), share
 
 
 def write_subscription(subscription: Subscription) -> bytes:
-    return _write(
+    return write(
         (
             subscription.topic_filter,
             subscription.qos,
@@ -129,7 +129,7 @@ def write_subscription(subscription: Subscription) -> bytes:
 
 def read_subscription(record: bytes) -> list[Any]:
     """The arguments of Subscription after the session."""
-    return _read(record, "subscription", 7)
+    return read(record, "subscription", 7)
 
 
 class SessionRecord:
@@ -160,7 +160,7 @@ class SessionRecord:
 
 def write_session(session: SessionRecord) -> bytes:
     interval = None if session.expiry_interval == NEVER else session.expiry_interval
-    return _write(
+    return write(
         (
             session.log,
             session.created,
@@ -168,14 +168,14 @@ def write_session(session: SessionRecord) -> bytes:
             interval,
             session.expires_at,
             session.unsent,
-            _write_context(session.context),
+            write_context(session.context),
             session.verified,
         )
     )
 
 
 def read_session(record: bytes) -> SessionRecord:
-    log, created, protocol, expiry_interval, expires_at, unsent, context, verified = _read(record, "session", 8, 6)
+    log, created, protocol, expiry_interval, expires_at, unsent, context, verified = read(record, "session", 8, 6)
     return SessionRecord(
         log,
         created,
@@ -183,24 +183,24 @@ def read_session(record: bytes) -> SessionRecord:
         NEVER if expiry_interval is None else expiry_interval,
         expires_at,
         unsent,
-        _read_context(context),
+        read_context(context),
         bool(verified),
     )
 
 
 def write_hidden(created: float) -> bytes:
     """`created` is the principal's whose retained messages are hidden."""
-    return _write((created,))
+    return write((created,))
 
 
 def read_hidden(record: bytes) -> float:
-    return float(_read(record, "mark of hidden messages", 1)[0])
+    return float(read(record, "mark of hidden messages", 1)[0])
 
 
 def write_will(will: Will, created: float, origin: Origin, due: float | None, context: Context | None) -> bytes:
     """`created` is the principal's. `due` is None while the connection lives. `origin` and `context` are those of the
     connection that left it."""
-    return _write(
+    return write(
         (
             will.topic,
             will.payload,
@@ -212,7 +212,7 @@ def write_will(will: Will, created: float, origin: Origin, due: float | None, co
             created,
             origin.protocol,
             due,
-            _write_context(context),
+            write_context(context),
             origin.verified,
         )
     )
@@ -233,6 +233,6 @@ def read_will(record: bytes) -> tuple[Will, float, str, float | None, Context | 
         due,
         context,
         verified,
-    ) = _read(record, "Will", 12, 10)
+    ) = read(record, "Will", 12, 10)
     will = Will(topic, payload, qos, retain, _read_properties(properties), expiry_interval, delay)
-    return will, created, protocol, due, _read_context(context), bool(verified)
+    return will, created, protocol, due, read_context(context), bool(verified)

@@ -20,6 +20,7 @@ from bridgehead.core.retained import Retained
 from bridgehead.core.router import Router
 from bridgehead.core.session import RELEASED, Delivery, Session, Subscription
 
+OF_SESSION: Final = "q"  # what the name of a session's log begins with
 _PAGE = 1000
 _ALL = 1 << 63
 
@@ -85,7 +86,8 @@ def recover(store: Store, broker: Parts) -> None:
         if expires_at is None:
             interrupted.append(session)
     for log in store.logs():
-        highest = max(highest, int(log[1:]))
+        if log[0] == OF_SESSION:
+            highest = max(highest, int(log[1:]))
     broker.sessions.logs_begin_at(highest + 1)
     _subscriptions(store, broker)
     deliveries = _deliveries(store, broker, by_log, unsent_from)
@@ -147,6 +149,8 @@ def _deliveries(store: Store, broker: Parts, by_log: dict[str, Session], unsent_
             broker.journal.delete(names.RELEASED, key)
     count = 0
     for log in list(store.logs()):
+        if log[0] != OF_SESSION:
+            continue
         session = by_log.get(log)
         if session is None:
             broker.journal.drop_log(log)

@@ -16,6 +16,13 @@ TOO_LARGE: Final = "too-large"
 BUSY: Final = "busy"
 PAYLOAD_FORMAT_INVALID: Final = "payload-format-invalid"
 UNAVAILABLE: Final = "unavailable"
+# Of queues and what else is declared by name.
+NOT_FOUND: Final = "not-found"
+CONFLICT: Final = "conflict"  # it is there, with other settings
+IN_USE: Final = "in-use"  # it was to be deleted only if unused, or only if empty
+LOCKED: Final = "locked"  # it is another connection's own
+DELETED: Final = "deleted"  # it was there until now
+QUEUE_FULL: Final = "queue-full"
 
 
 class Refusal(Exception):
