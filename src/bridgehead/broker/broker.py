@@ -81,6 +81,7 @@ class Broker:
         for session in self.sessions.all():
             self.dispatcher.hand_over(session, False)  # to nobody yet, but the groups learn what it holds
         recover_queues(self._store, self.queues, self.journal, self.event)
+        self.queues.exchanges.recovered()
 
     def stored(self, bucket: str) -> list[tuple[str, bytes]]:
         """What an earlier run kept under a name of its own, and Journal.put writes."""

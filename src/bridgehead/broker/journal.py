@@ -10,8 +10,8 @@ from bridgehead.broker import records
 from bridgehead.broker.counters import Counters
 from bridgehead.broker.events import COMMIT_FAILED, COMMIT_RECOVERED, EventSink
 from bridgehead.broker.ports import Batch, Store, StoreError
-from bridgehead.broker.queues.entry import GONE, Entry
 from bridgehead.core.clock import Clock
+from bridgehead.core.entry import GONE, Entry
 from bridgehead.core.message import NEVER, Message
 from bridgehead.core.session import Delivery, Receiver, Session, Subscription, Will
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bridgehead.broker.queues.entry import Consumer, Entry
 from bridgehead.broker.queues.queue import Queue
 from bridgehead.broker.queues.settings import QueueSettings
+from bridgehead.core.entry import Consumer, Entry
 from bridgehead.core.message import NEVER, NORMAL_PRIORITY, Message, MessageProperties, Origin
 from bridgehead.core.session import Receiver
 from tests.broker.fakes import House

@@ -9,27 +9,16 @@ from bridgehead.broker.counters import Counters
 from bridgehead.broker.door import Door
 from bridgehead.broker.events import DEAD_LETTER_LOST, EventSink
 from bridgehead.broker.journal import Journal
-from bridgehead.broker.queues.entry import REJECTED, Death, Entry
 from bridgehead.broker.queues.feeds import Feeds
+from bridgehead.broker.queues.ports import DeadLetters
 from bridgehead.broker.queues.queue import Queue
 from bridgehead.broker.queues.stock import Office, Stock
 from bridgehead.core.clock import Clock
+from bridgehead.core.entry import REJECTED, Death, Entry
 from bridgehead.core.errors import Refusal
 from bridgehead.core.message import NEVER, Message
-from bridgehead.core.policy import Principal
 
 _DEATHS: Final = 32  # that are noted of one message: the oldest are forgotten
-
-
-class DeadLetters:
-    """The exchanges, as far as queues know of them."""
-
-    def route(
-        self, principal: Principal, exchange: str, routing_key: str, message: Message, entry: Entry
-    ) -> list[Queue]:
-        """The queues to which the exchange sends it, each once. Raises Refusal: `principal` may not publish there, or
-        there is no such exchange. `entry` has died: its `deaths` are not yet those of today."""
-        raise NotImplementedError
 
 
 class _Died:
@@ -53,7 +42,7 @@ class DeadLetterOffice(Office):
         self.queues: dict[str, Queue] = {}
         self.door: Door | None = None
         self.feeds: Feeds | None = None
-        self.exchanges: DeadLetters | None = None
+        self.exchanges = DeadLetters()
 
     def bury(self, stock: Stock, entry: Entry, reason: str) -> None:
         if stock.settings.dead_letter is None:
@@ -104,11 +93,7 @@ class DeadLetterOffice(Office):
             door.permit_message(principal, target.topic, message)
             targets = [target]
         else:
-            exchanges = self.exchanges
-            if exchanges is None:
-                self._lost(died, f"there is no exchange {letter.exchange!r}")
-                return
-            targets = exchanges.route(principal, letter.exchange, key, message, entry)
+            targets = self.exchanges.route(principal, letter.exchange, key, message, entry)
             if not targets:
                 self._lost(died, f"the exchange {letter.exchange!r} knows no queue for it")
         for target in targets:

@@ -10,15 +10,16 @@ from bridgehead.broker.door import Door
 from bridgehead.broker.events import QUEUE_DECLARED, QUEUE_DELETED, QUEUE_PURGED, EventSink, told
 from bridgehead.broker.journal import Journal
 from bridgehead.broker.limits import Limits
-from bridgehead.broker.queues.dead_letters import DeadLetterOffice, DeadLetters
-from bridgehead.broker.queues.entry import Consumer
+from bridgehead.broker.queues.dead_letters import DeadLetterOffice
 from bridgehead.broker.queues.feeds import Feeds
 from bridgehead.broker.queues.names import check_name, is_made_by_the_hub, queue_topic
+from bridgehead.broker.queues.ports import DeadLetters
 from bridgehead.broker.queues.queue import Queue
 from bridgehead.broker.queues.records import QueueRecord
 from bridgehead.broker.queues.settings import QueueSettings, owner_of
 from bridgehead.broker.queues.stock import Account, Alarms, Author, Stock, Surroundings
 from bridgehead.core.clock import Clock
+from bridgehead.core.entry import Consumer
 from bridgehead.core.errors import (
     CONFLICT,
     DELETED,
@@ -98,8 +99,17 @@ class Declaring:
         """What all of them hold."""
         return self._around.all.octets
 
+    @property
+    def exchanges(self) -> DeadLetters:
+        return self._office.exchanges
+
     def set_exchanges(self, exchanges: DeadLetters) -> None:
+        """Before anything is recovered."""
         self._office.exchanges = exchanges
+
+    def owned_by(self, owner: str) -> int:
+        """How many queues are exclusively that connection's (`owner_of`) or identity's (its name)."""
+        return len(self._owned.get(owner, {}))
 
     # Declaring and deleting. ------------------------------------------------------------------------
 
@@ -257,6 +267,7 @@ class Declaring:
             if not owned:
                 del self._owned[owner]
         self.feeds.unbind_all(queue)
+        self._office.exchanges.queue_gone(queue)
         count = queue.end()
         self._event(QUEUE_DELETED, {"queue": queue.name, "messages": count, "because": because})
         for consumer in list(queue.consumers):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from bridgehead.broker.queues.entry import GONE, READY, Entry
+from bridgehead.core.entry import GONE, READY, Entry
 
 _SPARE: Final = 64  # entries that are gone and may stand in a line beside those that are not
 

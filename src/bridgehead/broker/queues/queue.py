@@ -7,10 +7,10 @@ from typing import Final
 
 from bridgehead.broker.journal import HELD, MARKED, QUEUES
 from bridgehead.broker.queues import records
-from bridgehead.broker.queues.entry import ACQUIRED, FAILED_TOO_OFTEN, GONE, READY, REJECTED, Consumer, Death, Entry
 from bridgehead.broker.queues.serving import Serving
 from bridgehead.broker.queues.settings import DROP_HEAD, QueueSettings
 from bridgehead.broker.queues.stock import Account, Author, Surroundings
+from bridgehead.core.entry import ACQUIRED, FAILED_TOO_OFTEN, GONE, READY, REJECTED, Consumer, Death, Entry
 from bridgehead.core.message import NEVER, Message
 from bridgehead.core.session import Receiver
 

@@ -7,9 +7,9 @@ from typing import Final
 from bridgehead.broker.door import NOBODY
 from bridgehead.broker.events import CONSUMER_CANCELLED, told
 from bridgehead.broker.queues.declaring import Declaring, is_own
-from bridgehead.broker.queues.entry import ACQUIRED, Consumer, Entry
 from bridgehead.broker.queues.names import check_name, queue_topic
 from bridgehead.broker.queues.queue import Queue
+from bridgehead.core.entry import ACQUIRED, Consumer, Entry
 from bridgehead.core.errors import (
     NOT_AUTHORIZED,
     NOT_FOUND,
@@ -228,6 +228,7 @@ class Queues(Declaring):
         for consumer, queue in list(self._consumers.items()):
             if consumer.principal.name == name:
                 self._cancel(consumer, queue, "the identity does not exist any more")
+        self.exchanges.identity_gone(name)
         for owner in list(self._owned):
             if owner == name or owner.startswith(f"{name}/"):
                 self.connection_ended(owner)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bridgehead.broker import records
-from bridgehead.broker.queues.entry import Death, Entry
 from bridgehead.broker.queues.settings import DeadLetter, QueueSettings
 from bridgehead.broker.queues.stock import Author
+from bridgehead.core.entry import Death, Entry
 from bridgehead.core.message import NEVER
 
 

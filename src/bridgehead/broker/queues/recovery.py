@@ -8,10 +8,10 @@ from bridgehead.broker.events import QUEUES_RECOVERED, EventSink
 from bridgehead.broker.journal import HELD, MARKED, QUEUES, Journal
 from bridgehead.broker.ports import Store
 from bridgehead.broker.queues import records
-from bridgehead.broker.queues.entry import ACQUIRED, Entry
 from bridgehead.broker.queues.queue import Holding, Queue
 from bridgehead.broker.queues.queues import Queues
 from bridgehead.broker.queues.stock import Author
+from bridgehead.core.entry import ACQUIRED, Entry
 from bridgehead.core.errors import Refusal
 from bridgehead.core.message import NEVER
 

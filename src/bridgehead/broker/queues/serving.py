@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from bridgehead.broker.queues.entry import ACQUIRED, EXPIRED, GONE, READY, Consumer, Entry
 from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.broker.queues.stock import Account, Author, Stock, Surroundings
+from bridgehead.core.entry import ACQUIRED, EXPIRED, GONE, READY, Consumer, Entry
 
 _STEPS: Final = 10_000  # entries that one pump looks at; it goes on when others have had their turn
 _AT_ONCE: Final = 64
@@ -153,6 +153,9 @@ class Serving(Stock):
                 best = consumer
             elif entry.sequence > consumer.seen[place] or entry in consumer.missed:
                 self._steps -= 1
+                # It is the first of its line, so nothing before it is left to ask about.
+                consumer.seen[place] = max(consumer.seen[place], entry.sequence)
+                consumer.missed.pop(entry, None)
                 if consumer.suits(entry):
                     best = consumer
         if best is not None and len(self.active) > 1:

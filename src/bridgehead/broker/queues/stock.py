@@ -9,11 +9,11 @@ from bridgehead.broker.counters import Counters
 from bridgehead.broker.events import QUEUE_OVERFLOWING, EventSink
 from bridgehead.broker.journal import HELD, MARKED, Journal, Shelf
 from bridgehead.broker.limits import Limits
-from bridgehead.broker.queues.entry import EXPIRED, GONE, PUSHED_OUT, READY, Entry
 from bridgehead.broker.queues.line import Line
 from bridgehead.broker.queues.names import queue_topic
 from bridgehead.broker.queues.settings import DROP_HEAD, HIGHEST_PRIORITY, QueueSettings
 from bridgehead.core.clock import Clock
+from bridgehead.core.entry import EXPIRED, GONE, PUSHED_OUT, READY, Entry
 from bridgehead.core.errors import QUEUE_FULL, QUOTA_EXCEEDED, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Context, Principal
