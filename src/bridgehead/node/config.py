@@ -203,9 +203,9 @@ class _Reading:
             raise self._error((*at, "bind"), fault.problem, fault.remedy) from None
         if listener.protocol == "est":
             for key in ("transport", "login"):
-                self._only(at, key, 'is for protocol = "mqtt" and "coap" only')
+                self._only(at, key, 'is for protocol = "mqtt", "coap" and "amqp" only')
         if listener.protocol == "proxy":
-            self._only(at, "transport", 'is for protocol = "mqtt" and "coap" only')
+            self._only(at, "transport", 'is for protocol = "mqtt", "coap" and "amqp" only')
         self._check_coap(at, listener, bind.is_unix)
         if listener.transport != "websocket":
             for key in ("path", "origins"):

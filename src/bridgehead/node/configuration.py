@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from bridgehead.node.amqp_settings import Amqp
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.pki_settings import Pki
 from bridgehead.node.proxy_settings import Proxy
@@ -20,7 +21,7 @@ from bridgehead.security.login.chain import default_chain
 from bridgehead.security.tls.profiles import LONGEST_TICKET_LIFETIME, TICKET_LIFETIME, ProfileName
 
 MIB: Final = 1024 * 1024
-MQTT_PATH: Final = "/mqtt"
+PATHS: Final = {"mqtt": "/mqtt", "amqp": "/amqp", "coap": WEBSOCKET_PATH}
 DAY: Final = 24 * 60 * 60
 LARGEST: Final = 2**53 - 1
 
@@ -33,11 +34,10 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     bind: Annotated[str, Meta(min_length=1, description="`host:port`, `*:port` (IPv4 and IPv6) or `unix:/path`")]
     protocol: Annotated[
-        Literal["mqtt", "coap", "proxy", "est"],
+        Literal["mqtt", "coap", "amqp", "proxy", "est"],
         Meta(
-            description="the protocol spoken there: `mqtt`, `coap`, `proxy`: HTTP for CoAP resources, or `est`: "
-            "HTTPS for enrolment (EST), revocation "
-            "lists and OCSP"
+            description="the protocol spoken there: `mqtt`, `coap`, `amqp` (1.0 and 0-9-1), `proxy`: HTTP for CoAP "
+            "resources, or `est`: HTTPS for enrolment (EST), revocation lists and OCSP"
         ),
     ] = "mqtt"
     transport: Annotated[
@@ -65,7 +65,8 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = field(default_factory=list)
     path: Annotated[
-        str, Meta(description="WebSocket: the path of the URL; empty: `/mqtt`, and `/.well-known/coap` for CoAP")
+        str,
+        Meta(description="WebSocket: the path of the URL; empty: `/mqtt`, `/amqp`, and `/.well-known/coap` for CoAP"),
     ] = ""
     origins: Annotated[
         list[str],
@@ -396,6 +397,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kerberos: Kerberos = field(default_factory=Kerberos)
     mqtt: Mqtt = field(default_factory=Mqtt)
     coap: Coap = field(default_factory=Coap)
+    amqp: Amqp = field(default_factory=Amqp)
     proxy: Proxy = field(default_factory=Proxy)
     tls: Tls = field(default_factory=Tls)
     pki: Pki = field(default_factory=Pki)
@@ -405,7 +407,8 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     store: StoreSettings = field(default_factory=StoreSettings)
 
 
-# Without any [[listener]]: MQTT over TLS, MQTT over WebSocket over TLS, CoAP over DTLS, HTTPS for enrolment.
+# Without any [[listener]]: MQTT over TLS, MQTT over WebSocket over TLS, CoAP over DTLS, AMQP over TLS, HTTPS for
+# enrolment.
 DEFAULT_LISTENERS: Final = (
     Listener(bind="*:8883"),
     Listener(bind="*:8884", transport="websocket"),
@@ -416,9 +419,8 @@ DEFAULT_LISTENERS: Final = (
 
 def settled(listener: Listener) -> Listener:
     """With the transport and the path that follow from the protocol."""
-    is_coap = listener.protocol == "coap"
-    transport = listener.transport or ("udp" if is_coap else "tcp")
-    return replace(listener, transport=transport, path=listener.path or (WEBSOCKET_PATH if is_coap else MQTT_PATH))
+    transport = listener.transport or ("udp" if listener.protocol == "coap" else "tcp")
+    return replace(listener, transport=transport, path=listener.path or PATHS.get(listener.protocol, PATHS["mqtt"]))
 
 
 def coap_modes(listener: Listener) -> list[str]:
@@ -445,6 +447,7 @@ class Config:
         self.login = settings.login
         self.mqtt = settings.mqtt
         self.coap = settings.coap
+        self.amqp = settings.amqp
         self.proxy = settings.proxy
         self.tls = settings.tls
         self.pki = settings.pki

@@ -13,9 +13,11 @@ from bridgehead.core.policy import Principal
 from bridgehead.node.following import Following
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.login.authenticate import Authenticator
+from bridgehead.security.login.chain import Chain
 from bridgehead.security.login.exchange import Exchange
 from bridgehead.security.login.keys import KeyProof, Kind
 from bridgehead.security.login.proof import Credentials, Proven
+from bridgehead.security.sasl.contract import Binding
 
 
 class Identities:
@@ -71,6 +73,10 @@ class Identities:
         self._admit()
         self._follow()
         return self._checked(await self._authenticator.authenticate(credentials))
+
+    def offered(self, chain: Chain, binding: Binding) -> list[str]:
+        """The SASL mechanisms that a connection may use."""
+        return self._authenticator.offered(chain, binding)
 
     def exchange(self, mechanism: str, credentials: Credentials) -> FollowedExchange:
         """Errors: Refusal, offer.NotOffered."""

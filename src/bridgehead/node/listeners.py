@@ -17,7 +17,8 @@ from bridgehead.node.coap import Coap, check_dtls, reload_dtls
 from bridgehead.node.configuration import Limits, settled
 from bridgehead.node.configuration import Listener as Settings
 from bridgehead.node.vocabulary import LISTENER_CLOSED, LISTENER_OPENED, LISTENER_PLAINTEXT
-from bridgehead.protocols.coap.config import ALPN, SUBPROTOCOL
+from bridgehead.protocols.amqp import config as amqp
+from bridgehead.protocols.coap import config as coap
 from bridgehead.protocols.coap.datagram_server import DatagramListener
 from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.security.pki import Pki
@@ -34,14 +35,20 @@ from bridgehead.transport.stream import Stream
 from bridgehead.transport.upgrade import WebSocketRules
 
 # [MQTT-6.0.0-3]; clients of 3.1, which knew no WebSocket, call theirs "mqttv3.1".
-_SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
+_MQTT_SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
+_SUBPROTOCOLS: Final = {"coap": (coap.SUBPROTOCOL,), "amqp": (amqp.SUBPROTOCOL,)}
+_ALPN: Final = {"coap": coap.ALPN, "amqp": amqp.ALPN}
+_AMQP_MESSAGE: Final = 4 * 1024 * 1024
 
 
 def name_of(settings: Settings) -> str:
-    """What the listener is called in the `ready` line: mqtt, mqtts, ws, wss, http, https, unix, or a CoAP URI's scheme
-    (RFC 7252 section 6, RFC 8323 section 8)."""
+    """What the listener is called in the `ready` line: mqtt, mqtts, ws, wss, http, https, unix, a CoAP URI's scheme
+    (RFC 7252 section 6, RFC 8323 section 8), or amqp, amqps, amqp+ws, amqps+ws."""
     if parse_bind(settings.bind).is_unix:
         return "unix"
+    if settings.protocol == "amqp":
+        name = "amqp" if settings.plaintext else "amqps"
+        return name + ("+ws" if settings.transport == "websocket" else "")
     if settings.protocol == "est":
         return "http" if settings.plaintext else "https"
     if settings.protocol == "proxy":
@@ -93,7 +100,7 @@ class _Shape:
             mode=settings.mode[-3:],
         )
         self.connect_timeout: Final = limits.connect_timeout
-        self.message_size: Final = limits.packet_size if settings.transport == "websocket" else 0
+        self.message_size: Final = _message_size(settings, limits)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Shape) and vars(self) == vars(other)
@@ -110,9 +117,9 @@ class _Open:
 
 
 class Listeners:
-    """All listeners of the hub. `accept` takes each new stream of MQTT, `accept_https` of EST; `coap` has the
-    listeners of datagrams and takes CoAP's streams; `response` is what handshakes with the hub's own certificate
-    staple."""
+    """All listeners of the hub. `accept` takes each new stream of MQTT, `accept_https` of EST, `accept_amqp` of AMQP;
+    `coap` has the listeners of datagrams and takes CoAP's streams; `response` is what handshakes with the hub's own
+    certificate staple."""
 
     def __init__(
         self,
@@ -126,7 +133,9 @@ class Listeners:
         clock: Callable[[], float] = time.time,
         coap: Coap | None = None,
         accept_proxied: Callable[[Stream, Chain], None] | None = None,
+        accept_amqp: Callable[[Stream, Chain], None] | None = None,
     ) -> None:
+        self._accept_amqp: Final = accept_amqp
         self._accept_proxied: Final = accept_proxied
         self._coap: Final = coap
         self._accept: Final = accept
@@ -234,7 +243,7 @@ class Listeners:
         websocket = None
         if settings.transport == "websocket":
             websocket = WebSocketRules(
-                (SUBPROTOCOL,) if settings.protocol == "coap" else _SUBPROTOCOLS,
+                _SUBPROTOCOLS.get(settings.protocol, _MQTT_SUBPROTOCOLS),
                 path=settings.path,
                 origins=settings.origins,
                 maximum_message_size=shape.message_size,
@@ -264,9 +273,10 @@ class Listeners:
             return self._accept_https
         if settings.protocol == "coap":
             return partial(self._served(settings).accept, guest=settings.guest)
-        accept = self._accept if settings.protocol == "mqtt" else self._accept_proxied
+        takers = {"mqtt": self._accept, "amqp": self._accept_amqp, "proxy": self._accept_proxied}
+        accept = takers[settings.protocol]
         if accept is None:
-            raise LocalMisuse("nobody here serves HTTP for CoAP")
+            raise LocalMisuse(f"nobody here serves {settings.protocol}")
         return partial(_accept_by, accept, Chain(settings.login) if settings.login else DEFAULT)
 
     def _secrets(self, settings: Settings, ticket_lifetime: int) -> Secrets:
@@ -297,7 +307,7 @@ class Listeners:
         lists = [self._lists.path_of(source) for source in settings.client_crl]
         now = self._clock()
         hold = bool(lists) and all(self._lists.holds(source, now) for source in settings.client_crl)
-        alpn = ALPN if settings.protocol == "coap" else "mqtt"
+        alpn = _ALPN.get(settings.protocol, "mqtt")
         if settings.protocol in ("est", "proxy") or settings.transport == "websocket":
             alpn = "http/1.1"
         context = server_context(
@@ -317,6 +327,14 @@ class Listeners:
         if self._response is not None and not settings.certificate:
             staple(context, self._response)
         return context
+
+
+def _message_size(settings: Settings, limits: Limits) -> int:
+    """Octets of a WebSocket message; 0 without WebSocket. A message of AMQP's holds what its sender put together, a
+    frame or several (AMQP WebSocket binding 2.4)."""
+    if settings.transport != "websocket":
+        return 0
+    return max(limits.packet_size, _AMQP_MESSAGE) if settings.protocol == "amqp" else limits.packet_size
 
 
 def _accept_by(accept: Callable[[Stream, Chain], None], chain: Chain, stream: Stream) -> None:

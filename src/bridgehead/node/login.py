@@ -79,7 +79,7 @@ def token_verifier(
 def warn_of_weak(listeners: Iterable[Listener], events: EventSink) -> None:
     """NTLM is weak by today's measure: who names it is told at every start."""
     for listener in listeners:
-        if listener.protocol == "mqtt" and NTLM in Chain(listener.login).words:
+        if listener.protocol in ("mqtt", "amqp") and NTLM in Chain(listener.login).words:
             because = (
                 "NTLM rests on MD4 and on DES-sized guesses: whoever records one log-in can try passwords at "
                 "billions a second; let it go as soon as its clients can do SCRAM or Kerberos"

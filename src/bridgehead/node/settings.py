@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridgehead.broker.limits import Limits
 from bridgehead.node.configuration import Config
+from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.coap.codec.topic_properties import CodePoints
 from bridgehead.protocols.coap.config import CoapConfig
 from bridgehead.protocols.mqtt.config import MqttConfig
@@ -99,6 +100,42 @@ def apply_coap(config: Config, coap: CoapConfig) -> None:
     coap.dtls_ticket = float(config.tls.ticket_lifetime)
     coap.dtls_connection_ids = chosen.dtls_connection_ids
     coap.stream_outbox = config.limits.outbox_bytes
+
+
+def apply_amqp(config: Config, amqp: AmqpConfig) -> None:
+    """Put AMQP's settings in force."""
+    chosen = config.amqp
+    amqp.connect_timeout = config.limits.connect_timeout
+    amqp.outbox_octets = config.limits.outbox_bytes
+    amqp.publish_rate = config.limits.publish_rate
+    amqp.publish_burst = config.limits.publish_burst
+    amqp.sasl_frame_octets = chosen.sasl_frame_size
+    amqp.max_frame_size = chosen.max_frame_size
+    amqp.channel_max = chosen.sessions - 1
+    amqp.idle_timeout = chosen.idle_timeout
+    amqp.frame_max = chosen.frame_max
+    amqp.channels = chosen.channels
+    amqp.heartbeat = float(chosen.heartbeat)
+    amqp.nesting = chosen.nesting
+    amqp.message_octets = chosen.message_size
+    amqp.handle_max = chosen.handles - 1
+    amqp.links = chosen.links
+    amqp.credit = chosen.credit
+    amqp.incoming_window = chosen.window
+    amqp.outgoing_window = chosen.window
+    amqp.unsettled = chosen.unsettled
+    amqp.waiting_messages = chosen.waiting_messages
+    amqp.waiting_octets = chosen.waiting_bytes
+    amqp.selector_octets = chosen.selector_size
+    amqp.dynamic_nodes = chosen.dynamic_nodes
+    amqp.create_queues = chosen.create_queues
+    amqp.prefetch = chosen.prefetch
+    amqp.consumers = chosen.consumers
+    amqp.exchanges = chosen.exchanges_per_identity
+    amqp.bindings = chosen.bindings_per_identity
+    amqp.transactions = chosen.transactions
+    amqp.transaction_messages = chosen.transaction_messages
+    amqp.transaction_octets = chosen.transaction_bytes
 
 
 def waits_for_a_start(old: Config, new: Config) -> str:

@@ -30,6 +30,7 @@ from bridgehead.security.errors import SecurityError
 from bridgehead.security.events import AUTHENTICATED, AUTHENTICATION_REFUSED, LOCKOUT_NOT_KEPT
 from bridgehead.security.login.answers import Answers, Unseals, VerifiesTokens
 from bridgehead.security.login.brake import BrakeLimits, address_key
+from bridgehead.security.login.chain import Chain
 from bridgehead.security.login.exchange import Exchange
 from bridgehead.security.login.foreign import foreign_device
 from bridgehead.security.login.guard import Guard, GuardLimits
@@ -46,8 +47,8 @@ from bridgehead.security.registry.tokens import Lockout
 from bridgehead.security.rights.directory import Directory
 from bridgehead.security.rights.enforced import mark_of
 from bridgehead.security.rights.principals import Principals
-from bridgehead.security.sasl.contract import OtpState
-from bridgehead.security.sasl.offer import RANDOM_OCTETS, Settings, make
+from bridgehead.security.sasl.contract import Binding, OtpState
+from bridgehead.security.sasl.offer import RANDOM_OCTETS, Settings, make, offered
 
 __all__ = ["Authenticator", "Credentials", "Proven"]
 
@@ -159,6 +160,10 @@ class Authenticator:
         except SecurityError as fault:
             self.refused(credentials, str(fault))
             raise Refusal(UNAVAILABLE, "identities cannot be read just now") from None
+
+    def offered(self, chain: Chain, binding: Binding) -> list[str]:
+        """The SASL mechanisms that a connection may use, in the chain's order."""
+        return offered(chain.sasl, binding, self.settings)
 
     def exchange(self, mechanism: str, credentials: Credentials) -> Exchange:
         """Begin a SASL exchange on a connection. Errors: offer.NotOffered; Refusal(BUSY | NOT_AUTHORIZED)."""

@@ -94,4 +94,16 @@ def default_chain(tokens: bool, kerberos: bool) -> Chain:
     return Chain((CERTIFICATE, PASSWORD, *SCRAM, *more))
 
 
+def in_sasl(chain: Chain) -> Chain:
+    """The same where nothing but SASL proves an identity: user name and password are PLAIN then, and a certificate
+    alone speaks by EXTERNAL."""
+    found: list[str] = []
+    for entry in chain.entries:
+        words = ["PLAIN" if word == PASSWORD else word for word in parse(entry)]
+        if words == [CERTIFICATE]:
+            found.append("EXTERNAL")
+        found.append("+".join(words))
+    return Chain(tuple(dict.fromkeys(found)))
+
+
 DEFAULT: Final = default_chain(False, False)

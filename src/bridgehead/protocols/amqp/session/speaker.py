@@ -61,6 +61,7 @@ class Speaker:
         self.accepted_at: float = broker.clock.now  # the rim may put it back
         self.expires_at: float = NEVER  # when what proved the identity ends
         self.hub_session: Session | None = None  # the connection's own, by which the hub reaches it
+        self.token_node: object | None = None  # what v1/cbs.py keeps of the connection
 
     # What each machine does. ------------------------------------------------------------------------
 
