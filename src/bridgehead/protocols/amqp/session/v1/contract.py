@@ -15,6 +15,7 @@ from bridgehead.core.message import Origin
 from bridgehead.core.policy import Principal
 from bridgehead.core.session import Receiver, Session
 from bridgehead.protocols.amqp.codec.v1.composites import DeliveryState
+from bridgehead.protocols.amqp.codec.v1.errors import NOT_IMPLEMENTED, AmqpError
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.wire.outbox import Outbox
@@ -68,7 +69,6 @@ class Peer:
         self.container_id: Final = container_id
         self.receiver: Final = receiver
         self.session: Final = session  # the connection's own hub session
-        self.asking: object | None = None  # what `$cbs` wants the rim to judge
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -106,19 +106,32 @@ class IncomingDelivery:
         self.state: DeliveryState | None = None
         self.known = False
         self.outcome: DeliveryState | None = None  # what we have told
+        self.link: IncomingLink | None = None  # the engine's
+
+
+class Link:
+    """What both ends have in common."""
+
+    def __init__(self, peer: Peer, name: str) -> None:
+        self.peer: Final = peer
+        self.name: Final = name
+        self.attached = False  # our attach is out
+
+    def detach(self, condition: str, because: str) -> None:
+        """End the link (detach with closed=true) with an error of codec/v1/errors.py, "" for none. The terminus is
+        told by its `closed`."""
+        raise NotImplementedError
 
 
 # The peer receives: our sending end. ----------------------------------------------------------------
 
 
-class OutgoingLink:
+class OutgoingLink(Link):
     """One receiving link of the peer. Made by the engine at the peer's attach and given to `termini.open_source`,
-    which may set `source` (a codec/v1/termini.Source: what our attach says of it) and the two settle modes (as far as the
-    standard lets a sender decide, 2.8.2: asked for -> in force)."""
+    which may set `source` (a codec Source: what our attach says of it) and the two settle modes (2.8.2, 2.8.3)."""
 
     def __init__(self, peer: Peer, attach: Attach) -> None:
-        self.peer: Final = peer
-        self.name: Final[str] = attach.name
+        super().__init__(peer, attach.name)
         self.snd_settle_mode: int = attach.snd_settle_mode
         self.rcv_settle_mode: int = attach.rcv_settle_mode
         self.max_message_size: int = max(attach.max_message_size, 0)  # octets that the peer takes, 0: any
@@ -126,7 +139,6 @@ class OutgoingLink:
         self.properties: dict[object, object] | None = None  # of our attach
         self.credit = 0  # messages that may be sent now
         self.drain = False
-        self.attached = False  # our attach is out
         self.acquires_in: bytes | None = None  # the transaction that what is sent now is acquired in (4.4.3)
 
     def may_send(self) -> bool:
@@ -147,13 +159,16 @@ class OutgoingLink:
         that commit."""
         raise NotImplementedError
 
-    def drained(self) -> None:
-        """The source has nothing more now: what is left of the credit is used up (2.6.7)."""
+    def later(self, yielding: bool = False) -> None:
+        """Let `Source.more` be called at the end of the turn; `yielding`: only after others had theirs."""
         raise NotImplementedError
 
-    def detach(self, condition: str, because: str) -> None:
-        """End the link (detach with closed=true) with an error of codec/v1/errors.py, "" for none. `Source.closed`
-        follows."""
+    def outcome(self, delivery: OutgoingDelivery, state: DeliveryState | None, settled: bool) -> None:
+        """Hand a state on to the source, if the link still has one: for transactions."""
+        raise NotImplementedError
+
+    def drained(self) -> None:
+        """The source has nothing more now: what is left of the credit is used up (2.6.7)."""
         raise NotImplementedError
 
 
@@ -175,7 +190,7 @@ class Source:
         raise NotImplementedError
 
     def outcome(self, delivery: OutgoingDelivery, state: DeliveryState | None, settled: bool) -> None:
-        """The peer told its state (codec/v1/states.py): ACCEPTED, Rejected, RELEASED, Modified (also those of a committed
+        """The peer told its state (codec/v1/states.py): ACCEPTED, Rejected, RELEASED, Modified (also that of a committed
         transaction), Received or None (not terminal; with `settled` the default outcome of the source is meant).
         The source calls `link.settle(delivery)` when the state is terminal or `settled`."""
         raise NotImplementedError
@@ -190,6 +205,9 @@ class Source:
         `link.may_send()`."""
         raise NotImplementedError
 
+    def renewed(self) -> None:
+        """`peer.principal` is another object: the identity was proven anew."""
+
     def suspended(self) -> None:
         """The link is gone without being closed (detach with closed=false, the session's or connection's end): it may
         be resumed. Deliveries of the link are not settled any more. Nothing is called after it."""
@@ -203,20 +221,19 @@ class Source:
 # The peer sends: our receiving end. -----------------------------------------------------------------
 
 
-class IncomingLink:
+class IncomingLink(Link):
     """One sending link of the peer. Made by the engine; `termini` of targets may set `target` (what our attach says),
     `rcv_settle_mode` and `offered` (credit to be kept up; 0: none)."""
 
     def __init__(self, peer: Peer, attach: Attach) -> None:
-        self.peer: Final = peer
-        self.name: Final[str] = attach.name
+        super().__init__(peer, attach.name)
         self.snd_settle_mode: int = attach.snd_settle_mode
         self.rcv_settle_mode: int = attach.rcv_settle_mode
         self.target: object = attach.target
         self.properties: dict[object, object] | None = None
         self.max_message_size: int = peer.config.message_octets
         self.offered: int = peer.config.credit
-        self.attached = False
+        self.posting_in: bytes | None = None  # the transaction of a message that has not arrived whole
 
     def answer(self, delivery: IncomingDelivery, state: DeliveryState, settled: bool) -> None:
         """Tell the outcome (in a batch with others at the end of the turn). Nothing is told of one that came settled.
@@ -228,8 +245,19 @@ class IncomingLink:
         fails; at once when `ticket` is 0."""
         raise NotImplementedError
 
-    def detach(self, condition: str, because: str) -> None:
-        """As OutgoingLink.detach."""
+
+class Posting:
+    """A message that was sent in a transaction and is to be published when that commits (4.4.2)."""
+
+    def __init__(self, octets: int) -> None:
+        self.octets: Final = octets
+
+    def check(self) -> None:
+        """Raises Refusal when it could not be published now."""
+        raise NotImplementedError
+
+    def publish(self) -> None:
+        """Let it in. The journal keeps what must last until it does."""
         raise NotImplementedError
 
 
@@ -251,12 +279,20 @@ class Target:
         """One message in general: answer it by `link.answer` or `link.hold`. Refusal or AmqpError raised: rejected."""
         raise NotImplementedError
 
+    def post(self, delivery: IncomingDelivery) -> Posting:
+        """One message in a transaction: judged now, published by the Posting. Refusal or AmqpError: its provisional
+        outcome is rejected."""
+        raise AmqpError(NOT_IMPLEMENTED, "this target takes no messages in transactions")
+
     def unsettled(self) -> dict[bytes, DeliveryState | None]:
         """Tag -> state of what an earlier link of this terminus took and its sender has not settled (2.6.13)."""
         return {}
 
     def disposed(self, delivery: IncomingDelivery, state: DeliveryState | None, settled: bool) -> None:
         """The sender told its state, or settled: it knows our outcome, and the tag is free."""
+
+    def renewed(self) -> None:
+        """As Source.renewed."""
 
     def suspended(self) -> None:
         """As Source.suspended."""

@@ -1,0 +1,265 @@
+"""Targets: what the peer sends to a topic, a queue, or (the anonymous terminus) to where each message says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.broker.queues.settings import QueueSettings
+from bridgehead.core.errors import NOT_FOUND as MISSING
+from bridgehead.core.errors import Refusal
+from bridgehead.core.message import Message
+from bridgehead.core.policy import Principal
+from bridgehead.protocols.amqp.codec.v1.composites import SND_SETTLED, DeliveryState
+from bridgehead.protocols.amqp.codec.v1.errors import INVALID_FIELD, NOT_FOUND, PRECONDITION_FAILED, AmqpError
+from bridgehead.protocols.amqp.codec.v1.performatives import Attach
+from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED
+from bridgehead.protocols.amqp.codec.v1.termini import Target as TargetValue
+from bridgehead.protocols.amqp.codec.v1.types import Symbol
+from bridgehead.protocols.amqp.mapping.addresses import BARE, QUEUE, TOPIC, parse_address
+from bridgehead.protocols.amqp.mapping.message_v1 import message_from_v1, to_of
+from bridgehead.protocols.amqp.session.v1.contract import (
+    SECOND,
+    IncomingDelivery,
+    IncomingLink,
+    Peer,
+    Posting,
+    Target,
+)
+from bridgehead.protocols.amqp.session.v1.dynamic import dynamic_address, link_closed
+from bridgehead.protocols.amqp.session.v1.faults import rejected_for
+from bridgehead.protocols.amqp.session.v1.once import OnceKeeper, keeper_for
+from bridgehead.protocols.amqp.session.v1.taker import NOT_KEPT
+
+# Capabilities that say what a bare address names (AMQP's binding of JMS).
+_QUEUE_WORDS: Final = ("queue", "temporary-queue")
+_TOPIC_WORDS: Final = ("topic", "temporary-topic")
+_REMEMBERED: Final = 256  # addresses of one anonymous link
+
+
+class Node:
+    """What messages are let into, by its name for the policy."""
+
+    def __init__(self, topic: str, queue: str) -> None:
+        self.topic: Final = topic  # the canonical Topic Name, or the queue's name for the policy
+        self.queue: Final = queue  # the queue's own name, "" for a topic
+
+
+def open_target(target: TargetValue, attach: Attach, link: IncomingLink) -> Target:
+    """Errors: Refusal, AmqpError."""
+    address = target.address
+    if target.dynamic:
+        if address is not None:
+            raise AmqpError(INVALID_FIELD, "a dynamic target has no address: the hub names it", clause="AMQP-3.5.4")
+        address = dynamic_address(target, link.peer)
+    if address is None:
+        link.target = _answered(target, None)
+        return AnonymousTarget(link)
+    if not isinstance(address, str):
+        raise AmqpError(INVALID_FIELD, "an address is a string", clause="AMQP-3.5.4")
+    peer = link.peer
+    node = resolve(address, target.capabilities, peer)
+    _ask(peer, node)
+    link.target = _answered(target, address)
+    once: OnceKeeper | None = None
+    if link.rcv_settle_mode == SECOND and link.snd_settle_mode != SND_SETTLED:
+        once = keeper_for(link, target)
+    return NodeTarget(link, node, once, address if target.dynamic else "")
+
+
+def _answered(target: TargetValue, address: str | None) -> TargetValue:
+    return TargetValue(
+        address,
+        target.durable,
+        target.expiry_policy,
+        target.timeout,
+        target.dynamic,
+        target.dynamic_node_properties,
+        target.capabilities,
+    )
+
+
+def resolve(address: str, capabilities: list[Symbol], peer: Peer) -> Node:
+    """The node of an address. A bare name is a queue's where the capability says so or a queue of that name is there,
+    else a topic's. Errors: AmqpError, Refusal."""
+    found = parse_address(address, False)
+    kind = found.kind
+    if kind == BARE:
+        kind = QUEUE if _is_queue(found.name, capabilities, peer) else TOPIC
+    if kind == QUEUE:
+        return _queue(found.name, peer)
+    if kind != TOPIC:
+        raise AmqpError(NOT_FOUND, "messages are sent to topics and queues")
+    return Node(found.name, "")
+
+
+def _is_queue(name: str, capabilities: list[Symbol], peer: Peer) -> bool:
+    for capability in capabilities:
+        if capability in _QUEUE_WORDS:
+            return True
+        if capability in _TOPIC_WORDS:
+            return False
+    return peer.broker.queues.find(name) is not None
+
+
+def _queue(name: str, peer: Peer) -> Node:
+    queues = peer.broker.queues
+    queue = queues.find(name)
+    if queue is None:
+        if not peer.config.create_queues:
+            raise AmqpError(NOT_FOUND, f"there is no queue {name!r}: declare it first, with `bridgehead queue add`")
+        queue = queues.declare(peer.principal, peer.origin, name, QueueSettings(durable=True))
+    return Node(queue.topic, name)
+
+
+def _ask(peer: Peer, node: Node) -> None:
+    """The policy decides on the attach too; on each message it decides again."""
+    peer.broker.door.permit(peer.principal, node.topic, peer.origin, True)
+
+
+def publish(peer: Peer, node: Node, message: Message, wait: bool) -> int:
+    """The ticket that it lasts with, 0 for none. `wait`: somebody is to be told. Errors: Refusal."""
+    receiver = peer.receiver if wait else None
+    if not node.queue:
+        return max(peer.broker.door.publish(peer.principal, message, receiver), 0)
+    ticket = peer.broker.queues.publish(peer.principal, message, node.queue, receiver)
+    if ticket < 0:
+        raise AmqpError(NOT_FOUND, f"the queue {node.queue!r} is gone")
+    return ticket
+
+
+class NodePosting(Posting):
+    """4.4.1: a message that waits for its transaction."""
+
+    def __init__(self, peer: Peer, node: Node, message: Message) -> None:
+        super().__init__(message.weight)
+        self._peer: Final = peer
+        self._node: Final = node
+        self._message: Final = message
+        self.check()
+
+    def check(self) -> None:
+        message = self._message
+        principal: Principal = self._peer.principal
+        decision = principal.explain_publish(
+            message.topic, message.qos, message.retain, message.payload_length, message.origin.verified
+        )
+        if not decision.permit:
+            self._peer.broker.door.deny(message.topic, message.origin, True, decision.because)
+        queue = self._node.queue
+        if queue and self._peer.broker.queues.find(queue) is None:
+            raise Refusal(MISSING, f"the queue {queue!r} is gone")
+
+    def publish(self) -> None:
+        publish(self._peer, self._node, self._message, False)
+
+
+class NodeTarget(Target):
+    """One topic or one queue. `once` keeps delivery-tags where the link is exactly once."""
+
+    def __init__(self, link: IncomingLink, node: Node, once: OnceKeeper | None, dynamic: str) -> None:
+        super().__init__()
+        self._link: Final = link
+        self._peer: Final = link.peer
+        self._node: Final = node
+        self._once: Final = once
+        self._dynamic: Final = dynamic  # the address of the node that was made for this link, or ""
+        self.is_quick = True
+        if once is not None:
+            self.ticket = once.ticket
+
+    def _message(self, payload: bytes, qos: int) -> Message:
+        peer = self._peer
+        return message_from_v1(self._node.topic, payload, qos, peer.origin, peer.broker.clock.now)
+
+    def take(self, payload: bytes, settled: bool) -> int:
+        message = self._message(payload, 0 if settled else 1)
+        return publish(self._peer, self._node, message, not settled)
+
+    def transfer(self, delivery: IncomingDelivery) -> None:
+        once = self._once
+        if delivery.settled:
+            publish(self._peer, self._node, self._message(delivery.payload, 0), False)
+            return
+        if not delivery.second or once is None:
+            ticket = publish(self._peer, self._node, self._message(delivery.payload, 1), True)
+        else:
+            ticket = once.known(delivery.tag)
+            if ticket < 0:
+                ticket = self._publish_once(once, delivery)
+        self._link.hold(delivery, ticket, ACCEPTED, rejected_for(NOT_KEPT))
+
+    def _publish_once(self, once: OnceKeeper, delivery: IncomingDelivery) -> int:
+        message = self._message(delivery.payload, 2)
+        if not self._node.queue:
+            return once.to_topic(message, delivery.tag)
+        return once.remember(delivery.tag, publish(self._peer, self._node, message, True))
+
+    def post(self, delivery: IncomingDelivery) -> Posting:
+        qos = 0 if delivery.settled else 2 if delivery.second else 1
+        return NodePosting(self._peer, self._node, self._message(delivery.payload, qos))
+
+    def unsettled(self) -> dict[bytes, DeliveryState | None]:
+        return {} if self._once is None else self._once.tags()
+
+    def disposed(self, delivery: IncomingDelivery, state: DeliveryState | None, settled: bool) -> None:
+        if settled and self._once is not None:
+            self._once.release(delivery.tag)
+
+    def renewed(self) -> None:
+        if self._once is not None:
+            self._once.renewed()
+
+    def suspended(self) -> None:
+        if self._once is not None:
+            self._once.suspended()
+        if self._dynamic:
+            link_closed(self._peer, self._dynamic)
+
+    def closed(self) -> None:
+        if self._once is not None:
+            self._once.closed()
+        if self._dynamic:
+            link_closed(self._peer, self._dynamic)
+
+
+class AnonymousTarget(Target):
+    """The anonymous terminus: properties.to says where each message goes, and the policy decides on each."""
+
+    def __init__(self, link: IncomingLink) -> None:
+        super().__init__()
+        self._link: Final = link
+        self._peer: Final = link.peer
+        self._nodes: dict[str, Node] = {}
+        self.is_quick = True
+
+    def _node(self, payload: bytes) -> Node:
+        to = to_of(payload)
+        if to is None:
+            raise AmqpError(
+                PRECONDITION_FAILED, "a message to the anonymous terminus has properties.to", clause="AMQPANON-2.2"
+            )
+        node = self._nodes.get(to)
+        if node is not None and (not node.queue or self._peer.broker.queues.find(node.queue) is not None):
+            return node
+        node = resolve(to, [], self._peer)
+        if len(self._nodes) >= _REMEMBERED:
+            self._nodes.clear()
+        self._nodes[to] = node
+        return node
+
+    def _message(self, node: Node, payload: bytes, qos: int) -> Message:
+        peer = self._peer
+        return message_from_v1(node.topic, payload, qos, peer.origin, peer.broker.clock.now)
+
+    def take(self, payload: bytes, settled: bool) -> int:
+        node = self._node(payload)
+        return publish(self._peer, node, self._message(node, payload, 0 if settled else 1), not settled)
+
+    def transfer(self, delivery: IncomingDelivery) -> None:
+        ticket = self.take(delivery.payload, delivery.settled)
+        if not delivery.settled:
+            self._link.hold(delivery, ticket, ACCEPTED, rejected_for(NOT_KEPT))
+
+    def post(self, delivery: IncomingDelivery) -> Posting:
+        node = self._node(delivery.payload)
+        return NodePosting(self._peer, node, self._message(node, delivery.payload, 0 if delivery.settled else 1))
