@@ -83,7 +83,7 @@ def value(text: str) -> object:
         "urgent OR nothing",
         "colour IN ('blue', 'red')",
         "colour NOT IN ('blue', 'it''s')",
-        "size IN (1, -2, 12.0) AND urgent IN (TRUE)",
+        "size IN (1, -2, -0.5, 12.0) AND urgent IN (TRUE)",
         "colour LIKE 'r%' AND colour LIKE '%d' AND colour LIKE '_e_' AND colour LIKE '%e%' AND colour LIKE '%'",
         "colour NOT LIKE 'r_' AND colour NOT LIKE 'red_' AND colour NOT LIKE 'rr%' AND colour NOT LIKE '%re%red'",
         "rate LIKE '50\\%\\_a' ESCAPE '\\' AND rate LIKE '50!%!_%' ESCAPE '!' AND rate NOT LIKE '50!_%' ESCAPE '!'",
@@ -236,11 +236,10 @@ def test_a_pattern_that_takes_too_long_is_unknown() -> None:
 @given(st.text(alphabet="ab=<>()'\" 12.NOTANDORLIKEINBETWEENISNULL_%,-+*/", max_size=60))
 def test_whatever_text_comes_only_an_amqp_error_is_raised(text: str) -> None:
     try:
-        selector = parse_selector(text)
-    except AmqpError as error:
-        assert error.condition == INVALID_FIELD
-    else:
-        assert selector.condition.value(MESSAGE) in (True, False, None) or selector.selects(MESSAGE) is False
+        selected = parse_selector(text).selects(MESSAGE)
+    except AmqpError:
+        return
+    assert selected in (True, False)
 
 
 _TRUTH = {"TRUE": True, "FALSE": False, "nothing": None}

@@ -6,7 +6,7 @@ from typing import Final
 
 from bridgehead.protocols.amqp.codec.v1.errors import INVALID_FIELD, AmqpError
 
-LONGEST: Final = 4096  # characters
+LONGEST: Final = 8192  # characters
 WORDS: Final = 512
 
 KEYWORD: Final = 0
@@ -51,9 +51,9 @@ def fault(because: str, at: int) -> AmqpError:
 class Lexer:
     """Gives the words of one selector, END last and for ever."""
 
-    def __init__(self, text: str) -> None:
-        if len(text) > LONGEST:
-            raise fault(f"it has {len(text)} characters, at most {LONGEST} are taken", LONGEST)
+    def __init__(self, text: str, longest: int) -> None:
+        if len(text) > longest:
+            raise fault(f"it has {len(text)} characters, at most {longest} are taken", longest)
         self._text: Final = text
         self._at = 0
         self._words = 0

@@ -29,6 +29,7 @@ from bridgehead.protocols.amqp.session.v1.selector_lexer import (
     END,
     FLOATING,
     KEYWORD,
+    LONGEST,
     NAME,
     SIGN,
     WHOLE,
@@ -54,9 +55,11 @@ _SUMS: Final[dict[str, int]] = {"+": conditions.PLUS, "-": conditions.MINUS}
 _PRODUCTS: Final[dict[str, int]] = {"*": conditions.TIMES, "/": conditions.DIVIDE}
 
 
-def parse_selector(text: str) -> Selector:
-    """Raises AmqpError (amqp:invalid-field), whose text names the place and what is wrong there."""
-    parser = Parser(text)
+def parse_selector(text: str, longest: int = LONGEST) -> Selector:
+    """`longest`: characters that are taken.
+
+    Raises AmqpError (amqp:invalid-field), whose text names the place and what is wrong there."""
+    parser = Parser(text, longest)
     condition = parser.whole()
     return Selector(text, condition)
 
@@ -64,8 +67,8 @@ def parse_selector(text: str) -> Selector:
 class Parser:
     """`word` is the one that is looked at."""
 
-    def __init__(self, text: str) -> None:
-        self._lexer: Final = Lexer(text)
+    def __init__(self, text: str, longest: int) -> None:
+        self._lexer: Final = Lexer(text, longest)
         self._word = self._lexer.next()
         self._depth = 0
 
@@ -201,7 +204,7 @@ class Parser:
             return self._primary()
         self._next()
         self._deeper(word.at)
-        if word.text == "-" and self._word.kind == WHOLE:
+        if word.text == "-" and self._word.kind in (WHOLE, FLOATING):
             number = self._next()
             self._depth -= 1
             return Literal(NUMBER, word.at, -number.number)
