@@ -19,7 +19,9 @@ Mechanism = Annotated[
     typer.Option(
         "--mechanism",
         metavar="NAME",
-        help="Prove the identity by AUTH (MQTT 5.0): " + ", ".join(MECHANISMS) + ".",
+        help="Prove the identity by AUTH (MQTT 5.0): "
+        + ", ".join(MECHANISMS)
+        + "; over AMQP also PLAIN and EXTERNAL, and what fits is chosen when this is left out.",
         rich_help_panel=CREDENTIALS,
     ),
 ]

@@ -1,4 +1,4 @@
-"""`bridgehead pub` and `bridgehead sub`: publish and subscribe at any MQTT or CoAP server."""
+"""`bridgehead pub` and `bridgehead sub`: publish and subscribe at any MQTT, CoAP or AMQP server."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ from bridgehead.cli.publishing import Sending, one_message, publish_all
 from bridgehead.cli.subscribing import Receiving, subscribe_all
 from bridgehead.core.errors import Refusal
 from bridgehead.core.topic import check_topic_filter
+from bridgehead.protocols.amqp.client.target import FORMS as AMQP_FORMS
+from bridgehead.protocols.amqp.client.target import is_amqp
 from bridgehead.protocols.mqtt.client.target import FORMS
 from bridgehead.protocols.mqtt.codec.packets import SubscriptionRequest
 from bridgehead.protocols.mqtt.codec.properties import Properties
@@ -45,7 +47,12 @@ MESSAGE: Final = "Message"
 SESSION: Final = "Session"
 LARGEST_INTERVAL: Final = 0xFFFFFFFF
 
-AnyUrl = Annotated[str, typer.Argument(metavar="URL", help=f"{FORMS}; or for CoAP {COAP_FORMS}", show_default=False)]
+AnyUrl = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL", help=f"{FORMS}; for CoAP {COAP_FORMS}; for AMQP 1.0 {AMQP_FORMS}", show_default=False
+    ),
+]
 Qos = Annotated[int, typer.Option("--qos", "-q", metavar="0|1|2", help="Quality of service.")]
 KeepAlive = Annotated[
     int,
@@ -131,7 +138,10 @@ def publish(
         typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For the connection, and for the last answers."),
     ] = 10.0,
 ) -> int:
-    """Publish one message, or a message per line of standard input, over MQTT or CoAP.
+    """Publish one message, or a message per line of standard input, over MQTT, CoAP or AMQP 1.0.
+
+    Over AMQP --qos 0 sends settled, 1 waits until the message is accepted, 2 until both ends have settled; the URL may
+    name a queue (/queues/NAME), --utf8 sends text instead of octets, and --client-id is the container-id.
 
     Exit code 0: done, and acknowledged where --qos asks for it; 1: refused or failed; 2: wrong options.
     """
@@ -148,6 +158,31 @@ def publish(
         foreign |= {"--property": user_property, "--session-expiry": session_expiry, "--keep-alive": keep_alive != 60}
         source = None if lines else one_message(message, file)
         return publish_to_coap(url, given, foreign, topic, qos, retain, expiry, content_type, utf8, source, timeout)
+    if is_amqp(url):
+        from bridgehead.cli.amqp_commands import Who, publish_to_amqp
+
+        check_names(topic, response_topic)
+        foreign = {"--mqtt-version": mqtt_version != 5, "--session-expiry": session_expiry}
+        foreign |= {"--keep-alive": keep_alive != 60}
+        options = Who(user, password_file, mechanism, token_file, client_id)
+        source = None if lines else one_message(message, file)
+        return publish_to_amqp(
+            url,
+            given,
+            options,
+            foreign,
+            topic,
+            qos,
+            retain,
+            expiry,
+            content_type,
+            utf8,
+            response_topic,
+            correlation_data,
+            user_property,
+            source,
+            timeout,
+        )
     _no_coap_options(given)
     if topic is None:
         raise usage("give a TOPIC")
@@ -211,7 +246,10 @@ def subscribe(
     session_expiry: SessionExpiry = None,
     keep_alive: KeepAlive = 60,
 ) -> int:
-    """Subscribe over MQTT or CoAP and print what arrives, until Ctrl-C, --count or --timeout.
+    """Subscribe over MQTT, CoAP or AMQP 1.0 and print what arrives, until Ctrl-C, --count or --timeout.
+
+    Over AMQP the URL may name a queue (/queues/NAME): what was printed is accepted, and with --qos 0 it is taken as it
+    is sent. --session-expiry with --client-id (the container-id) keeps a subscription to a topic.
 
     Exit code 0: ended as asked; 1: refused, failed, or --timeout came before --count; 2: wrong options.
     """
@@ -225,6 +263,28 @@ def subscribe(
         foreign |= {"--retain-handling": retain_handling, "--property": user_property}
         foreign |= {"--session-expiry": session_expiry, "--keep-alive": keep_alive != 60}
         return subscribe_to_coap(url, given, foreign, topic_filters or [], qos, verbose, json_lines, count, timeout)
+    if is_amqp(url):
+        from bridgehead.cli.amqp_commands import Who, subscribe_to_amqp
+
+        _check_filters(topic_filters or [])
+        foreign = {"--mqtt-version": mqtt_version != 5, "--retain-as-published": retain_as_published}
+        foreign |= {"--retain-handling": retain_handling, "--property": user_property}
+        foreign |= {"--keep-alive": keep_alive != 60}
+        who_asks = Who(user, password_file, mechanism, token_file, client_id)
+        return subscribe_to_amqp(
+            url,
+            given,
+            who_asks,
+            foreign,
+            topic_filters or [],
+            qos,
+            verbose,
+            json_lines,
+            count,
+            timeout,
+            no_local,
+            session_expiry,
+        )
     _no_coap_options(given)
     if not topic_filters:
         raise usage("give at least one FILTER")
