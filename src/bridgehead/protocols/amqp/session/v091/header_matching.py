@@ -22,7 +22,8 @@ class HeaderMatch:
         way = arguments.get(X_MATCH, "all")
         if not isinstance(way, str) or way not in WAYS:
             raise Refusal(
-                CONFLICT, f"the argument x-match is {way!r:.60} and must be one of {', '.join(WAYS)}: correct the binding"
+                CONFLICT,
+                f"the argument x-match is {way!r:.60} and must be one of {', '.join(WAYS)}: correct the binding",
             )
         self.all: Final = way.startswith("all")
         with_x = way.endswith("-with-x")
@@ -46,7 +47,16 @@ def is_same_value(one: object, other: object) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all([is_same_value(a, b) for a, b in zip(one, other, strict=True)])
+        return _are_same_lists(one, other)
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all([is_same_value(one[key], other[key]) for key in one])
+        return one.keys() == other.keys() and _are_same_lists(list(one.values()), [other[key] for key in one])
     return one == other
+
+
+def _are_same_lists(ones: list[object], others: list[object]) -> bool:
+    if len(ones) != len(others):
+        return False
+    for i in range(len(ones)):
+        if not is_same_value(ones[i], others[i]):
+            return False
+    return True
