@@ -147,6 +147,7 @@ class AmqpHub:
     ) -> Container:
         """A connected peer, with a session on channel 0 unless `begin` is false."""
         peer = Container(self, name, container_id or name, expires_at)
+        peer.decoder.max_frame_size = max_frame_size
         peer.send_octets(HEADER)
         peer.send(Open(peer.container_id, "hub", max_frame_size, channel_max, idle_time_out))
         assert isinstance(peer.get_one(), Open)
@@ -396,7 +397,7 @@ class SendingLink:
         transfer = Transfer(
             self.handle,
             number & 0xFFFF_FFFF,
-            number.to_bytes(4, "big") if tag is None else tag,
+            (number & 0xFFFF_FFFF).to_bytes(4, "big") if tag is None else tag,
             0,
             1 if settled else 0,
             more,

@@ -6,11 +6,9 @@ from typing import Final
 
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.events import DISCONNECTED, PEER_ERROR, REFUSED
-from bridgehead.core.errors import NOT_AUTHORIZED, LocalMisuse, Refusal
-from bridgehead.core.message import NEVER, Message
+from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
+from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Principal
-from bridgehead.core.session import NO_CREDIT, Delivery, Receiver
-from bridgehead.core.session import Target as HubTarget
 from bridgehead.protocols.amqp.codec.v1.composites import (
     ABSENT,
     BEGIN,
@@ -36,11 +34,11 @@ from bridgehead.protocols.amqp.codec.v1.performatives import Begin, Close, End, 
 from bridgehead.protocols.amqp.codec.v1.types import Symbol
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.session.pace import Pace
-from bridgehead.protocols.amqp.session.speaker import Speaker
 from bridgehead.protocols.amqp.session.v1.attaching import Opener
 from bridgehead.protocols.amqp.session.v1.contract import Peer
 from bridgehead.protocols.amqp.session.v1.endpoint import SessionEndpoint
 from bridgehead.protocols.amqp.session.v1.faults import SessionFault, error_for, error_of
+from bridgehead.protocols.amqp.session.v1.hearing import ConnectionReceiver, Hearing
 from bridgehead.protocols.amqp.session.v1.opening import TerminusOpener
 from bridgehead.protocols.amqp.session.v1.wiring import Wiring
 from bridgehead.wire.errors import PeerError
@@ -61,39 +59,7 @@ OPENED: Final = 2
 CLOSED: Final = 3
 
 
-class ConnectionReceiver(Receiver):
-    """The connection's own end of the hub: commits are told to it, and the end of its right. It subscribes nothing."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection: Connection | None = connection
-
-    def transmit(self, message: Message, target: HubTarget) -> None:
-        raise LocalMisuse("a connection's own session has no subscriptions")
-
-    def offer(self, delivery: Delivery) -> int:
-        return NO_CREDIT
-
-    def pump(self) -> None:
-        """Nothing waits in this session."""
-
-    def committed(self, ticket: int) -> None:
-        if self._connection is not None:
-            self._connection.committed(ticket)
-
-    def not_committed(self, ticket: int, retry: int) -> None:
-        if self._connection is not None:
-            self._connection.not_committed(ticket, retry)
-
-    def dismiss(self, meaning: str, because: str) -> None:
-        if self._connection is not None:
-            self._connection.dismiss(meaning, because)
-
-    def release(self) -> None:
-        """The connection is over: nothing holds it any more."""
-        self._connection = None
-
-
-class Connection(Speaker):
+class Connection(Hearing):
     """`principal` and `verified`, `serial`, `expires_at`, `marks` are what Speaker.authenticated brought."""
 
     def __init__(

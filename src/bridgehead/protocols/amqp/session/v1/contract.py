@@ -190,8 +190,8 @@ class Source:
         raise NotImplementedError
 
     def outcome(self, delivery: OutgoingDelivery, state: DeliveryState | None, settled: bool) -> None:
-        """The peer told its state (codec/v1/states.py): ACCEPTED, Rejected, RELEASED, Modified (also that of a committed
-        transaction), Received or None (not terminal; with `settled` the default outcome of the source is meant).
+        """The peer told its state (codec/v1/states.py): ACCEPTED, Rejected, RELEASED, Modified (of a committed
+        transaction too), Received or None (not terminal; with `settled` the default outcome of the source is meant).
         The source calls `link.settle(delivery)` when the state is terminal or `settled`."""
         raise NotImplementedError
 

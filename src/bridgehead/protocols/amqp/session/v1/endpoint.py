@@ -22,6 +22,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     FRAMING_ERROR,
     HANDLE_IN_USE,
     NOT_ALLOWED,
+    RESOURCE_LIMIT_EXCEEDED,
     STOLEN,
     UNATTACHED_HANDLE,
     WINDOW_VIOLATION,
@@ -215,6 +216,7 @@ class SessionEndpoint(SessionPort):
         self._senders[attach.handle] = sender
         self._keep(key, sender)
         try:
+            self._check_number()
             sender.begin(self._opener.source(attach, sender))
         except (Refusal, PeerError) as fault:
             error = error_for(fault)
@@ -225,10 +227,16 @@ class SessionEndpoint(SessionPort):
         self._takers[attach.handle] = taker
         self._keep(key, taker)
         try:
+            self._check_number()
             taker.begin(self._opener.target(attach, taker, self._wiring))
         except (Refusal, PeerError) as fault:
             error = error_for(fault)
             self._refuse(attach, error.condition, error.description or "")
+
+    def _check_number(self) -> None:
+        most = self._wiring.peer.config.links
+        if self._wiring.link_count > most:
+            raise AmqpError(RESOURCE_LIMIT_EXCEEDED, f"a connection has at most {most} links: detach one first")
 
     def _keep(self, key: str, link: Link) -> None:
         self._wiring.links[key] = link

@@ -33,14 +33,14 @@ class TerminusOpener(Opener):
         self._connection: Final = connection
 
     def source(self, attach: Attach, link: OutgoingLink) -> Source:
-        _check(attach, link.peer.config.links, len(link.peer.container_id))
+        _check(attach, link.peer.container_id)
         source = attach.source
         if isinstance(source, SourceValue) and source.address == CBS:
             return open_cbs_source(attach, link, self._connection)
         return open_source(attach, link)
 
     def target(self, attach: Attach, link: IncomingLink, wiring: Wiring) -> Target:
-        _check(attach, link.peer.config.links, len(link.peer.container_id))
+        _check(attach, link.peer.container_id)
         if attach.initial_delivery_count == ABSENT:
             raise AmqpError(INVALID_FIELD, "a sender's attach has an initial-delivery-count", clause="AMQP-2.7.3")
         target = attach.target
@@ -55,6 +55,6 @@ class TerminusOpener(Opener):
         return open_target(target, attach, link)
 
 
-def _check(attach: Attach, links: int, container: int) -> None:
-    if len(attach.name) > _LONGEST or container > _LONGEST:
+def _check(attach: Attach, container_id: str) -> None:
+    if len(attach.name) > _LONGEST or len(container_id) > _LONGEST:
         raise AmqpError(RESOURCE_LIMIT_EXCEEDED, f"names of links and containers have at most {_LONGEST} characters")

@@ -72,6 +72,7 @@ class Sender(OutgoingLink):
         self._room: Final = wiring.max_frame_size - _BESIDE
         self._most_unsettled: Final[int] = wiring.peer.config.unsettled
         self._too_many = False  # unsettled ones
+        self._drained = False  # that was told
         # The message under way, when it takes several frames and the window or the outbox ended before it did.
         self._rest: bytes | None = None
         self._rest_at = 0
@@ -133,8 +134,9 @@ class Sender(OutgoingLink):
             self._acquire_in(flow.properties)
         if not self.attached:
             return
+        self._drained = False
         self.run()
-        if flow.echo or (self.drain and self.credit == 0):
+        if flow.echo or (self.drain and self.credit == 0 and not self._drained):
             self._session.write_link_flow(self.handle, self.delivery_count, self.credit, self.drain)
 
     def _acquire_in(self, properties: dict[object, object]) -> None:
@@ -177,6 +179,7 @@ class Sender(OutgoingLink):
             return
         self.delivery_count = (self.delivery_count + self.credit) & MASK
         self.credit = 0
+        self._drained = True
         self._session.write_link_flow(self.handle, self.delivery_count, 0, True)
 
     def may_send(self) -> bool:

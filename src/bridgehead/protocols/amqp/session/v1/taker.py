@@ -163,12 +163,13 @@ class Taker(IncomingLink):
         offered = self.offered
         if not self.attached or 2 * self.credit > offered:
             return True
-        if self._wiring.is_congested() or len(self._unsettled) + offered > self.peer.config.unsettled:
+        if self._wiring.is_congested():
             return False
-        if offered > self.credit:
-            self.credit = offered
-            self._session.write_link_flow(self.handle, self.delivery_count, offered, False)
-        return True
+        granted = min(offered, self.peer.config.unsettled - len(self._unsettled))
+        if granted > self.credit:
+            self.credit = granted
+            self._session.write_link_flow(self.handle, self.delivery_count, granted, False)
+        return granted == offered
 
     # Transfers. -------------------------------------------------------------------------------------
 
