@@ -1,7 +1,7 @@
 """Routing keys of AMQP 0-9-1 and Topic Names, binding keys and Topic Filters: injective both ways.
 
-Dots and slashes change places: `Office/Room 2.5/Temperature` is the routing key `Office.Room 2/5.Temperature`, and no two
-topics share a key. Of binding keys the words `*` and `#` are the wildcards `+` and `#`; a level that is a star itself is
+Dots and slashes change places: `Office/Room 2.5/Temperature` is the routing key `Office.Room 2/5.Temperature`, and no
+two topics share a key. In binding keys the words `*` and `#` are the wildcards `+` and `#`; a level that is a star is
 the word `%2A`, and each further `%25` before it stands for one more sign of that kind.
 """
 
