@@ -58,9 +58,9 @@ def native(payload: bytes, subject: str | None, colour: str | None = None) -> Me
     return MessageProperties(native=Native("amqp-1.0", octets + data(payload)))
 
 
-def lasting(address: str, timeout: int = 600, durable: int = 2, **other: object) -> Source:
+def lasting(address: str, timeout: int = 600, filters: dict[object, object] | None = None) -> Source:
     """A source whose terminus outlives its link."""
-    return Source(address, durable, "link-detach", timeout, **other)
+    return Source(address, 2, "link-detach", timeout, filter=filters)
 
 
 def selector(text: object) -> dict[object, object]:
@@ -92,8 +92,10 @@ def header(delivered: Delivered) -> Header:
     return Sections(delivered.payload).header()
 
 
-def annotations(delivered: Delivered) -> dict[object, object]:
-    return Sections(delivered.payload).annotations(names.MESSAGE_ANNOTATIONS)
+def annotated(delivered: Delivered) -> dict[object, object]:
+    """But for the topic, which every message has."""
+    found = Sections(delivered.payload).annotations(names.MESSAGE_ANNOTATIONS)
+    return {name: value for name, value in found.items() if name != "x-opt-topic"}
 
 
 def refused(peer: Container, source: Source | None, name: str = "refused") -> str:

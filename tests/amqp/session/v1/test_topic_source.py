@@ -20,7 +20,7 @@ from bridgehead.protocols.amqp.codec.v1.types import Described, Symbol, ULong
 from tests.amqp.dialogue import AmqpHub, data
 from tests.amqp.session.v1.receiving import (
     accept,
-    annotations,
+    annotated,
     answered,
     bodies,
     described,
@@ -63,7 +63,7 @@ def test_retained_messages_come_first_and_are_told_apart() -> None:
     link.flow(100)
     found = link.deliveries()
     assert [each.body for each in found] == [b"kept", b"kept too", b"live"]
-    retained = [annotations(each).get("x-opt-retain") for each in found]
+    retained = [annotated(each).get("x-opt-retain") for each in found]
     assert retained == [True, True, None]
 
 
@@ -169,7 +169,7 @@ def test_modified_counts_what_failed_and_adds_annotations() -> None:
         link.flow(1)
     found = link.deliveries()
     assert header(found[0]).delivery_count == 2
-    assert annotations(found[0]) == {"x-opt-1": 1, "x-opt-2": 2}
+    assert annotated(found[0]) == {"x-opt-1": 1, "x-opt-2": 2}
     accept(link, found, Modified(True, True))
     link.flow(1)
     assert link.deliveries() == []
