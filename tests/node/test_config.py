@@ -33,6 +33,7 @@ def test_without_a_file_only_tls_is_open(tmp_path: Path) -> None:
         ("*:8883", "tcp", False),
         ("*:8884", "websocket", False),
         ("*:5684", "udp", False),
+        ("*:5671", "tcp", False),
         ("*:8443", "tcp", False),
     ]
     assert config.store.kind == "sqlite"
@@ -40,7 +41,7 @@ def test_without_a_file_only_tls_is_open(tmp_path: Path) -> None:
 
 def test_a_file_without_listeners_opens_the_default_ones(tmp_path: Path) -> None:
     config = loaded(tmp_path, "[limits]\nconnections = 5\n")
-    assert [one.bind for one in config.listeners] == ["*:8883", "*:8884", "*:5684", "*:8443"]
+    assert [one.bind for one in config.listeners] == ["*:8883", "*:8884", "*:5684", "*:5671", "*:8443"]
     assert config.limits.connections == 5
 
 
@@ -132,10 +133,10 @@ ERRORS = [
     (LISTENER + '[[listener]]\nprotocol = "mqtt"\n', 3, "listener[1]", '"bind" is missing; add bind = ...'),
     (LISTENER + '\n[[listener]]\nbind = "*:2"\nprotcol = "mqtt"\n', 6, "listener[1].protcol", 'mean "protocol"?'),
     (
-        '[[listener]]\nbind = "*:1"\nprotocol = "amqp"\n',
+        '[[listener]]\nbind = "*:1"\nprotocol = "stomp"\n',
         3,
         "listener[0].protocol",
-        'expected "coap" or "est" or "mqtt"',
+        'expected "amqp" or "coap" or "est" or "mqtt"',
     ),
     ('[[listener]]\nbind = "*:1"\ntransport = "udp"\n', 3, "listener[0].transport", "for CoAP only; add protocol ="),
     (COAP + 'plaintext = true\nlogin = ["psk"]\n', 5, "listener[0].login[0]", "only OSCORE says who asks"),

@@ -11,8 +11,11 @@ import msgspec
 import pytest
 
 from bridgehead.broker.limits import Limits as BrokerLimits
+from bridgehead.node.amqp_settings import Amqp
 from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Login, Mqtt, TokenIssuer
-from bridgehead.node.settings import apply_limits, apply_login, apply_mqtt
+from bridgehead.node.queue_settings import Queues
+from bridgehead.node.settings import apply_amqp, apply_limits, apply_login, apply_mqtt
+from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.mqtt.config import MqttConfig
 from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.registry.registry import Registry
@@ -53,6 +56,8 @@ def test_every_key_says_what_it_is_for() -> None:
         "Kerberos",
         "Mqtt",
         "Coap",
+        "Amqp",
+        "Queues",
         "Tls",
         "Log",
         "Audit",
@@ -81,15 +86,16 @@ def test_every_limit_reaches_who_obeys_it(tmp_path: Path, key: str) -> None:
 
 
 def test_every_setting_of_the_rooms_is_set(tmp_path: Path) -> None:
-    """No ceiling of the broker or of MQTT is out of the configuration's reach."""
-    broker, mqtt = BrokerLimits(), MqttConfig()
-    for room in (broker, mqtt):
+    """No ceiling of the broker, of MQTT or AMQP is out of the configuration's reach."""
+    broker, mqtt, amqp = BrokerLimits(), MqttConfig(), AmqpConfig()
+    for room in (broker, mqtt, amqp):
         for name, value in state(room).items():
             setattr(room, name, "?" if isinstance(value, str) else -1)
     config = Config(tmp_path, None, ConfigFile(mqtt=Mqtt(response_information="x")))
     apply_limits(config, broker)
     apply_mqtt(config, mqtt)
-    untouched = [name for room in (broker, mqtt) for name, value in state(room).items() if value in ("?", -1)]
+    apply_amqp(config, amqp)
+    untouched = [name for room in (broker, mqtt, amqp) for name, value in state(room).items() if value in ("?", -1)]
     assert untouched == []
 
 
@@ -112,6 +118,32 @@ async def test_every_limit_on_logging_in_reaches_who_obeys_it(tmp_path: Path, ke
     assert rooms(Login()) == usual
     authenticator.close()
     registry.close()
+
+
+@pytest.mark.parametrize("key", msgspec.structs.fields(Amqp), ids=lambda key: str(key.name))
+def test_every_key_of_amqp_reaches_who_obeys_it(tmp_path: Path, key: msgspec.structs.FieldInfo) -> None:
+    def room(amqp: Amqp) -> dict[str, object]:
+        settings = AmqpConfig()
+        apply_amqp(Config(tmp_path, None, ConfigFile(amqp=amqp)), settings)
+        return state(settings)
+
+    assert room(Amqp(**{key.name: key.default + 1})) != room(Amqp())
+
+
+def test_amqp_by_default_is_what_its_room_says(tmp_path: Path) -> None:
+    settings = AmqpConfig()
+    apply_amqp(Config(tmp_path, None, ConfigFile()), settings)
+    assert state(settings) == state(AmqpConfig())
+
+
+@pytest.mark.parametrize("key", msgspec.structs.fields(Queues), ids=lambda key: str(key.name))
+def test_every_key_of_queues_reaches_who_obeys_it(tmp_path: Path, key: msgspec.structs.FieldInfo) -> None:
+    def room(queues: Queues) -> dict[str, object]:
+        limits = BrokerLimits()
+        apply_limits(Config(tmp_path, None, ConfigFile(queues=queues)), limits)
+        return state(limits)
+
+    assert room(Queues(**{key.name: key.default + 1})) != room(Queues())
 
 
 def state(room: object) -> dict[str, object]:

@@ -26,7 +26,9 @@ def up(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", metavar="FILE", help="Configuration (TOML). Without it: TLS only, ports 8883, 8884 and 8443."
+            "--config",
+            metavar="FILE",
+            help="Configuration (TOML). Without it: TLS only, ports 8883, 8884, 5671, 5684 and 8443.",
         ),
     ] = None,
     passphrase_file: PassphraseFile = None,

@@ -10,24 +10,22 @@ from bridgehead.node.identities import Identities
 from bridgehead.node.settings import apply_amqp
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.server import AmqpServer
-from bridgehead.protocols.amqp.session.v091.exchanges import Exchanges
 from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.transport.stream import Stream
 
 
 class Amqp:
-    """Exchanges of 0-9-1 are the hub's, so they are here before `broker.recover` brings back what they had."""
+    """Exchanges of 0-9-1 are the hub's: they are here before `broker.recover` brings back what they had."""
 
     def __init__(self, config: Config, broker: Broker) -> None:
         self._broker: Final = broker
         self._settings: Final = AmqpConfig()
         apply_amqp(config, self._settings)
-        self._exchanges: Final = Exchanges(broker, self._settings)
         self._server: AmqpServer | None = None
 
     def begin(self, identities: Identities, offset: float) -> None:
         """Serve from now on. `offset`: see AmqpServer."""
-        self._server = AmqpServer(self._broker, self._settings, identities, self._exchanges, offset)
+        self._server = AmqpServer(self._broker, self._settings, identities, offset)
 
     def __len__(self) -> int:
         """Open connections."""

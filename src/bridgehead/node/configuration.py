@@ -16,6 +16,7 @@ from bridgehead.node.amqp_settings import Amqp
 from bridgehead.node.audit_settings import Audit
 from bridgehead.node.pki_settings import Pki
 from bridgehead.node.proxy_settings import Proxy
+from bridgehead.node.queue_settings import Queues
 from bridgehead.protocols.coap.codec.uri import WEBSOCKET_PATH
 from bridgehead.security.login.chain import default_chain
 from bridgehead.security.tls.profiles import LONGEST_TICKET_LIFETIME, TICKET_LIFETIME, ProfileName
@@ -393,6 +394,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     listeners: list[Listener] = field(name="listener", default_factory=list)
     limits: Limits = field(default_factory=Limits)
     login: Login = field(default_factory=Login)
+    queues: Queues = field(default_factory=Queues)
     token_issuers: list[TokenIssuer] = field(name="token_issuer", default_factory=list)
     kerberos: Kerberos = field(default_factory=Kerberos)
     mqtt: Mqtt = field(default_factory=Mqtt)
@@ -413,6 +415,7 @@ DEFAULT_LISTENERS: Final = (
     Listener(bind="*:8883"),
     Listener(bind="*:8884", transport="websocket"),
     Listener(bind="*:5684", protocol="coap"),
+    Listener(bind="*:5671", protocol="amqp"),
     Listener(bind="*:8443", protocol="est"),
 )
 
@@ -445,6 +448,7 @@ class Config:
         )
         self.limits = settings.limits
         self.login = settings.login
+        self.queues = settings.queues
         self.mqtt = settings.mqtt
         self.coap = settings.coap
         self.amqp = settings.amqp

@@ -14,6 +14,7 @@ from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Store
 from bridgehead.core.errors import Refusal
 from bridgehead.node import vocabulary
+from bridgehead.node.amqp import Amqp
 from bridgehead.node.audit import admit_log_in, apply_audit
 from bridgehead.node.coap import Coap
 from bridgehead.node.config import ConfigError, load
@@ -120,10 +121,12 @@ class Node:
         authenticator = make_authenticator(self.config, identity, self._log, self._driver.time)
         self._authenticator = authenticator
         try:
+            amqp = Amqp(self.config, broker)
             identities = Identities(authenticator, broker, lambda: admit_log_in(self._audit))
             identities.recover(store)
             self._driver.start(broker)
             server = MqttServers(self.config, broker, identities, self._driver.offset)
+            amqp.begin(identities, self._driver.offset)
             coap = Coap(self.config, broker, identity, identities, self._driver, self._log)
             proxy = Proxy(self.config, broker, coap, identities, identity.pki)
             https = Https(self.config, identity.pki, self._log, self._driver.time)
@@ -138,15 +141,16 @@ class Node:
                 self._driver.time,
                 coap,
                 proxy.accept,
+                amqp.accept,
             )
             renewal = Renewal(lambda: self.config, listeners, https, self._log, self._driver.time)
             renewal.begin()
             try:
                 await listeners.change(self.config.listeners, self.config.limits, self.config.tls.ticket_lifetime)
                 self._tell_ready(identity, listeners)
-                await self._work(broker, identities, listeners, server, coap, renewal)
+                await self._work(broker, identities, listeners, server, coap, amqp, renewal)
             finally:
-                await self._end(server, listeners, https, coap, proxy)
+                await self._end(server, listeners, https, coap, amqp, proxy)
         finally:
             authenticator.close()
 
@@ -172,6 +176,7 @@ class Node:
         listeners: Listeners,
         server: MqttServers,
         coap: Coap,
+        amqp: Amqp,
         renewal: Renewal,
     ) -> None:
         """Until somebody asks to stop. A defect in any of these tasks ends the hub: one that no longer sees
@@ -182,20 +187,22 @@ class Node:
                 group.create_task(renewal.watch()),
                 group.create_task(renewal.maintain()),
                 group.create_task(self._publish_figures(SystemTopics(broker, self._driver.time()))),
-                group.create_task(self._reload_on_demand(listeners, server, coap)),
+                group.create_task(self._reload_on_demand(listeners, server, coap, amqp)),
             ]
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()
 
-    async def _end(self, server: MqttServers, listeners: Listeners, https: Https, coap: Coap, proxy: Proxy) -> None:
+    async def _end(
+        self, server: MqttServers, listeners: Listeners, https: Https, coap: Coap, amqp: Amqp, proxy: Proxy
+    ) -> None:
         """Stop accepting, say farewell, flush, commit. Bounded, and cut short by a second signal."""
         self._log(vocabulary.STOPPING, {"connections": len(self._ceilings)})
         listeners.close()
         await https.stop()
         await proxy.stop()
         hurried = self._loop.create_task(self._hurried.wait())
-        farewell = self._loop.create_task(self._farewell(server, coap))
+        farewell = self._loop.create_task(self._farewell(server, coap, amqp))
         done, _ = await asyncio.wait({hurried, farewell}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if farewell not in done:
@@ -203,8 +210,8 @@ class Node:
         else:
             farewell.result()
 
-    async def _farewell(self, server: MqttServers, coap: Coap) -> None:
-        await asyncio.gather(server.stop(FAREWELL_SECONDS), coap.stop(FAREWELL_SECONDS))
+    async def _farewell(self, server: MqttServers, coap: Coap, amqp: Amqp) -> None:
+        await asyncio.gather(server.stop(FAREWELL_SECONDS), coap.stop(FAREWELL_SECONDS), amqp.stop(FAREWELL_SECONDS))
         await self._driver.stop()
 
     # What goes on beside the protocols. ---------------------------------------------------------------
@@ -236,16 +243,16 @@ class Node:
 
     # Reload. ------------------------------------------------------------------------------------------
 
-    async def _reload_on_demand(self, listeners: Listeners, server: MqttServers, coap: Coap) -> None:
+    async def _reload_on_demand(self, listeners: Listeners, server: MqttServers, coap: Coap, amqp: Amqp) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
             try:
-                await self._reloaded(listeners, server, coap)
+                await self._reloaded(listeners, server, coap, amqp)
             except (ConfigError, SecurityError, BindError, OSError) as fault:
                 self._log(vocabulary.RELOAD_FAILED, {"because": f"{fault}; the old configuration goes on"})
 
-    async def _reloaded(self, listeners: Listeners, server: MqttServers, coap: Coap) -> None:
+    async def _reloaded(self, listeners: Listeners, server: MqttServers, coap: Coap, amqp: Amqp) -> None:
         """Apply what the configuration says now, or raise and leave everything as it was."""
         old = self.config
         self._log.reconfigure(old.log)  # the file may have been rotated, whatever the configuration says
@@ -266,6 +273,7 @@ class Node:
         self._apply_limits()
         await server.apply(new)
         coap.apply(new)
+        amqp.apply(new)
         self._figures_due.set()
         self._log(vocabulary.RELOADED, {"listeners": " ".join(listeners.addresses())})
 

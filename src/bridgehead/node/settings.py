@@ -29,6 +29,15 @@ def apply_limits(config: Config, limits: Limits) -> None:
     limits.retained_octets = chosen.retained_bytes
     limits.session_expiry_interval = chosen.session_expiry_maximum
     limits.will_delay_interval = chosen.will_delay_maximum
+    queues = config.queues
+    limits.named_queues = queues.count
+    limits.named_queues_per_identity = queues.per_identity
+    limits.named_queue_messages = queues.messages
+    limits.named_queue_octets = queues.bytes
+    limits.named_queue_octets_per_identity = queues.bytes_per_identity
+    limits.all_named_queue_octets = queues.all_bytes
+    limits.consumers_per_queue = queues.consumers
+    limits.feeds_per_queue = queues.feeds
 
 
 def apply_login(config: Config, authenticator: Authenticator) -> None:

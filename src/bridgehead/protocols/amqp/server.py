@@ -15,7 +15,6 @@ from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.session.entry import Entry
 from bridgehead.protocols.amqp.session.proving import SaslTurn
 from bridgehead.protocols.amqp.session.speaker import PROTOCOL, Speaker
-from bridgehead.protocols.amqp.session.v091.exchanges import Exchanges
 from bridgehead.security.login.chain import DEFAULT, Chain, in_sasl
 from bridgehead.security.login.proof import Credentials, Proven
 from bridgehead.security.sasl.contract import Binding
@@ -126,14 +125,11 @@ class AmqpServer:
     """Serves AMQP 1.0 and 0-9-1 on whatever streams it is given. `offset` is what the epoch's seconds are ahead of the
     monotonic clock's."""
 
-    def __init__(
-        self, broker: Broker, config: AmqpConfig, authenticator: Authenticates, exchanges: Exchanges, offset: float
-    ) -> None:
+    def __init__(self, broker: Broker, config: AmqpConfig, authenticator: Authenticates, offset: float) -> None:
         self._loop: Final = asyncio.get_running_loop()
         self._broker: Final = broker
         self.config: Final = config
         self._authenticator: Final = authenticator
-        self._exchanges: Final = exchanges
         self.offset: Final = offset
         self.clock: Final = broker.clock
         self._turn: Final = Turn(self._schedule_flush)
@@ -176,7 +172,6 @@ class AmqpServer:
             tls is not None,
             certificate,
             mechanisms,
-            self._exchanges,
         )
         entry.accepted_at -= stream.spent  # the time to connect counts from accept()
         link = _Link(self, stream, entry, said, binding)

@@ -9,7 +9,6 @@ from bridgehead.broker.events import REFUSED
 from bridgehead.core.message import NEVER
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.session.speaker import Speaker
-from bridgehead.protocols.amqp.session.v091.exchanges import Exchanges
 from bridgehead.protocols.amqp.session.v1.sasl import HEADER as SASL
 from bridgehead.protocols.amqp.session.v1.sasl import Sasl
 from bridgehead.wire.outbox import Outbox
@@ -34,10 +33,8 @@ class Entry(Speaker):
         tls: bool,
         certificate: bool,
         mechanisms: tuple[str, ...],
-        exchanges: Exchanges,
     ) -> None:
         super().__init__(outbox, broker, config, address, tls, certificate, mechanisms)
-        self._exchanges: Final = exchanges
         self._begun = b""
         self._next: Speaker | None = None
         self._over = False
