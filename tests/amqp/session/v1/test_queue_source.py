@@ -54,8 +54,9 @@ def test_a_bare_name_is_the_queue_of_that_name_if_there_is_one_or_the_capability
     put(hub, b"1")
     assert bodies(link) == [b"1"]
     assert answered(link).address == "orders"
-    topic = peer.receiver(None, source=Source("orders", capabilities=[Symbol("topic")]))
+    topic = peer.receiver(None, source=Source("orders", capabilities=[Symbol("topic"), Symbol("shared")]))
     assert answered(topic).distribution_mode == "copy"
+    assert answered(topic).capabilities == ["topic"]
     assert refused(peer, Source("others", capabilities=[Symbol("queue")])) == NOT_FOUND
 
 
@@ -345,6 +346,16 @@ def test_a_queue_that_is_deleted_detaches_its_receivers() -> None:
     hub.broker.queues.remove("orders")
     hub.settle()
     assert detached(peer) == RESOURCE_DELETED
+
+
+def test_what_is_larger_than_a_receiver_takes_is_left_to_others() -> None:
+    hub = AmqpHub()
+    queue(hub)
+    small = hub.container().receiver("/queues/orders", max_message_size=300)
+    put(hub, b"x" * 500)
+    put(hub, b"small")
+    assert bodies(small) == [b"small"]
+    assert bodies(hub.container().receiver("/queues/orders")) == [b"x" * 500]
 
 
 def test_an_outbox_that_is_full_holds_back_what_was_acquired() -> None:

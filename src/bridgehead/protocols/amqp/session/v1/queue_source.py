@@ -171,6 +171,8 @@ class QueueSource(Source):
         if self._copies:
             self._show(entry, payload)
             return False
+        if 0 < self._link.max_message_size < len(payload):
+            return False  # another receiver may take it
         return self._selector is None or selects(self._selector, payload, entry.deliveries)
 
     def _show(self, entry: Entry, payload: bytes) -> None:
@@ -395,7 +397,7 @@ def open_queue_source(link: OutgoingLink, queue: Queue, terms: Terms, created: b
         link,
         broker,
         _BEFORE_ALL if terms.copies else terms.priority,
-        terms.copies or terms.selector is not None,
+        terms.copies or terms.selector is not None or link.max_message_size > 0,
         f"{peer.principal.name}/{terms.client_id}" if lasting > 0 else "",
         lasting,
     )

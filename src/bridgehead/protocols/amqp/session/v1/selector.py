@@ -160,23 +160,23 @@ def compare(operator: int, left: object, right: object) -> object:
         if not isinstance(left, bool) or not isinstance(right, bool):
             return False
         if operator == EQUAL:
-            return left is right
-        return left is not right if operator == UNEQUAL else False
+            return left == right
+        return left != right if operator == UNEQUAL else False
     if isinstance(left, str):
-        return isinstance(right, str) and _ordered(operator, (left > right) - (left < right))
+        return isinstance(right, str) and _ordered(operator, 1 if left > right else -1 if left < right else 0)
     if isinstance(right, str) or left != left or right != right:  # not a number
         return False
     # An int and a float are compared exactly, as Python does.
     if isinstance(left, int):
         if isinstance(right, int):
-            return _ordered(operator, (left > right) - (left < right))
+            return _ordered(operator, 1 if left > right else -1 if left < right else 0)
         assert isinstance(right, float)
-        return _ordered(operator, (left > right) - (left < right))
+        return _ordered(operator, 1 if left > right else -1 if left < right else 0)
     assert isinstance(left, float)
     if isinstance(right, int):
-        return _ordered(operator, (left > right) - (left < right))
+        return _ordered(operator, 1 if left > right else -1 if left < right else 0)
     assert isinstance(right, float)
-    return _ordered(operator, (left > right) - (left < right))
+    return _ordered(operator, 1 if left > right else -1 if left < right else 0)
 
 
 def _ordered(operator: int, order: int) -> bool:

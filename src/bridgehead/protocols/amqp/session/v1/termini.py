@@ -22,12 +22,9 @@ from bridgehead.protocols.amqp.mapping.addresses import (
 from bridgehead.protocols.amqp.session.v1.contract import OutgoingLink, Source, terminus_key
 from bridgehead.protocols.amqp.session.v1.dynamic import declare
 from bridgehead.protocols.amqp.session.v1.queue_source import open_queue_source
-from bridgehead.protocols.amqp.session.v1.terms import agree, answer
+from bridgehead.protocols.amqp.session.v1.terms import QUEUE_WORDS, TOPIC_WORDS, agree, answer
 from bridgehead.protocols.amqp.session.v1.topic_source import open_topic_source
 
-# Capabilities that say what an address names (AMQP's binding of JMS).
-_QUEUE_WORDS: Final = ("queue", "temporary-queue")
-_TOPIC_WORDS: Final = ("topic", "temporary-topic")
 _SHARED: Final = "$share/"
 
 
@@ -57,9 +54,9 @@ def open_source(attach: Attach, link: OutgoingLink) -> Source:
 def _kind_of(asked: termini.Source, name: str, link: OutgoingLink) -> int:
     """A name without a prefix: what the capabilities say, else the queue of that name if there is one."""
     for capability in asked.capabilities:
-        if capability in _QUEUE_WORDS:
+        if capability in QUEUE_WORDS:
             return QUEUE
-        if capability in _TOPIC_WORDS:
+        if capability in TOPIC_WORDS:
             return TOPIC
     return TOPIC if link.peer.broker.queues.find(name) is None else QUEUE
 

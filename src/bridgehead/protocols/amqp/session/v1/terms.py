@@ -19,6 +19,10 @@ from bridgehead.protocols.amqp.session.v1.selector_parser import parse_selector
 COPY: Final = "copy"
 MOVE: Final = "move"
 
+# Capabilities that say what an address names (AMQP's binding of JMS).
+QUEUE_WORDS: Final = ("queue", "temporary-queue")
+TOPIC_WORDS: Final = ("topic", "temporary-topic")
+
 # 3.5.6
 LINK_DETACH: Final = "link-detach"
 SESSION_END: Final = "session-end"
@@ -37,6 +41,7 @@ _OUTCOMES: Final = (
     "amqp:released:list",
     "amqp:modified:list",
 )
+_CAPABILITIES: Final = (*QUEUE_WORDS, *TOPIC_WORDS)
 # A link's property that other brokers know, too: who of a queue's consumers comes first.
 _PRIORITY: Final = "rabbitmq:priority"
 _HIGHEST: Final = 2**31 - 1
@@ -176,5 +181,5 @@ def answer(
         terms.filters or None,
         terms.default_outcome,
         terms.outcomes,
-        source.capabilities,
+        [each for each in source.capabilities if each in _CAPABILITIES],
     )

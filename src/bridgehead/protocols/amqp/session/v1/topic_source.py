@@ -301,6 +301,8 @@ class TopicSource(Source):
 
     def unsettled(self) -> list[OutgoingDelivery]:
         found: list[OutgoingDelivery] = []
+        if self._settled:
+            return found  # they are sent again as all else is, and forgotten
         session = self._session
         dispatcher = self._dispatcher
         while session.queue and session.queue[0].again:
