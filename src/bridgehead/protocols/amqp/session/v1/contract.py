@@ -146,6 +146,11 @@ class OutgoingLink(Link):
         half-way. When not, `Source.more` tells when."""
         raise NotImplementedError
 
+    def may_resume(self, delivery: OutgoingDelivery) -> bool:
+        """As `may_send`, for what `Source.again` gave: also while the peer's unsettled map was incomplete, which
+        forbids what is new (2.7.3)."""
+        raise NotImplementedError
+
     def send_settled(self, payload: bytes) -> None:
         """One message, settled: at most once. Only after `may_send`. `payload` are the message's sections."""
         raise NotImplementedError

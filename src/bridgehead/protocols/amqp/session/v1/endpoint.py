@@ -257,15 +257,15 @@ class SessionEndpoint(SessionPort):
         error = error_for(NOT_KEPT)
         self._refuse(link.attach, error.condition, error.description or "")
 
-    def answer_sender(self, link: OutgoingLink, unsettled: dict[bytes, DeliveryState | None]) -> bool:
+    def answer_sender(self, link: OutgoingLink, unsettled: dict[bytes, DeliveryState | None]) -> None:
         assert isinstance(link, Sender)
-        answer = attach_of_sender(link, link.attach, unsettled, self._wiring.max_frame_size)
+        self._write(encode(attach_of_sender(link, link.attach, unsettled, self._wiring.max_frame_size)))
+
+    def answer_taker(self, link: IncomingLink, unsettled: dict[bytes, DeliveryState | None]) -> bool:
+        assert isinstance(link, Taker)
+        answer = attach_of_taker(link, link.attach, unsettled, self._wiring.max_frame_size)
         self._write(encode(answer))
         return answer.incomplete_unsettled
-
-    def answer_taker(self, link: IncomingLink, unsettled: dict[bytes, DeliveryState | None]) -> None:
-        assert isinstance(link, Taker)
-        self._write(encode(attach_of_taker(link, link.attach, unsettled, self._wiring.max_frame_size)))
 
     def _take_detach(self, detach: Detach) -> None:
         handle = detach.handle

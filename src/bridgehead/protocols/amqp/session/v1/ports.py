@@ -41,8 +41,8 @@ class SessionPort(Turning):
         """See at the end of the turn whether the link's sender needs credit."""
         raise NotImplementedError
 
-    def answer_sender(self, link: OutgoingLink, unsettled: dict[bytes, DeliveryState | None]) -> bool:
-        """Send our attach. Whether the map did not fit into it (incomplete-unsettled)."""
+    def answer_sender(self, link: OutgoingLink, unsettled: dict[bytes, DeliveryState | None]) -> None:
+        """Send our attach, with as much of the map as fits."""
         raise NotImplementedError
 
     def refuse_sender(self, link: OutgoingLink) -> None:
@@ -51,7 +51,8 @@ class SessionPort(Turning):
     def detach_sender(self, link: OutgoingLink, condition: str, because: str) -> None:
         raise NotImplementedError
 
-    def answer_taker(self, link: IncomingLink, unsettled: dict[bytes, DeliveryState | None]) -> None:
+    def answer_taker(self, link: IncomingLink, unsettled: dict[bytes, DeliveryState | None]) -> bool:
+        """Send our attach. Whether the map did not fit into it (incomplete-unsettled)."""
         raise NotImplementedError
 
     def refuse_taker(self, link: IncomingLink) -> None:

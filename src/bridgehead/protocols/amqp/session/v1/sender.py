@@ -79,7 +79,8 @@ class Sender(OutgoingLink):
         self._rest_settled = False
         self._rest_of: OutgoingDelivery | None = None
         self._over: deque[OutgoingDelivery] | None = None  # resumed, and over before they were sent again
-        self._incomplete = False  # one of the unsettled maps was (2.7.3): nothing new until it is attached again
+        # 2.7.3: the peer's unsettled map had no room for all of it: nothing new until it is attached again.
+        self._incomplete: Final[bool] = attach.incomplete_unsettled
 
     # Attaching. -------------------------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ class Sender(OutgoingLink):
         ours = node.unsettled()
         theirs = self.attach.unsettled
         states: dict[bytes, DeliveryState | None] = {delivery.tag: delivery.state for delivery in ours}
-        self._incomplete = self._session.answer_sender(self, states) or self.attach.incomplete_unsettled
+        self._session.answer_sender(self, states)
         self.attached = True
         for delivery in ours:
             delivery.link = self
@@ -183,6 +184,12 @@ class Sender(OutgoingLink):
         self._session.write_link_flow(self.handle, self.delivery_count, 0, True)
 
     def may_send(self) -> bool:
+        return not self._incomplete and self._has_room()
+
+    def may_resume(self, delivery: OutgoingDelivery) -> bool:
+        return (delivery.known or not self._incomplete) and self._has_room()
+
+    def _has_room(self) -> bool:
         if self.credit <= 0 or not self.attached or self._rest is not None or self._session.window <= 0:
             return False
         if self.unsettled_count >= self._most_unsettled:
@@ -191,7 +198,7 @@ class Sender(OutgoingLink):
         if self._outbox.is_full():
             self._wiring.starved = True
             return False
-        return not self._incomplete or bool(self._over)
+        return True
 
     # Sending. ---------------------------------------------------------------------------------------
 
@@ -352,7 +359,7 @@ class Sender(OutgoingLink):
         over = self._over
         session = self._session
         while over:
-            if not self.may_send():
+            if not self._has_room():
                 return False
             delivery = over.popleft()
             number = session.next_delivery_id

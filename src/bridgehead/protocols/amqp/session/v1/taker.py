@@ -103,6 +103,7 @@ class Taker(IncomingLink):
             not isinstance(source, SourceValue) or not source.outcomes or _REJECTED in source.outcomes
         )
         self._quick = False
+        self._incomplete = False  # our unsettled map had no room for all of it (2.7.3)
         # A message that has not arrived whole: its first transfer and its parts.
         self._first: Transfer | None = None
         self._parts: list[bytes] = []
@@ -131,7 +132,7 @@ class Taker(IncomingLink):
         if self.gone or node is None:
             return
         ours = node.unsettled()
-        self._session.answer_taker(self, ours)
+        self._incomplete = self._session.answer_taker(self, ours)
         self.attached = True
         theirs = self.attach.unsettled
         for tag, state in ours.items():
@@ -224,6 +225,8 @@ class Taker(IncomingLink):
                 "the first transfer of a delivery has a delivery-id and a delivery-tag",
                 clause="AMQP-2.7.5",
             )
+        if self._incomplete and not transfer.resume:
+            raise LinkFault(NOT_ALLOWED, "a new delivery after an incomplete unsettled map", clause="AMQP-2.7.3")
         self.credit -= 1
         self.delivery_count = (self.delivery_count + 1) & MASK
         if 2 * self.credit <= self.offered and not self.looked_at:
@@ -254,11 +257,11 @@ class Taker(IncomingLink):
             MESSAGE_SIZE_EXCEEDED, f"a message has more than {self.max_message_size} octets", clause="AMQP-2.7.3"
         )
 
-    def _is_settled(self, settled: int) -> bool:
+    def _is_settled(self, settled: int, resume: bool) -> bool:
         """2.7.5: whether the delivery came settled, which the link's mode has a word in."""
         if self.snd_settle_mode == SND_SETTLED:
             return True
-        if settled == 1 and self.snd_settle_mode == SND_UNSETTLED:
+        if settled == 1 and self.snd_settle_mode == SND_UNSETTLED and not resume:
             raise LinkFault(INVALID_FIELD, "a settled transfer on a link that is unsettled", clause="AMQP-2.7.5")
         return settled == 1
 
@@ -269,7 +272,7 @@ class Taker(IncomingLink):
         if transfer.message_format > 0:
             self._complete(transfer, transfer, payload)
             return
-        settled = self._is_settled(transfer.settled)
+        settled = self._is_settled(transfer.settled, False)
         node = self.node
         if node is None:
             return
@@ -313,7 +316,7 @@ class Taker(IncomingLink):
             raise self._too_large()
         tag = first.delivery_tag
         assert tag is not None
-        settled = self._is_settled(max(first.settled, last.settled))
+        settled = self._is_settled(max(first.settled, last.settled), first.resume)
         mode = max(first.rcv_settle_mode, last.rcv_settle_mode)
         if mode == RCV_SECOND and self.rcv_settle_mode == RCV_FIRST:
             raise LinkFault(INVALID_FIELD, "rcv-settle-mode second on a link whose mode is first", clause="AMQP-2.7.5")
