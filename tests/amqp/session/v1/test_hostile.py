@@ -1,4 +1,4 @@
-"""Bad input at the level of connections, sessions and links: the right condition, bounded memory, others undisturbed."""
+"""Bad input to connections, sessions and links: the right condition, bounded memory, others undisturbed."""
 
 from __future__ import annotations
 
@@ -195,8 +195,16 @@ def test_a_publisher_that_is_faster_than_it_may_is_not_read() -> None:
 numbers = st.sampled_from([0, 1, 2, 3, 255, 256, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1])
 small = st.integers(0, 3)
 states = st.sampled_from(
-    [None, ACCEPTED, RELEASED, Rejected(), Modified(True, True), Received(0, 0), TransactionalState(b"x", ACCEPTED)]
-    + [TransactionalState((1).to_bytes(8, "big"), ACCEPTED)]
+    [
+        None,
+        ACCEPTED,
+        RELEASED,
+        Rejected(),
+        Modified(True, True),
+        Received(0, 0),
+        TransactionalState(b"x", ACCEPTED),
+        TransactionalState((1).to_bytes(8, "big"), ACCEPTED),
+    ]
 )
 sources = st.sampled_from([None, Source(), Source("/topics/a"), Source("/queues/q"), Source(dynamic=True)])
 targets = st.sampled_from(
@@ -218,7 +226,8 @@ performatives = st.one_of(
     st.builds(Attach, st.sampled_from(["a", "b"]), small, flags, small.map(lambda x: x % 3), small.map(lambda x: x % 2),
               sources, targets, maps, flags, st.sampled_from([ABSENT, 0, 2**32 - 1])),
     st.builds(Flow, st.one_of(st.just(ABSENT), small, numbers), numbers, numbers, numbers,
-              st.one_of(st.just(ABSENT), small), st.one_of(st.just(ABSENT), numbers), st.one_of(st.just(ABSENT), numbers),
+              st.one_of(st.just(ABSENT), small), st.one_of(st.just(ABSENT), numbers),
+              st.one_of(st.just(ABSENT), numbers),
               st.just(ABSENT), flags, flags, st.sampled_from([None, {Symbol("txn-id"): b"x"}])),
     st.builds(Transfer, small, st.one_of(st.just(ABSENT), small), st.sampled_from([None, b"t", b"\x00"]),
               st.just(0), st.integers(-1, 1), flags, st.integers(-1, 1), states, flags, flags, flags),

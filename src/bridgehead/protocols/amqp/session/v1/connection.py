@@ -133,8 +133,9 @@ class Connection(Hearing):
 
     def _take_header(self, data: bytes) -> bytes:
         """2.2: the header of AMQP itself, behind the SASL layer. Returns what follows it."""
-        self._header += data[: 8 - len(self._header)]
-        rest = data[len(self._header) :] if len(data) >= 8 else b""
+        missing = 8 - len(self._header)
+        self._header += data[:missing]
+        rest = data[missing:]
         if not HEADER.startswith(self._header):
             self.outbox.write(HEADER)  # 2.2: what we speak, then the end
             self._end("after SASL the peer asked for another protocol than AMQP 1.0.0", REFUSED, "")
