@@ -314,8 +314,8 @@ def test_what_is_not_shown_is_said_in_one_sentence_each(capsys: pytest.CaptureFi
     assert output.err.splitlines() == [
         "the connection 10.0.0.1:50000 → 10.0.0.2:8883 is encrypted with TLS: what it carries cannot be shown",
         "the connection 10.0.0.1:50000 → 10.0.0.2:80 is HTTP or WebSocket, which is not taken apart",
-        "1 other TCP connection in the capture is not MQTT or CoAP",
-        "there is no MQTT or CoAP in the capture that could be shown",
+        "1 other TCP connection in the capture is not MQTT, CoAP or AMQP",
+        "there is no MQTT, CoAP or AMQP in the capture that could be shown",
     ]
 
 

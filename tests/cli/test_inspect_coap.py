@@ -100,7 +100,7 @@ def test_dtls_is_named_and_not_shown(capsys: pytest.CaptureFixture[str], tmp_pat
     assert output.out == ""
     assert output.err.splitlines() == [
         "the conversation 10.0.0.1:50000 → 10.0.0.2:5684 is encrypted with DTLS: what it carries cannot be shown",
-        "there is no MQTT or CoAP in the capture that could be shown",
+        "there is no MQTT, CoAP or AMQP in the capture that could be shown",
     ]
 
 
@@ -145,7 +145,7 @@ def test_one_protocol_only(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 
 def test_what_does_not_go_together(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert refused(capsys, "--protocol", "amqp", "00").startswith("--protocol is one of mqtt, coap,")
+    assert refused(capsys, "--protocol", "dds", "00").startswith("--protocol is one of mqtt, coap,")
     assert refused(capsys, "--protocol", "coap", "--mqtt-version", "5", "00").startswith(
         "--mqtt-version goes with MQTT"
     )

@@ -1,4 +1,4 @@
-"""`bridgehead inspect`: takes MQTT packets and CoAP messages apart, given as hex or found in a capture file."""
+"""`bridgehead inspect`: takes MQTT packets, CoAP messages and AMQP frames apart, as hex or from a capture file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from bridgehead.cli.inspect_view import Shown
 
 _VERSIONS: Final = {"3": 3, "3.1": 3, "4": 4, "3.1.1": 4, "5": 5, "5.0": 5}
-_PROTOCOLS: Final = ("mqtt", "coap", "coap+tcp", "coap+ws")
+_PROTOCOLS: Final = ("mqtt", "coap", "coap+tcp", "coap+ws", "amqp", "amqp091")
+_AMQP: Final = {"amqp": "", "amqp091": "AMQP 0-9-1"}
 _NOTHING: Final = "give a packet as hex, for example `bridgehead inspect 30 05 00 03 61 2f 62`, or --pcap FILE"
 
 Hex = Annotated[
@@ -43,10 +44,11 @@ Protocol = Annotated[
     str,
     typer.Option(
         "--protocol",
-        metavar="mqtt|coap|coap+tcp|coap+ws",
+        metavar="mqtt|coap|coap+tcp|coap+ws|amqp|amqp091",
         show_default=False,
-        help="What the hex is: MQTT packets (the default), a CoAP datagram, CoAP messages as on TCP, or a CoAP "
-        "message as in WebSocket. With --pcap: show only this.",
+        help="What the hex is: MQTT packets (the default), a CoAP datagram, CoAP messages as on TCP, a CoAP message "
+        "as in WebSocket, or frames of AMQP 1.0 or 0-9-1 (with a protocol header before them both are known by it). "
+        "With --pcap: show only this.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -65,7 +67,7 @@ def inspect(
     mqtt_version: Version = "",
     as_json: Json = False,
 ) -> None:
-    """Show MQTT packets or CoAP messages field by field, each with its offset, value and the clause that defines it."""
+    """Show MQTT packets, CoAP messages or AMQP frames field by field, each with offset, value and defining clause."""
     from bridgehead.cli import inspect_view
 
     version = _version(mqtt_version)
@@ -96,6 +98,8 @@ def _from_hex(octets: bytes, version: int, protocol: str) -> Shown:
     framings = {"coap": DATAGRAM, "coap+tcp": STREAM, "coap+ws": WEBSOCKET}
     if protocol in framings:
         return inspect_view.from_coap_octets(octets, framings[protocol])
+    if protocol.startswith("amqp") or (not protocol and octets.startswith(b"AMQP")):
+        return inspect_view.from_amqp_octets(octets, _AMQP[protocol or "amqp"])
     return inspect_view.from_octets(octets, version)
 
 
@@ -124,13 +128,13 @@ def _octets(arguments: list[str]) -> bytes:
 
 def _from_capture(file: Path, port: int | None, version: int, protocol: str) -> Shown:
     from bridgehead.cli.inspect_capture import CaptureError
-    from bridgehead.cli.inspect_streams import MQTT
+    from bridgehead.cli.inspect_streams import AMQP, MQTT
     from bridgehead.cli.inspect_view import from_capture
     from bridgehead.protocols.coap.dissect import DATAGRAM, STREAM
 
     if protocol == "coap+ws":
         raise CommandError("CoAP over WebSocket is not found in captures: give one message as hex", USAGE)
-    names = {"mqtt": MQTT, "coap": DATAGRAM, "coap+tcp": STREAM}
+    names = {"mqtt": MQTT, "coap": DATAGRAM, "coap+tcp": STREAM, "amqp": AMQP, "amqp091": AMQP}
     protocols = frozenset([names[protocol]] if protocol else names.values())
     try:
         with file.open("rb") as opened:

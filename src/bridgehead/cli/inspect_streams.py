@@ -1,4 +1,4 @@
-"""Puts TCP segments together to connections, and finds those that speak MQTT or CoAP."""
+"""Puts TCP segments together to connections, and finds those that speak MQTT, CoAP or AMQP."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from bridgehead.cli.inspect_capture import Segment
+from bridgehead.protocols.amqp.dissect import dissect as dissect_amqp
+from bridgehead.protocols.amqp.dissect import version_of
 from bridgehead.protocols.coap.dissect import STREAM
 from bridgehead.protocols.coap.dissect import dissect as dissect_coap
 from bridgehead.protocols.mqtt.dissect import dissect
@@ -13,12 +15,14 @@ from bridgehead.wire.dissection import Dissected
 
 MQTT: Final = "MQTT"
 COAP: Final = "CoAP over TCP"
+AMQP: Final = "AMQP"
 TLS: Final = "TLS"
 HTTP: Final = "HTTP"
 OTHER: Final = "other"
 
 _MQTT_PORT: Final = 1883
 _COAP_PORT: Final = 5683
+_AMQP_PORT: Final = 5672
 _CSM: Final = 0xE1
 _HALF: Final = 1 << 31
 _WHOLE: Final = 1 << 32
@@ -126,6 +130,8 @@ class Connection:
             return TLS
         if first[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ") or answer[:5] == b"HTTP/":
             return HTTP
+        if first[:4] == b"AMQP" or answer[:4] == b"AMQP" or (self.server[1] == _AMQP_PORT and (first or answer)):
+            return AMQP
         if _is_csm(first) or _is_csm(answer) or (self.server[1] == _COAP_PORT and (first or answer)):
             return COAP
         if (first or answer) and self.server[1] == (_MQTT_PORT if port is None else port):
@@ -176,6 +182,8 @@ def _new_connection(segment: Segment, port: int | None) -> Connection:
         from_client = destination[1] == expected
     elif port is None and _COAP_PORT in (source[1], destination[1]):
         from_client = destination[1] == _COAP_PORT
+    elif port is None and _AMQP_PORT in (source[1], destination[1]):
+        from_client = destination[1] == _AMQP_PORT
     else:
         from_client = source[1] >= destination[1]
     return Connection(source, destination) if from_client else Connection(destination, source)
@@ -210,6 +218,24 @@ def coap_messages_of(connection: Connection) -> list[ShownPacket]:
             for message in dissect_coap(bytes(stretch.octets), STREAM):
                 time = stretch.time_at(message.offset + message.length)
                 shown.append(ShownPacket(message, time, from_server, missing))
+                missing = 0
+    shown.sort(key=lambda each: each.time)
+    return shown
+
+
+def amqp_frames_of(connection: Connection, version: str) -> list[ShownPacket]:
+    """The frames of both directions, in the order in which they were complete. `version` is the dissector's, for a
+    capture that begins after the protocol headers; "" takes what fits."""
+    for direction in (connection.upward, connection.downward):
+        for stretch in direction.stretches()[:1]:
+            version = version_of(bytes(stretch.octets)) or version
+    shown: list[ShownPacket] = []
+    for direction, from_server in ((connection.upward, False), (connection.downward, True)):
+        for stretch in direction.stretches():
+            missing = stretch.missing
+            for frame in dissect_amqp(bytes(stretch.octets), version):
+                time = stretch.time_at(frame.offset + frame.length)
+                shown.append(ShownPacket(frame, time, from_server, missing))
                 missing = 0
     shown.sort(key=lambda each: each.time)
     return shown

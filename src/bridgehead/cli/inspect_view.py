@@ -10,16 +10,20 @@ from bridgehead.cli import inspect_datagrams
 from bridgehead.cli.inspect_capture import LINK_TYPES, Datagram, Frame, Segment, content_of, frames
 from bridgehead.cli.inspect_datagrams import DTLS, Conversation, conversations
 from bridgehead.cli.inspect_streams import (
+    AMQP,
     COAP,
     HTTP,
     MQTT,
     TLS,
     Connection,
     ShownPacket,
+    amqp_frames_of,
     coap_messages_of,
     connections,
     packets_of,
 )
+from bridgehead.protocols.amqp.dissect import dissect as dissect_amqp
+from bridgehead.protocols.amqp.dissection import DissectedFrame
 from bridgehead.protocols.coap.codec.codes import dotted
 from bridgehead.protocols.coap.dissect import DissectedMessage
 from bridgehead.protocols.coap.dissect import dissect as dissect_coap
@@ -61,6 +65,11 @@ def from_coap_octets(octets: bytes, framing: str) -> Shown:
     return Shown(list(dissect_coap(octets, framing)), [], [])
 
 
+def from_amqp_octets(octets: bytes, version: str) -> Shown:
+    """AMQP frames; `version` is one of protocols.amqp.dissection's, for octets without a protocol header."""
+    return Shown(list(dissect_amqp(octets, version)), [], [])
+
+
 def from_capture(file: BinaryIO, port: int | None, version: int, protocols: frozenset[str]) -> Shown:
     """`protocols` are names of MQTT and of CoAP's framings. Raises CaptureError for a file that is no capture."""
     remarks: list[str] = []
@@ -69,20 +78,25 @@ def from_capture(file: BinaryIO, port: int | None, version: int, protocols: froz
     others = 0
     for connection in connections(segments, port):
         kind = connection.kind(port)
-        if kind in (MQTT, COAP) and kind not in protocols:
+        if kind in (MQTT, COAP, AMQP) and kind not in protocols:
             kind = COAP if COAP in protocols and port is not None else "other"
         if kind == MQTT:
             spoken, packets = packets_of(connection, version)
             found.append(ShownConnection(connection, _VERSION_NAMES[spoken], spoken, packets))
         elif kind == COAP:
             found.append(ShownConnection(connection, COAP, 0, coap_messages_of(connection)))
+        elif kind == AMQP:
+            frames_shown = amqp_frames_of(connection, "")
+            spoken_amqp = next((_version_of_amqp(each) for each in frames_shown if _version_of_amqp(each)), AMQP)
+            found.append(ShownConnection(connection, spoken_amqp, 0, frames_shown))
         elif kind == TLS:
             remarks.append(f"{_ends(connection)} is encrypted with TLS: what it carries cannot be shown")
         elif kind == HTTP:
             remarks.append(f"{_ends(connection)} is HTTP or WebSocket, which is not taken apart")
         else:
             others += 1
-    wanted = " or ".join([name for name in (MQTT, "CoAP") if any(each.startswith(name) for each in protocols)])
+    names = [name for name in (MQTT, "CoAP", AMQP) if any(each.startswith(name) for each in protocols)]
+    wanted = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     if others:
         remarks.append(f"{_count(others, 'other TCP connection')} in the capture {_be(others)} not {wanted}")
     if inspect_datagrams.COAP in protocols:
@@ -171,7 +185,13 @@ def print_text(shown: Shown) -> None:
 
 
 def _unit(found: ShownConnection) -> str:
+    if found.protocol.startswith(AMQP):
+        return "frame"
     return "packet" if found.protocol.startswith(MQTT) else "message"
+
+
+def _version_of_amqp(shown: ShownPacket) -> str:
+    return shown.packet.version if isinstance(shown.packet, DissectedFrame) else ""
 
 
 def _clock(time: float) -> str:
@@ -187,6 +207,8 @@ def _title(packet: Dissected) -> str:
         version = _VERSION_NAMES[packet.version]
         assumed = " (assumed: give --mqtt-version to say otherwise)" if packet.assumed_version else ""
         return f"{_count(packet.length, 'octet')}, {version}{assumed}"
+    if isinstance(packet, DissectedFrame):
+        return f"{_count(packet.length, 'octet')}{f', {packet.version}' if packet.version else ''}"
     framing = f", {packet.framing}" if isinstance(packet, DissectedMessage) else ""
     return f"{_count(packet.length, 'octet')}{framing}"
 
@@ -295,6 +317,8 @@ def _packet_value(packet: Dissected) -> dict[str, object]:
         value["assumed_version"] = packet.assumed_version
     elif isinstance(packet, DissectedMessage):
         value["framing"] = packet.framing
+    elif isinstance(packet, DissectedFrame):
+        value["version"] = packet.version or None
     value["fields"] = [
         {
             "part": field.part,
@@ -312,6 +336,8 @@ def _packet_value(packet: Dissected) -> dict[str, object]:
         code: dict[str, object] = {"reason_code": packet.fault_code}
         if isinstance(packet, DissectedMessage):
             code = {"code": dotted(packet.fault_code) if packet.fault_code else None}
+        elif isinstance(packet, DissectedFrame):
+            code = {}
         value["fault"] = {
             "text": packet.fault,
             "clause": packet.fault_clause,
