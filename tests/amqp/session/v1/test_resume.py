@@ -175,6 +175,53 @@ def test_unsettled_ones_that_may_be_received_no_more_are_not_named() -> None:
     assert bodies(link) == [b"open"]
 
 
+@pytest.mark.clause("AMQP-2.7.3")
+def test_a_map_that_does_not_fit_is_told_to_be_incomplete() -> None:
+    hub = AmqpHub()
+    peer = hub.container(max_frame_size=512)
+    link = attach(peer, ADDRESSES[0], credit=100)
+    for number in range(60):
+        publish(hub, "a", b"%d" % number, qos=2)
+    sent = {each.tag: each.body for each in link.deliveries()}
+    assert len(sent) == 60
+    peer.drop()
+    mine: dict[bytes, DeliveryState | None] = dict.fromkeys(sent, Received(0, 0))
+    answers: list[bool] = []
+    resumed: list[bytes] = []
+    while mine:
+        link = attach(hub.container(max_frame_size=512), ADDRESSES[0], dict(mine), credit=20)
+        answers.append(link.answer.incomplete_unsettled)
+        for each in link.deliveries():
+            assert each.resume
+            resumed.append(each.body)
+            del mine[each.tag]
+            link.settle(each.delivery_id, state=ACCEPTED, settled=False)
+        link.peer.drop()
+    assert answers == [True, True, True]
+    assert not attach(hub.container(max_frame_size=512), ADDRESSES[0]).answer.incomplete_unsettled
+    assert sorted(resumed) == sorted(sent.values())
+
+
+@pytest.mark.clause("AMQP-2.7.3")
+def test_nothing_new_is_sent_to_a_receiver_whose_own_map_is_incomplete() -> None:
+    hub = AmqpHub()
+    peer = hub.container()
+    link = attach(peer, ADDRESSES[0])
+    publish(hub, "a", b"1", qos=2)
+    publish(hub, "a", b"2", qos=2)
+    first, second = link.deliveries()
+    peer.drop()
+    publish(hub, "a", b"3", qos=2)
+    again = hub.container()
+    asked = Attach(
+        "once", 5, True, 2, 1, lasting(ADDRESSES[0]), Target("here"), {first.tag: None}, incomplete_unsettled=True
+    )
+    link = ReceivingLink(again, 5, 0, again.attach(asked))
+    assert link.answer.unsettled == {first.tag: None, second.tag: None}
+    link.flow(10)
+    assert [(each.body, each.resume) for each in link.deliveries()] == [(b"1", True)]
+
+
 # Every moment. --------------------------------------------------------------------------------------
 
 

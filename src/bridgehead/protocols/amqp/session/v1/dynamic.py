@@ -76,8 +76,10 @@ def _policy(properties: dict[object, object] | None) -> int:
         code = _POLICIES.get(descriptor, -1)
     if code not in _WORDS:
         if isinstance(asked, Described):
-            raise AmqpError(NOT_IMPLEMENTED, f"the lifetime policies here are {', '.join(_POLICIES)}", clause="3.5.9")
-        raise AmqpError(INVALID_FIELD, "a lifetime-policy is a described list", clause="3.5.9")
+            raise AmqpError(
+                NOT_IMPLEMENTED, f"the lifetime policies here are {', '.join(_POLICIES)}", clause="AMQP-3.5.9"
+            )
+        raise AmqpError(INVALID_FIELD, "a lifetime-policy is a described list", clause="AMQP-3.5.9")
     return code
 
 

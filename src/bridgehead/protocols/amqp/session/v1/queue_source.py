@@ -217,7 +217,7 @@ class QueueSource(Source):
         if self._left:
             return
         link = self._link
-        while self._again and link.may_send():
+        while self._again and link.may_resume(self._again[0]):
             out = self._again.popleft()
             if out.entry is not None:
                 link.send(out, payload_of(out.entry, self._broker.clock.now))

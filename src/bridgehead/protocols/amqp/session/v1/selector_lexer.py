@@ -45,7 +45,7 @@ class Word:
 
 def fault(because: str, at: int) -> AmqpError:
     """The selector is none; `at` counts characters, and people count from 1."""
-    return AmqpError(INVALID_FIELD, f"the selector is not valid at character {at + 1}: {because}", at, "3.5.8")
+    return AmqpError(INVALID_FIELD, f"the selector is not valid at character {at + 1}: {because}", clause="AMQP-3.5.8")
 
 
 class Lexer:

@@ -34,12 +34,14 @@ def open_source(attach: Attach, link: OutgoingLink) -> Source:
     if asked is None:
         return _recovered(link)
     if not isinstance(asked, termini.Source):
-        raise AmqpError(NOT_IMPLEMENTED, "a source is of the type amqp:source:list", clause="3.5.3")
+        raise AmqpError(NOT_IMPLEMENTED, "a source is of the type amqp:source:list", clause="AMQP-3.5.3")
     if asked.dynamic:
         return _dynamic(attach, link, asked)
     address = asked.address
     if not isinstance(address, str):
-        raise AmqpError(INVALID_FIELD, "the address of a source is a string, such as /topics/office", clause="3.5.3")
+        raise AmqpError(
+            INVALID_FIELD, "the address of a source is a string, such as /topics/office", clause="AMQP-3.5.3"
+        )
     named = parse_address(address, True)
     kind = named.kind
     if kind == BARE:
@@ -48,7 +50,7 @@ def open_source(attach: Attach, link: OutgoingLink) -> Source:
         return _topic(attach, link, asked, named.name)
     if kind == QUEUE:
         return _queue(attach, link, asked, named.name)
-    raise AmqpError(NOT_IMPLEMENTED, "messages are received from /topics/... and /queues/...", clause="3.5.3")
+    raise AmqpError(NOT_IMPLEMENTED, "messages are received from /topics/... and /queues/...", clause="AMQP-3.5.3")
 
 
 def _kind_of(asked: termini.Source, name: str, link: OutgoingLink) -> int:
@@ -68,7 +70,7 @@ def _topic(attach: Attach, link: OutgoingLink, asked: termini.Source, name: str)
     if name.startswith(_SHARED):
         share, _, topic_filter = name[len(_SHARED) :].partition("/")
         if not share or not topic_filter:
-            raise AmqpError(INVALID_FIELD, "a shared subscription is written $share/name/filter", clause="3.5.3")
+            raise AmqpError(INVALID_FIELD, "a shared subscription is written $share/name/filter", clause="AMQP-3.5.3")
     source = open_topic_source(link, topic_filter, share, terms)
     link.source = answer(asked, asked.address, terms, None)
     return source
@@ -96,14 +98,16 @@ def find_queue(link: OutgoingLink, name: str) -> Queue:
     raise AmqpError(
         NOT_FOUND,
         f"there is no queue {name[:128]!r}: make it with `bridgehead queue add`, or set create_queues in [amqp]",
-        clause="2.6.3",
+        clause="AMQP-2.6.3",
     )
 
 
 def _dynamic(attach: Attach, link: OutgoingLink, asked: termini.Source) -> Source:
     """3.5.3: the peer gives no address, it is told one."""
     if asked.address is not None:
-        raise AmqpError(INVALID_FIELD, "a dynamic source has no address in the attach that asks for it", clause="3.5.3")
+        raise AmqpError(
+            INVALID_FIELD, "a dynamic source has no address in the attach that asks for it", clause="AMQP-3.5.3"
+        )
     terms = agree(link, asked, False, attach.properties)
     queue, properties = declare(asked.dynamic_node_properties, link.peer)
     source = open_queue_source(link, queue, terms, True)
@@ -117,7 +121,7 @@ def _recovered(link: OutgoingLink) -> Source:
     peer = link.peer
     session = peer.broker.sessions.find(peer.principal.name, terminus_key("amqp", peer.container_id, link.name))
     if session is None or not session.subscriptions:
-        raise AmqpError(NOT_FOUND, "no terminus lasts under this link's name: give it a source", clause="2.6.3")
+        raise AmqpError(NOT_FOUND, "no terminus lasts under this link's name: give it a source", clause="AMQP-2.6.3")
     subscription = next(iter(session.subscriptions.values()))
     asked = termini.Source(
         topic_address(subscription.key), durable=2, expiry_policy="link-detach", timeout=int(session.expiry_interval)

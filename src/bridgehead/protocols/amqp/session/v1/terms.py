@@ -87,7 +87,7 @@ def agree(link: OutgoingLink, source: termini.Source, is_topic: bool, properties
     """Raises AmqpError for what the hub cannot do. `properties` are those of the attach."""
     mode = source.distribution_mode
     if mode not in (None, COPY, MOVE):
-        raise AmqpError(INVALID_FIELD, "distribution-mode is move or copy", clause="3.5.7")
+        raise AmqpError(INVALID_FIELD, "distribution-mode is move or copy", clause="AMQP-3.5.7")
     selector: Selector | None = None
     no_local = False
     filters: dict[object, object] = {}
@@ -95,9 +95,9 @@ def agree(link: OutgoingLink, source: termini.Source, is_topic: bool, properties
         if _is(name, value, SELECTOR, SELECTOR_CODE):
             text = value.value if isinstance(value, Described) else value
             if not isinstance(text, str):
-                raise AmqpError(INVALID_FIELD, "a selector is a string", clause="3.5.8")
+                raise AmqpError(INVALID_FIELD, "a selector is a string", clause="AMQP-3.5.8")
             if selector is not None:
-                raise AmqpError(INVALID_FIELD, "there are two selectors: join them with AND", clause="3.5.8")
+                raise AmqpError(INVALID_FIELD, "there are two selectors: join them with AND", clause="AMQP-3.5.8")
             selector = parse_selector(text, link.peer.config.selector_octets)
             filters[name] = value
         elif _is(name, value, NO_LOCAL, NO_LOCAL_CODE) and is_topic:
@@ -133,7 +133,7 @@ def _lasting(link: OutgoingLink, source: termini.Source) -> float:
     if policy == NEVER:
         return most
     if policy not in (LINK_DETACH, SESSION_END, CONNECTION_CLOSE):
-        raise AmqpError(INVALID_FIELD, f"there is no expiry-policy {policy[:64]!r}", clause="3.5.6")
+        raise AmqpError(INVALID_FIELD, f"there is no expiry-policy {policy[:64]!r}", clause="AMQP-3.5.6")
     return min(float(source.timeout), most)
 
 
@@ -143,7 +143,9 @@ def _default_outcome(source: termini.Source) -> Outcome:
         return RELEASED
     if isinstance(asked, Accepted | Rejected | Released | Modified):
         return asked
-    raise AmqpError(NOT_IMPLEMENTED, "the default-outcome is accepted, rejected, released or modified", clause="3.5.3")
+    raise AmqpError(
+        NOT_IMPLEMENTED, "the default-outcome is accepted, rejected, released or modified", clause="AMQP-3.5.3"
+    )
 
 
 def _outcomes(source: termini.Source) -> list[Symbol]:
@@ -151,7 +153,7 @@ def _outcomes(source: termini.Source) -> list[Symbol]:
         return [Symbol(name) for name in _OUTCOMES]
     known = [Symbol(name) for name in _OUTCOMES if name in source.outcomes]
     if not known:
-        raise AmqpError(NOT_IMPLEMENTED, f"the outcomes here are {', '.join(_OUTCOMES)}", clause="3.5.3")
+        raise AmqpError(NOT_IMPLEMENTED, f"the outcomes here are {', '.join(_OUTCOMES)}", clause="AMQP-3.5.3")
     return known
 
 
@@ -161,7 +163,7 @@ def _priority(properties: dict[object, object] | None) -> int:
     asked = properties[_PRIORITY]
     value = asked.value if isinstance(asked, Integer) else asked
     if isinstance(value, bool) or not isinstance(value, int):
-        raise AmqpError(INVALID_FIELD, f"{_PRIORITY} is a whole number", clause="2.7.3")
+        raise AmqpError(INVALID_FIELD, f"{_PRIORITY} is a whole number", clause="AMQP-2.7.3")
     return max(-_HIGHEST, min(value, _HIGHEST // 2))
 
 

@@ -272,12 +272,14 @@ class TopicSource(Source):
         session = self._session
         dispatcher = self._dispatcher
         session.replay_steps = _REPLAY_STEPS
+        while self._again:
+            out = self._again[0]
+            if not link.may_resume(out):
+                return
+            self._again.popleft()
+            if not self._send(out) and out.delivery is not None:
+                self._forget(out.delivery)
         while not self._left and link.may_send():
-            if self._again:
-                out = self._again.popleft()
-                if not self._send(out) and out.delivery is not None:
-                    self._forget(out.delivery)
-                continue
             if not dispatcher.may_fly(session):
                 return
             # Retained messages first; then what came meanwhile.
