@@ -49,7 +49,8 @@ class Kdc:
                 realm,
                 orders=f"addprinc -pw {PASSWORD.replace(' ', '-')} krbtgt/{REALM}@{OTHER}\n"
                 f'addprinc -pw "{PASSWORD}" sensor-7\naddprinc -pw "{PASSWORD}" pump-1\n'
-                f"addprinc -randkey mqtt/localhost\nktadd -k {folder}/{realm}.keytab mqtt/localhost\n",
+                "addprinc -randkey mqtt/localhost\naddprinc -randkey amqp/localhost\n"
+                f"ktadd -k {folder}/{realm}.keytab mqtt/localhost\nktadd -k {folder}/{realm}.keytab amqp/localhost\n",
             )
         self.keytab = folder / f"{REALM}.keytab"
         self.foreign_keytab = folder / f"{OTHER}.keytab"
