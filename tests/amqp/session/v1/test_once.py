@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridgehead.core.permission import Permission
+from bridgehead.core.policy import Context
 from bridgehead.protocols.amqp.codec.v1.composites import DeliveryState
 from bridgehead.protocols.amqp.codec.v1.errors import NOT_ALLOWED, STOLEN, UNAUTHORIZED_ACCESS
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach, Detach, Disposition, Transfer
@@ -346,3 +347,31 @@ def test_a_settled_message_on_such_a_link_is_at_most_once() -> None:
     sender.transfer(body=b"1", settled=True)
     assert sender.outcomes() == []
     assert [each.body for each in receiver.deliveries()] == [b"1"]
+
+
+@pytest.mark.clause("AMQP-2.6.3")
+def test_a_terminus_that_cannot_be_stored_is_refused() -> None:
+    hub = AmqpHub()
+    peer = hub.container("sensor")
+    hub.store.full = True
+    target = Target("/topics/a", expiry_policy=NEVER)
+    peer.send(Attach("exact", 0, False, 0, 1, Source("here"), target, initial_delivery_count=0))
+    answer, detach = peer.get()
+    assert isinstance(answer, Attach)
+    assert answer.target is None
+    assert isinstance(detach, Detach)
+    assert detach.error is not None
+    assert len(hub.broker.sessions.of("sensor")) == 1
+
+
+def test_a_token_of_another_kind_changes_what_the_link_may() -> None:
+    hub = AmqpHub()
+    sender = sender_of(hub.container("sensor"))
+    root = hub.principals["sensor"]
+    root.permit([Permission("a", True, True, mechanisms=("password",))], ["*"])
+    sender.peer.connection.stand_on(root.under(Context("amqp", ("password",))))
+    sender.transfer()
+    assert sender.outcome() is ACCEPTED
+    sender.peer.connection.stand_on(root.under(Context("amqp", ("token",))))
+    sender.transfer()
+    assert isinstance(sender.outcome(), Rejected)

@@ -15,7 +15,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     UNAUTHORIZED_ACCESS,
     UNKNOWN_ID,
 )
-from bridgehead.protocols.amqp.codec.v1.performatives import Detach, Transfer
+from bridgehead.protocols.amqp.codec.v1.performatives import Close, Detach, Transfer
 from bridgehead.protocols.amqp.codec.v1.states import (
     ACCEPTED,
     RELEASED,
@@ -528,3 +528,22 @@ def test_an_unsettled_posting_is_settled_by_its_controller_after_the_discharge()
     assert told.state == TransactionalState(txn_id, ACCEPTED)
     assert control.discharge(txn_id) is ACCEPTED
     assert [each.body for each in receiver.deliveries()] == [b"1"]
+
+
+@pytest.mark.clause("AMQP-2.4.3")
+@pytest.mark.parametrize("who", ["peer", "hub"])
+def test_nothing_comes_after_the_close(who: str) -> None:
+    hub = AmqpHub()
+    a_queue(hub, b"1", b"2")
+    peer = hub.container("worker")
+    control = Control(peer)
+    worker = peer.receiver("/queues/jobs", credit=0)
+    acquiring(worker, control.declare(), 2)
+    assert len(worker.deliveries()) == 2
+    if who == "peer":
+        peer.send(Close())
+    else:
+        peer.connection.dismiss("unavailable", "the hub stops")
+        hub.settle()
+    assert isinstance(peer.get()[-1], Close)
+    assert waiting(hub) == (2, 0)

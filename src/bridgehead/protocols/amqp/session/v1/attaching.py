@@ -15,7 +15,7 @@ _BESIDE: Final = 256
 
 
 class Opener:
-    """Makes termini. The connection has one that knows all kinds; a test may have its own."""
+    """Makes termini: opening.py has the one that knows all kinds."""
 
     def source(self, attach: Attach, link: OutgoingLink) -> Source:
         """Errors: Refusal, AmqpError."""

@@ -135,7 +135,7 @@ class Connection(Hearing):
         """2.2: the header of AMQP itself, behind the SASL layer. Returns what follows it."""
         missing = 8 - len(self._header)
         self._header += data[:missing]
-        rest = data[missing:]
+        rest = data[missing:] if len(data) > missing else b""
         if not HEADER.startswith(self._header):
             self.outbox.write(HEADER)  # 2.2: what we speak, then the end
             self._end("after SASL the peer asked for another protocol than AMQP 1.0.0", REFUSED, "")
@@ -270,6 +270,7 @@ class Connection(Hearing):
         self.outbox.write(frame(0, encode(answer)))
 
     def _taken_close(self, performative: Close) -> None:
+        self._let_go()
         self.outbox.write(frame(0, encode(Close())))
         error = performative.error
         because = "" if error is None else f"the peer closed with {error.condition}: {error.description or ''}"[:500]
@@ -287,15 +288,25 @@ class Connection(Hearing):
             self.outbox.write(HEADER)
         if self.state != OPENED:
             self._write_open()  # 2.4.1: a close is always after an open
-        else:
-            self._flush()
+        self._let_go()
         self.outbox.write(frame(0, encode(Close(error))))
         self._end(because, event, error.condition if event == PEER_ERROR else "")
 
-    def _flush(self) -> None:
+    def _let_go(self) -> None:
+        """Everything that the links of the connection have still to say, and then they are gone: nothing of theirs
+        comes after the close."""
         wiring = self._wiring
+        sessions = self._sessions
+        self._sessions = {}
         if wiring is not None:
+            # 4.1: what is not discharged is rolled back, before the links let go of what they hold.
+            wiring.transactions.roll_back_all(None)
             wiring.end_turn()
+            wiring.waitings.forget()
+        for session in sessions.values():
+            session.is_ending = True
+            session.abandon()
+        self._wiring = None
 
     def _end(self, because: str, event: str, code: str) -> None:
         if self.state == CLOSED:
@@ -304,22 +315,13 @@ class Connection(Hearing):
         self.closed = True
         self.attention = True
         self.outbox.touch()
-        wiring = self._wiring
-        sessions = self._sessions
-        self._sessions = {}
-        if wiring is not None:
-            # 4.1: what is not discharged is rolled back, before the links let go of what they hold.
-            wiring.transactions.roll_back_all(None)
-            wiring.waitings.forget()
-        for session in sessions.values():
-            session.is_ending = True
-            session.abandon()
+        self._let_go()
         peer = self._peer
         if peer is not None:
             self.broker.queues.connection_ended(f"{peer.origin.principal}/{peer.origin.client_id}")
         self.leave(self._receiver, because, event, code)
         self._receiver.release()
-        self._wiring = None
+        self._opener = Opener()  # the other one knows the connection
         self._peer = None
 
     def lost(self, because: str) -> None:

@@ -157,6 +157,11 @@ class SessionEndpoint(SessionPort):
         settled = disposition.settled
         state = disposition.state
         if disposition.role:
+            if span == 0:
+                only = self.unsettled.get(first)
+                if only is not None:
+                    self._dispose(only, state, settled)
+                return
             for number in _within(list(self.unsettled) if span > len(self.unsettled) else None, first, span):
                 delivery = self.unsettled.get(number)
                 if delivery is not None:

@@ -69,6 +69,7 @@ class Sender(OutgoingLink):
         self._session: Final = session
         self._outbox: Final[Outbox] = wiring.outbox
         self._encoder: Final = TransferEncoder(session.channel, handle)
+        self._counters: Final = wiring.peer.broker.counters
         self._room: Final = wiring.max_frame_size - _BESIDE
         self._most_unsettled: Final[int] = wiring.peer.config.unsettled
         self._too_many = False  # unsettled ones
@@ -205,13 +206,13 @@ class Sender(OutgoingLink):
     def send_settled(self, payload: bytes) -> None:
         session = self._session
         if 0 < self.max_message_size < len(payload):
-            self.peer.broker.counters.dropped_too_large += 1
+            self._counters.dropped_too_large += 1
             return
         number = session.next_delivery_id
         session.next_delivery_id = (number + 1) & MASK
         self.delivery_count = (self.delivery_count + 1) & MASK
         self.credit -= 1
-        self.peer.broker.counters.messages_sent += 1
+        self._counters.messages_sent += 1
         if len(payload) <= self._room:
             session.window -= 1
             session.next_outgoing_id = (session.next_outgoing_id + 1) & MASK
@@ -223,7 +224,7 @@ class Sender(OutgoingLink):
         delivery.link = self
         if 0 < self.max_message_size < len(payload):
             # 2.7.3: a larger one is never sent. For its source it is as if this receiver had refused it.
-            self.peer.broker.counters.dropped_too_large += 1
+            self._counters.dropped_too_large += 1
             because = f"the receiver takes at most {self.max_message_size} octets"
             delivery.settled = True
             self.outcome(delivery, Rejected(error_of(MESSAGE_SIZE_EXCEEDED, because)), True)
@@ -233,7 +234,7 @@ class Sender(OutgoingLink):
         session.next_delivery_id = (number + 1) & MASK
         self.delivery_count = (self.delivery_count + 1) & MASK
         self.credit -= 1
-        self.peer.broker.counters.messages_sent += 1
+        self._counters.messages_sent += 1
         delivery.delivery_id = number
         session.unsettled[number] = delivery
         self.unsettled_count += 1

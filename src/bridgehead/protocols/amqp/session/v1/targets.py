@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.broker.queues.settings import QueueSettings
+from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 from bridgehead.core.errors import NOT_FOUND as MISSING
-from bridgehead.core.errors import Refusal
 from bridgehead.core.message import Message
 from bridgehead.core.policy import Principal
 from bridgehead.protocols.amqp.codec.v1.composites import SND_SETTLED, DeliveryState
@@ -26,9 +26,10 @@ from bridgehead.protocols.amqp.session.v1.contract import (
     Target,
 )
 from bridgehead.protocols.amqp.session.v1.dynamic import dynamic_address, link_closed
-from bridgehead.protocols.amqp.session.v1.faults import rejected_for
+from bridgehead.protocols.amqp.session.v1.faults import LinkFault, error_for, rejected_for
 from bridgehead.protocols.amqp.session.v1.once import OnceKeeper, keeper_for
 from bridgehead.protocols.amqp.session.v1.taker import NOT_KEPT
+from bridgehead.wire.errors import PeerError
 
 # Capabilities that say what a bare address names (AMQP's binding of JMS).
 _QUEUE_WORDS: Final = ("queue", "temporary-queue")
@@ -236,7 +237,7 @@ class AnonymousTarget(Target):
         to = to_of(payload)
         if to is None:
             raise AmqpError(
-                PRECONDITION_FAILED, "a message to the anonymous terminus has properties.to", clause="AMQPANON-2.2"
+                PRECONDITION_FAILED, "a message to the anonymous terminus has properties.to", clause="AMQPANON-2.1"
             )
         node = self._nodes.get(to)
         if node is not None and (not node.queue or self._peer.broker.queues.find(node.queue) is not None):
@@ -252,8 +253,20 @@ class AnonymousTarget(Target):
         return message_from_v1(node.topic, payload, qos, peer.origin, peer.broker.clock.now)
 
     def take(self, payload: bytes, settled: bool) -> int:
+        if not settled:
+            return self._route(payload, 1)
+        try:
+            return self._route(payload, 0)
+        except (Refusal, PeerError) as fault:
+            # AMQPANON-2.1: what can be told by no outcome is told by a detach, as if this had been an attach.
+            if isinstance(fault, Refusal) and fault.meaning != NOT_AUTHORIZED:
+                raise
+            error = error_for(fault)
+            raise LinkFault(error.condition, error.description or "") from None
+
+    def _route(self, payload: bytes, qos: int) -> int:
         node = self._node(payload)
-        return publish(self._peer, node, self._message(node, payload, 0 if settled else 1), not settled)
+        return publish(self._peer, node, self._message(node, payload, qos), qos > 0)
 
     def transfer(self, delivery: IncomingDelivery) -> None:
         ticket = self.take(delivery.payload, delivery.settled)
