@@ -10,6 +10,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import NOT_FOUND, PRECONDITION_FA
 from bridgehead.protocols.amqp.codec.v1.sections import Properties, put_data, put_properties
 from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED, Rejected
 from bridgehead.protocols.amqp.codec.v1.termini import Target
+from bridgehead.protocols.amqp.codec.v1.types import Symbol
 from tests.amqp.dialogue import AmqpHub, data
 
 
@@ -82,3 +83,18 @@ def test_a_queue_that_went_is_not_remembered() -> None:
         sender.transfer(to("/queues/jobs"))
         assert sender.outcome() is ACCEPTED
         hub.broker.queues.delete(session.principal, session.origin, "jobs")
+
+
+@pytest.mark.clause("AMQP-2.6.13")
+def test_it_is_exactly_once_as_any_other() -> None:
+    hub = AmqpHub()
+    receiver = hub.container("display").receiver("/topics/a")
+    target = Target(expiry_policy=Symbol("never"))
+    sender = hub.container("sensor").sender(None, "l", 0, 1, target=target)
+    sender.transfer(to("a"), tag=b"t")
+    assert sender.outcome() is ACCEPTED
+    sender.peer.drop()
+    again = hub.container("sensor").sender(None, "l", 0, 1, {b"t": None}, target=target)
+    again.transfer(to("a"), tag=b"t", resume=True)
+    assert again.outcome() is ACCEPTED
+    assert len(receiver.deliveries()) == 1

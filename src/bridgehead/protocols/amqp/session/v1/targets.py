@@ -54,17 +54,20 @@ def open_target(target: TargetValue, attach: Attach, link: IncomingLink) -> Targ
         address = dynamic_address(target, link.peer)
     if address is None:
         link.target = _answered(target, None)
-        return AnonymousTarget(link)
+        return AnonymousTarget(link, _keeper(link, target))
     if not isinstance(address, str):
         raise AmqpError(INVALID_FIELD, "an address is a string", clause="AMQP-3.5.4")
     peer = link.peer
     node = resolve(address, target.capabilities, peer)
     _ask(peer, node)
     link.target = _answered(target, address)
-    once: OnceKeeper | None = None
+    return NodeTarget(link, node, _keeper(link, target), address if target.dynamic else "")
+
+
+def _keeper(link: IncomingLink, target: TargetValue) -> OnceKeeper | None:
     if link.rcv_settle_mode == SECOND and link.snd_settle_mode != SND_SETTLED:
-        once = keeper_for(link, target)
-    return NodeTarget(link, node, once, address if target.dynamic else "")
+        return keeper_for(link, target)
+    return None
 
 
 def _answered(target: TargetValue, address: str | None) -> TargetValue:
@@ -155,49 +158,57 @@ class NodePosting(Posting):
 
 
 class NodeTarget(Target):
-    """One topic or one queue. `once` keeps delivery-tags where the link is exactly once."""
+    """One topic or one queue. `once` keeps delivery-tags where the link is exactly once; `dynamic` is the address of
+    the node that was made for this link, "" for none."""
 
-    def __init__(self, link: IncomingLink, node: Node, once: OnceKeeper | None, dynamic: str) -> None:
+    def __init__(self, link: IncomingLink, node: Node | None, once: OnceKeeper | None, dynamic: str) -> None:
         super().__init__()
         self._link: Final = link
         self._peer: Final = link.peer
-        self._node: Final = node
+        self._fixed: Final = node
         self._once: Final = once
-        self._dynamic: Final = dynamic  # the address of the node that was made for this link, or ""
+        self._dynamic: Final = dynamic
         self.is_quick = True
         if once is not None:
             self.ticket = once.ticket
 
-    def _message(self, payload: bytes, qos: int) -> Message:
+    def node_of(self, payload: bytes) -> Node:
+        """Where this message goes. Errors: Refusal, AmqpError."""
+        node = self._fixed
+        assert node is not None
+        return node
+
+    def _message(self, node: Node, payload: bytes, qos: int) -> Message:
         peer = self._peer
-        return message_from_v1(self._node.topic, payload, qos, peer.origin, peer.broker.clock.now)
+        return message_from_v1(node.topic, payload, qos, peer.origin, peer.broker.clock.now)
 
     def take(self, payload: bytes, settled: bool) -> int:
-        message = self._message(payload, 0 if settled else 1)
-        return publish(self._peer, self._node, message, not settled)
+        node = self.node_of(payload)
+        message = self._message(node, payload, 0 if settled else 1)
+        return publish(self._peer, node, message, not settled)
 
     def transfer(self, delivery: IncomingDelivery) -> None:
         once = self._once
-        if delivery.settled:
-            publish(self._peer, self._node, self._message(delivery.payload, 0), False)
-            return
-        if not delivery.second or once is None:
-            ticket = publish(self._peer, self._node, self._message(delivery.payload, 1), True)
+        if delivery.settled or not delivery.second or once is None:
+            ticket = self.take(delivery.payload, delivery.settled)
         else:
             ticket = once.known(delivery.tag)
             if ticket < 0:
                 ticket = self._publish_once(once, delivery)
-        self._link.hold(delivery, ticket, ACCEPTED, rejected_for(NOT_KEPT))
+        if not delivery.settled:
+            self._link.hold(delivery, ticket, ACCEPTED, rejected_for(NOT_KEPT))
 
     def _publish_once(self, once: OnceKeeper, delivery: IncomingDelivery) -> int:
-        message = self._message(delivery.payload, 2)
-        if not self._node.queue:
+        node = self.node_of(delivery.payload)
+        message = self._message(node, delivery.payload, 2)
+        if not node.queue:
             return once.to_topic(message, delivery.tag)
-        return once.remember(delivery.tag, publish(self._peer, self._node, message, True))
+        return once.remember(delivery.tag, publish(self._peer, node, message, True))
 
     def post(self, delivery: IncomingDelivery) -> Posting:
+        node = self.node_of(delivery.payload)
         qos = 0 if delivery.settled else 2 if delivery.second else 1
-        return NodePosting(self._peer, self._node, self._message(delivery.payload, qos))
+        return NodePosting(self._peer, node, self._message(node, delivery.payload, qos))
 
     def unsettled(self) -> dict[bytes, DeliveryState | None]:
         return {} if self._once is None else self._once.tags()
@@ -223,17 +234,14 @@ class NodeTarget(Target):
             link_closed(self._peer, self._dynamic)
 
 
-class AnonymousTarget(Target):
+class AnonymousTarget(NodeTarget):
     """The anonymous terminus: properties.to says where each message goes, and the policy decides on each."""
 
-    def __init__(self, link: IncomingLink) -> None:
-        super().__init__()
-        self._link: Final = link
-        self._peer: Final = link.peer
+    def __init__(self, link: IncomingLink, once: OnceKeeper | None) -> None:
+        super().__init__(link, None, once, "")
         self._nodes: dict[str, Node] = {}
-        self.is_quick = True
 
-    def _node(self, payload: bytes) -> Node:
+    def node_of(self, payload: bytes) -> Node:
         to = to_of(payload)
         if to is None:
             raise AmqpError(
@@ -248,31 +256,14 @@ class AnonymousTarget(Target):
         self._nodes[to] = node
         return node
 
-    def _message(self, node: Node, payload: bytes, qos: int) -> Message:
-        peer = self._peer
-        return message_from_v1(node.topic, payload, qos, peer.origin, peer.broker.clock.now)
-
     def take(self, payload: bytes, settled: bool) -> int:
         if not settled:
-            return self._route(payload, 1)
+            return super().take(payload, False)
         try:
-            return self._route(payload, 0)
+            return super().take(payload, True)
         except (Refusal, PeerError) as fault:
             # AMQPANON-2.1: what can be told by no outcome is told by a detach, as if this had been an attach.
             if isinstance(fault, Refusal) and fault.meaning != NOT_AUTHORIZED:
                 raise
             error = error_for(fault)
             raise LinkFault(error.condition, error.description or "") from None
-
-    def _route(self, payload: bytes, qos: int) -> int:
-        node = self._node(payload)
-        return publish(self._peer, node, self._message(node, payload, qos), qos > 0)
-
-    def transfer(self, delivery: IncomingDelivery) -> None:
-        ticket = self.take(delivery.payload, delivery.settled)
-        if not delivery.settled:
-            self._link.hold(delivery, ticket, ACCEPTED, rejected_for(NOT_KEPT))
-
-    def post(self, delivery: IncomingDelivery) -> Posting:
-        node = self._node(delivery.payload)
-        return NodePosting(self._peer, node, self._message(node, delivery.payload, 0 if delivery.settled else 1))
