@@ -94,6 +94,7 @@ class Exchange:
         self.topic: Final = exchange_topic(name)  # by which the policy knows it
         self.bindings: dict[str, Binding] = {}  # that begin here, by their keys
         self.arriving: dict[str, Binding] = {}  # that end here
+        self.onward = 0  # bindings from here to exchanges
         self._direct: dict[str, dict[Binding, None]] = {}
         self._tree: TopicTree[Binding] = TopicTree()
         self._remembered: dict[str, list[Binding]] = {}
@@ -101,6 +102,8 @@ class Exchange:
     def add(self, binding: Binding) -> None:
         self.bindings[binding.key] = binding
         self._remembered.clear()
+        if binding.exchange is not None:
+            self.onward += 1
         if self.kind == DIRECT:
             self._direct.setdefault(binding.routing_key, {})[binding] = None
         elif self.kind == TOPIC:
@@ -109,6 +112,8 @@ class Exchange:
     def remove(self, binding: Binding) -> None:
         del self.bindings[binding.key]
         self._remembered.clear()
+        if binding.exchange is not None:
+            self.onward -= 1
         if self.kind == DIRECT:
             held = self._direct[binding.routing_key]
             del held[binding]

@@ -42,16 +42,7 @@ class Routing:
     def needs_headers(self, exchange: str) -> bool:
         """Whether a message's headers may decide where it goes from there."""
         there = self._exchanges.find(exchange)
-        if there is None:
-            return False
-        if there.kind == HEADERS:
-            return True
-        if there.alternate or there.arriving:
-            return True
-        for binding in there.bindings.values():
-            if binding.exchange is not None:
-                return True
-        return False
+        return there is not None and (there.kind == HEADERS or there.onward > 0 or bool(there.alternate))
 
     def publish(
         self,
