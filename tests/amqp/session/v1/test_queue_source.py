@@ -26,6 +26,7 @@ from tests.amqp.session.v1.receiving import (
     described,
     detached,
     header,
+    publish,
     put,
     queue,
     refused,
@@ -356,6 +357,21 @@ def test_what_is_larger_than_a_receiver_takes_is_left_to_others() -> None:
     put(hub, b"small")
     assert bodies(small) == [b"small"]
     assert bodies(hub.container().receiver("/queues/orders")) == [b"x" * 500]
+
+
+@pytest.mark.parametrize("address", ["/queues/orders", "/topics/a"])
+def test_a_receiver_that_never_settles_gets_no_more_than_so_many(address: str) -> None:
+    hub = AmqpHub()
+    hub.config.unsettled = 3
+    queue(hub)
+    link = hub.container().receiver(address, credit=100)
+    for number in range(6):
+        put(hub, b"%d" % number)
+        publish(hub, "a", b"%d" % number, qos=1)
+    found = link.deliveries()
+    assert [each.body for each in found] == [b"0", b"1", b"2"]
+    accept(link, found)
+    assert bodies(link) == [b"3", b"4", b"5"]
 
 
 def test_an_outbox_that_is_full_holds_back_what_was_acquired() -> None:
