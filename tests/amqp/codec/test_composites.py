@@ -187,6 +187,13 @@ def test_one_symbol_or_an_array_of_them() -> None:
     assert decode_composite(alone)[0] == SaslMechanisms([Symbol("PLAIN")])
 
 
+def test_a_field_that_is_a_symbol_is_plain_text() -> None:
+    closed, _ = decode_composite(encode(Close(Error("amqp:not-found"))))
+    assert isinstance(closed, Close)
+    assert closed.error is not None
+    assert type(closed.error.condition) is str
+
+
 def test_accepted_and_released_are_one_value_each() -> None:
     assert decode_composite(encode(ACCEPTED))[0] is ACCEPTED
     assert decode_composite(encode(RELEASED))[0] is RELEASED

@@ -103,9 +103,12 @@ class Fields:
         return value
 
     def symbol(self, field: str) -> str | None:
+        """A symbol as a plain str: what the field is, is known, and serializers know no Symbol."""
         value = self.any()
-        if value is None or isinstance(value, Symbol):
-            return value
+        if value is None:
+            return None
+        if isinstance(value, Symbol):
+            return value.encode("ascii").decode("ascii")
         raise self.wrong(field)
 
     def mandatory_symbol(self, field: str) -> str:
