@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from pamqp import commands
 
 from bridgehead.core.entry import Death, Entry
 from bridgehead.core.errors import NOT_AUTHORIZED
+from bridgehead.core.message import Origin
 from bridgehead.core.permission import Permission
-from bridgehead.protocols.amqp.session.v091.dead_letters import death_headers
+from bridgehead.protocols.amqp.mapping.message_v091 import message_from_v091, read_properties, v091_content
+from bridgehead.protocols.amqp.session.v091.dead_letters import death_headers, headers_of_dead
 from tests.amqp.session.v091.hall import ALL, Hall, Person, make, refused, send, take
 from tests.broker.fakes import FakeReceiver
 
@@ -121,6 +124,22 @@ def test_to_a_topic_of_the_hub(hall: Hall, me: Person) -> None:
     me.publish("", "work", b"gone", qos=0)
     reject(hall, me, "work")
     assert receiver.transmitted == [b"gone"]
+
+
+def test_the_expiration_that_it_had_is_told_with_its_first_death() -> None:
+    content = commands.Basic.Properties(expiration="500", headers={"own": 1}).marshal()
+    message = message_from_v091("$QUEUE/q", content, b"x", Origin("owner", "amqp", True, "1"), 10.0)
+    entry = Entry(1, message)
+    assert headers_of_dead(entry) is None
+    entry.deaths = (Death("b", "rejected", 1, 5.0, "", ("b",)), Death("a", "expired", 1, 4.0, "", ("a",)))
+    headers = headers_of_dead(entry)
+    assert headers is not None
+    tables = headers["x-death"]
+    assert isinstance(tables, list)
+    assert [table.get("original-expiration") for table in tables] == [None, "500"]
+    again = read_properties(v091_content(message, 10.0, headers))
+    assert again.expiration is None
+    assert (again.headers or {})["own"] == 1
 
 
 def test_deaths_are_the_latest_first_and_the_first_is_told_apart() -> None:

@@ -242,6 +242,26 @@ def test_binding_what_is_not_there(me: Person) -> None:
         me.join("ex", "amq.topic", "k")
 
 
+@pytest.mark.clause("AMQP091-queue.unbind", "AMQP091-exchange.unbind")
+def test_unbinding_what_is_not_there_is_no_matter(me: Person) -> None:
+    me.exchange("ex")
+    me.queue("q")
+    me.unbind("q", "ex", "k")
+    me.unbind("none", "ex", "k")
+    me.unbind("q", "none", "k")
+    me.part("none", "ex", "k")
+    me.part("ex", "none", "k")
+
+
+def test_how_many_bindings_are_held_against_headers(me: Person) -> None:
+    me.exchange("ex", "headers")
+    me.queue("q")
+    for number in range(1000):
+        me.bind("q", "ex", "", {"n": number})
+    with refused(QUOTA_EXCEEDED, "declare another"):
+        me.bind("q", "ex", "", {"n": 1000})
+
+
 def test_rings_end(hall: Hall, me: Person) -> None:
     for name in ("a", "b", "c"):
         me.exchange(name, "fanout")

@@ -18,6 +18,7 @@ TOPIC: Final = "topic"
 HEADERS: Final = "headers"
 KINDS: Final = (DIRECT, FANOUT, TOPIC, HEADERS)
 
+MOST_BY_HEADERS: Final = 1000  # bindings of one headers exchange: every message is held against all of them
 _REMEMBERED: Final = 1000  # routing keys of one exchange
 
 

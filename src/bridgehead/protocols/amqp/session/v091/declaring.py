@@ -107,18 +107,27 @@ class Declaring:
     def unbind(
         self, principal: Principal, origin: Origin, name: str, exchange: str, routing_key: str, arguments: Arguments
     ) -> None:
-        queue = self._to_change(principal, origin, name)
+        """Nothing happens when there is no such binding, queue or exchange, as with RabbitMQ."""
+        queue = self._permitted_to_change(principal, origin, name)
+        if queue is None:
+            return
         if exchange == BRIDGE:
             self._broker.queues.unbind_topic(principal, origin, queue, filter_of(routing_key))
         else:
             self._exchanges.unbind_queue(principal, origin, queue, exchange, routing_key, arguments)
 
     def _to_change(self, principal: Principal, origin: Origin, name: str) -> Queue:
+        queue = self._permitted_to_change(principal, origin, name)
+        if queue is None:
+            raise Refusal(NOT_FOUND, f"no queue '{name}' in vhost '/': declare it first")
+        return queue
+
+    def _permitted_to_change(self, principal: Principal, origin: Origin, name: str) -> Queue | None:
         queue = self._broker.queues.find(name)
         if queue is None:
             self._broker.door.permit(principal, queue_topic(name), origin, True, True)
-            raise Refusal(NOT_FOUND, f"no queue '{name}' in vhost '/': declare it first")
-        self._broker.queues.permit_change(principal, origin, queue)
+        else:
+            self._broker.queues.permit_change(principal, origin, queue)
         return queue
 
     # Delete and purge. ------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from bridgehead.protocols.amqp.session.v091.bindings import (
     FANOUT,
     HEADERS,
     KINDS,
+    MOST_BY_HEADERS,
     TOPIC,
     Binding,
     Exchange,
@@ -184,9 +185,10 @@ class Exchanges:
     def unbind_queue(
         self, principal: Principal, origin: Origin, queue: Queue, source: str, routing_key: str, arguments: Arguments
     ) -> None:
-        """queue.unbind; nothing happens when there is no such binding, as with RabbitMQ."""
-        exchange = self._source(principal, origin, source)
-        self._unbind(origin, exchange, binding_key(source, queue, None, routing_key, arguments))
+        """queue.unbind; nothing happens when there is no such binding or exchange, as with RabbitMQ."""
+        exchange = self._permitted_source(principal, origin, source)
+        if exchange is not None:
+            self._unbind(origin, exchange, binding_key(source, queue, None, routing_key, arguments))
 
     def unbind_exchange(
         self,
@@ -197,11 +199,16 @@ class Exchanges:
         routing_key: str,
         arguments: Arguments,
     ) -> None:
-        target = self._target(principal, origin, destination)
-        exchange = self._source(principal, origin, source)
-        self._unbind(origin, exchange, binding_key(source, None, target, routing_key, arguments))
+        """exchange.unbind, likewise."""
+        target = self._permitted_target(principal, origin, destination)
+        exchange = self._permitted_source(principal, origin, source)
+        if target is not None and exchange is not None:
+            self._unbind(origin, exchange, binding_key(source, None, target, routing_key, arguments))
 
     def _source(self, principal: Principal, origin: Origin, name: str) -> Exchange:
+        return _there(self._permitted_source(principal, origin, name), name)
+
+    def _permitted_source(self, principal: Principal, origin: Origin, name: str) -> Exchange | None:
         if name in ("", DEFAULT_EXCHANGE):
             raise Refusal(
                 NOT_AUTHORIZED, "every queue is bound to the default exchange by its name, and by nothing else"
@@ -209,18 +216,17 @@ class Exchanges:
         exchange = self._exchanges.get(name)
         if exchange is not self.bridge:  # there the topic decides
             self._broker.door.permit(principal, exchange_topic(name), origin, False)
-        if exchange is None:
-            raise Refusal(NOT_FOUND, f"no exchange '{name}' in vhost '/': declare it first")
         return exchange
 
     def _target(self, principal: Principal, origin: Origin, name: str) -> Exchange:
+        return _there(self._permitted_target(principal, origin, name), name)
+
+    def _permitted_target(self, principal: Principal, origin: Origin, name: str) -> Exchange | None:
         if name in ("", DEFAULT_EXCHANGE):
             raise Refusal(NOT_AUTHORIZED, "nothing can be bound to lead to the default exchange: bind the queues")
         exchange = self._exchanges.get(name)
         if exchange is not self.bridge:
             self._ask_to_change(principal, origin, exchange_topic(name))
-        if exchange is None:
-            raise Refusal(NOT_FOUND, f"no exchange '{name}' in vhost '/': declare it first")
         return exchange
 
     def _bind(self, origin: Origin, binding: Binding) -> None:
@@ -229,6 +235,10 @@ class Exchanges:
         name = binding.binder.name
         if self._bound.get(name, 0) >= self._config.bindings:
             raise Refusal(QUOTA_EXCEEDED, f"{name!r} has made {self._config.bindings} bindings: remove some first")
+        if binding.headers is not None and len(binding.source.bindings) >= MOST_BY_HEADERS:
+            raise Refusal(
+                QUOTA_EXCEEDED, f"exchange '{binding.source.name}' has {MOST_BY_HEADERS} bindings: declare another one"
+            )
         self._attach(binding)
         if binding.lasts:
             self._broker.journal.put(records.BINDINGS, binding.key, records.write_binding(binding), True)
@@ -340,6 +350,12 @@ class Exchanges:
         if queue is None or not queue.settings.durable:
             return None
         return Binding(source, queue, None, held.routing_key, held.arguments, binder)
+
+
+def _there(exchange: Exchange | None, name: str) -> Exchange:
+    if exchange is None:
+        raise Refusal(NOT_FOUND, f"no exchange '{name}' in vhost '/': declare it first")
+    return exchange
 
 
 def _less(counts: dict[str, int], name: str) -> None:
