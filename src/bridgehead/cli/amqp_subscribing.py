@@ -12,7 +12,7 @@ from bridgehead.cli.amqp_identity import AmqpIdentity
 from bridgehead.cli.subscribing import harmless
 from bridgehead.protocols.amqp.client.client import Client
 from bridgehead.protocols.amqp.client.links import Delivery
-from bridgehead.protocols.amqp.client.message import Incoming, topic_of
+from bridgehead.protocols.amqp.client.message import Incoming
 from bridgehead.protocols.amqp.codec.v1.types import Described, Symbol
 
 WINDOW: Final = 200  # messages under way to us
@@ -113,7 +113,7 @@ def as_json(message: Incoming, delivery: Delivery) -> dict[str, object]:
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(message.payload).decode("ascii"), "base64"
     return {
-        "topic": topic_of(message.address),
+        "topic": message.topic,
         "address": message.address,
         "payload": text,
         "encoding": encoding,

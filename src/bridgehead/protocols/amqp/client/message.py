@@ -23,6 +23,7 @@ from bridgehead.protocols.amqp.codec.v1.sections import (
 from bridgehead.protocols.amqp.codec.v1.types import Described, Integer, Scalar, Symbol, Uuid
 
 RETAIN: Final = "x-opt-retain"
+TOPIC: Final = "x-opt-topic"  # what the hub tells the receivers of a wildcard and of a queue
 _TOPICS: Final = "/topics/"
 
 
@@ -103,10 +104,15 @@ class Incoming:
         self.application: Final = {name: plain(value) for name, value in sections.application_properties().items()}
 
     @property
+    def topic(self) -> str | None:
+        """The topic that it was published to; None where neither the server nor the address tells one."""
+        told = self.annotations.get(Symbol(TOPIC))
+        return told if isinstance(told, str) else topic_of(self.address)
+
+    @property
     def where(self) -> str:
         """The topic, or the address of what is none."""
-        topic = topic_of(self.address)
-        return self.address if topic is None else topic
+        return self.topic or self.address
 
 
 def _payload(sections: Sections) -> bytes:
