@@ -9,6 +9,7 @@ from bridgehead.broker.events import REFUSED
 from bridgehead.core.message import NEVER
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.session.speaker import Speaker
+from bridgehead.protocols.amqp.session.v091.connection import Connection
 from bridgehead.protocols.amqp.session.v1.sasl import HEADER as SASL
 from bridgehead.protocols.amqp.session.v1.sasl import Sasl
 from bridgehead.wire.outbox import Outbox
@@ -56,6 +57,10 @@ class Entry(Speaker):
         self._over = True
         if header == SASL:
             self._next = Sasl(
+                self.outbox, self.broker, self.config, self.address, self.tls, self.certificate, self.mechanisms
+            )
+        elif header == V091:
+            self._next = Connection(
                 self.outbox, self.broker, self.config, self.address, self.tls, self.certificate, self.mechanisms
             )
         elif header == WITHOUT_SASL:

@@ -25,6 +25,8 @@ class Vhost(DeadLetters):
         self.exchanges: Final = Exchanges(broker, config)
         self.routing: Final = Routing(broker, self.exchanges)
         self.declaring: Final = Declaring(broker, self.exchanges)
+        # Queues with an exclusive consumer (1.8.3.3): nobody else may consume there meanwhile.
+        self.alone: Final[dict[Queue, object]] = {}
 
     def route(
         self, principal: Principal, exchange: str, routing_key: str, message: Message, entry: Entry

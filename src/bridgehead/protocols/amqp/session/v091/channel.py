@@ -1,0 +1,362 @@
+"""One channel of AMQP 0-9-1: content in (publish), content out (deliver, get), acknowledgements, confirms."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pamqp import commands
+
+from bridgehead.broker.door import NOBODY
+from bridgehead.broker.queues.queue import Queue
+from bridgehead.core.entry import Entry
+from bridgehead.core.errors import NAME_INVALID, QUEUE_FULL, STORE_UNAVAILABLE, Refusal
+from bridgehead.core.message import Message
+from bridgehead.protocols.amqp.codec.v091 import errors as codes
+from bridgehead.protocols.amqp.codec.v091.errors import ChannelFault, ConnectionFault, reply_text
+from bridgehead.protocols.amqp.codec.v091.frames import METHOD, frame
+from bridgehead.protocols.amqp.codec.v091.hot import (
+    Publish,
+    decode_publish,
+    encode_content,
+    encode_deliver,
+    short_string,
+)
+from bridgehead.protocols.amqp.codec.v091.methods import method_frame
+from bridgehead.protocols.amqp.codec.v091.tables import check_content
+from bridgehead.protocols.amqp.mapping.errors import reply_code_of
+from bridgehead.protocols.amqp.mapping.message_v091 import headers_of, message_from_v091, v091_content
+from bridgehead.protocols.amqp.mapping.routing_keys import routing_key_of
+from bridgehead.protocols.amqp.session.v091.arguments import BRIDGE
+from bridgehead.protocols.amqp.session.v091.confirming import Confirms
+from bridgehead.protocols.amqp.session.v091.consuming import BasicConsumer, Unacked
+from bridgehead.protocols.amqp.session.v091.contract import Answers, Peer
+from bridgehead.protocols.amqp.session.v091.dead_letters import death_headers
+from bridgehead.protocols.amqp.session.v091.declaring import topic_for
+from bridgehead.protocols.amqp.session.v091.transaction import Enlisting, Transaction
+
+_SHORTEST_CONTENT: Final = 14  # class, weight, body size, property flags
+_GET_OK: Final = b"\x00\x3c\x00\x47"
+
+
+class Channel(Enlisting):
+    """`closing`: our channel.close is out, and everything but its answer is passed over (1.5.2.5)."""
+
+    def __init__(self, peer: Peer, number: int) -> None:
+        super().__init__(peer)
+        self.number: Final = number
+        self.closing = False
+        self.answers: Final = Answers(peer, number)
+        self.consumers: dict[str, BasicConsumer] = {}
+        self.confirms: Confirms | None = None
+        self.transaction: Transaction | None = None
+        self.prefetch = 0  # of consumers that begin from now on
+        self.prefetch_together = 0  # of the channel's consumers together
+        self.flows = True
+        self.dirty = False  # it has something to say when the turn ends
+        self._tag = 0
+        self._publish: Publish | None = None
+        self._content = b""
+        self._size = -1  # of the body, -1 before the content header
+        self._parts: list[bytes] = []
+        self._had = 0
+        # The last publishes were of one kind: what they go to.
+        self._topic = ""
+        self._topic_exchange = ""
+        self._topic_key = ""
+
+    # Content in. ------------------------------------------------------------------------------------
+
+    def take_publish(self, payload: bytes) -> None:
+        """basic.publish; its content follows. Raises V091Error."""
+        if self._publish is not None:
+            raise ConnectionFault("a method came where content was expected", codes.UNEXPECTED_FRAME)
+        publish = decode_publish(payload)
+        if publish.immediate:
+            raise ConnectionFault("immediate=true is not supported", codes.NOT_IMPLEMENTED)
+        self._publish = publish
+        self._size = -1
+
+    def expects_content(self) -> bool:
+        return self._publish is not None
+
+    def take_header(self, payload: bytes) -> bool:
+        """The content header; whether a message is whole with it. Raises V091Error."""
+        if self._publish is None or self._size >= 0:
+            raise ConnectionFault("a content header that no method announced", codes.UNEXPECTED_FRAME)
+        if len(payload) < _SHORTEST_CONTENT or payload[:2] != b"\x00\x3c":
+            raise ConnectionFault("a content header of another class than its method", codes.SYNTAX_ERROR)
+        size = int.from_bytes(payload[4:12], "big")
+        if size > self.peer.config.message_octets:
+            because = f"message size {size} is larger than configured max size {self.peer.config.message_octets}"
+            raise ChannelFault(because, codes.PRECONDITION_FAILED)
+        content = payload[12:]
+        if len(content) > 3:
+            check_content(content, self.peer.config.nesting)
+        self._content = content
+        self._size = size
+        self._had = 0
+        if size:
+            return False
+        self._published(b"")
+        return True
+
+    def take_body(self, payload: bytes) -> bool:
+        """A part of the body; whether a message is whole with it. Raises V091Error."""
+        if self._size < 0:
+            raise ConnectionFault("a body frame that no content header announced", codes.UNEXPECTED_FRAME)
+        had = self._had + len(payload)
+        if had > self._size:
+            raise ConnectionFault("the body frames hold more than the content header said", codes.FRAME_ERROR)
+        if had < self._size:
+            self._had = had
+            self._parts.append(payload)
+            return False
+        if self._parts:
+            self._parts.append(payload)
+            payload = b"".join(self._parts)
+            self._parts = []
+        self._published(payload)
+        return True
+
+    def _published(self, body: bytes) -> None:
+        publish = self._publish
+        assert publish is not None
+        self._publish = None
+        self._size = -1
+        peer = self.peer
+        exchange = publish.exchange
+        routing_key = publish.routing_key
+        if exchange != self._topic_exchange or routing_key != self._topic_key or not self._topic:
+            self._topic = self._topic_for(exchange, routing_key)
+            self._topic_exchange = exchange
+            self._topic_key = routing_key
+        try:
+            message = message_from_v091(self._topic, self._content, body, peer.origin, peer.broker.clock.now)
+            if self.transaction is not None:
+                self.transaction.publish(publish, message, self._content)
+                return
+            ticket = self.let_in(publish, message)
+        except Refusal as refusal:
+            self._not_let_in(publish, refusal, self._content, body)
+            return
+        if ticket == NOBODY and publish.mandatory:
+            self._return(publish, self._content, body)
+        if self.confirms is not None:
+            self.confirms.taken(ticket)
+            self.dirty = True
+
+    def _topic_for(self, exchange: str, routing_key: str) -> str:
+        try:
+            return topic_for(exchange, routing_key)
+        except Refusal as refusal:
+            raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
+
+    def let_in(self, publish: Publish, message: Message) -> int:
+        """Through the exchange. Returns the ticket, 0, or NOBODY. Raises Refusal."""
+        peer = self.peer
+        routing = peer.vhost.routing
+        headers = headers_of(message) if publish.exchange and routing.needs_headers(publish.exchange) else None
+        receiver = peer.receiver if self.confirms is not None or self.transaction is not None else None
+        return routing.publish(peer.principal, message, publish.exchange, publish.routing_key, headers, receiver)
+
+    def _not_let_in(self, publish: Publish, refusal: Refusal, content: bytes, body: bytes) -> None:
+        meaning = refusal.meaning
+        if meaning == NAME_INVALID and not publish.exchange:
+            # No queue can have such a name: the message comes nowhere.
+            if publish.mandatory:
+                self._return(publish, content, body)
+            if self.confirms is not None:
+                self.confirms.taken(0)
+                self.dirty = True
+            return
+        if meaning in (QUEUE_FULL, STORE_UNAVAILABLE):
+            # Nobody's fault: told to whoever wants to hear of it (basic.nack), else dropped as a full queue does.
+            if self.confirms is not None:
+                self.confirms.taken(0, True)
+                self.dirty = True
+            return
+        raise ChannelFault(refusal.because, reply_code_of(meaning))
+
+    def returned(self, publish: Publish, message: Message, content: bytes) -> None:
+        """A mandatory message of a transaction came nowhere."""
+        self._return(publish, content, message.payload)
+
+    def _return(self, publish: Publish, content: bytes, body: bytes) -> None:
+        """basic.return (1.8.3.8)."""
+        text = reply_text(codes.NO_ROUTE, "").removesuffix(" - ")
+        method = commands.Basic.Return(codes.NO_ROUTE, text, publish.exchange, publish.routing_key)
+        outbox = self.peer.outbox
+        outbox.write(method_frame(self.number, method))
+        outbox.write(encode_content(self.number, content, body, self.peer.frame_max))
+
+    # Content out. -----------------------------------------------------------------------------------
+
+    def may_deliver(self, consumer: BasicConsumer) -> bool:
+        if not self.flows or self.closing or self.peer.outbox.is_full():
+            return False
+        if consumer.settled:
+            return True
+        held = len(self.unacked)
+        return held < self.peer.config.prefetch and (not self.prefetch_together or held < self.prefetch_together)
+
+    def deliver(self, consumer: BasicConsumer, entry: Entry) -> None:
+        self._tag += 1
+        if not consumer.settled:
+            self.unacked[self._tag] = Unacked(consumer.queue, entry, consumer)
+            consumer.unacked += 1
+        message = entry.message
+        exchange, routing_key = _names_of(consumer.queue, entry)
+        if exchange != consumer.named_exchange or routing_key != consumer.named_key or not consumer.names:
+            consumer.names = short_string(exchange) + short_string(routing_key)
+            consumer.named_exchange = exchange
+            consumer.named_key = routing_key
+        self.peer.outbox.write_parts(
+            encode_deliver(consumer.head, self.number, self._tag, entry.again, consumer.names),
+            b"",
+            encode_content(self.number, self._content_of(entry), message.payload, self.peer.frame_max),
+        )
+
+    def give(self, queue: Queue, entry: Entry, no_ack: bool) -> None:
+        """basic.get-ok with its content."""
+        self._tag += 1
+        if not no_ack:
+            self.unacked[self._tag] = Unacked(queue, entry, None)
+        exchange, routing_key = _names_of(queue, entry)
+        again = b"\x01" if entry.again else b"\x00"
+        names = short_string(exchange) + short_string(routing_key)
+        head = _GET_OK + self._tag.to_bytes(8, "big") + again + names + queue.waiting.to_bytes(4, "big")
+        outbox = self.peer.outbox
+        outbox.write(frame(METHOD, self.number, head))
+        outbox.write(encode_content(self.number, self._content_of(entry), entry.message.payload, self.peer.frame_max))
+
+    def _content_of(self, entry: Entry) -> bytes:
+        added = death_headers(entry.deaths) if entry.deaths else None
+        return v091_content(entry.message, self.peer.broker.clock.now, added)
+
+    def consumer_cancelled(self, consumer: BasicConsumer, meaning: str, because: str) -> None:
+        """The queue is gone, or the right to take from it: its deliveries are the queue's again."""
+        self.drop(consumer)
+        for unacked in self.unacked.values():
+            if unacked.consumer is consumer:
+                unacked.entry = None
+        if self.peer.cancels and not self.closing:
+            self.peer.outbox.write(method_frame(self.number, commands.Basic.Cancel(consumer.tag, True)))
+
+    def drop(self, consumer: BasicConsumer) -> None:
+        if self.consumers.pop(consumer.tag, None) is not None:
+            self.peer.consumers -= 1
+            self.peer.vhost.alone.pop(consumer.queue, None)
+
+    # Acknowledgements. ------------------------------------------------------------------------------
+
+    def tagged(self, tag: int, multiple: bool) -> list[int]:
+        """The delivery tags that an acknowledgement means. Raises ChannelFault (406) for one that there is not."""
+        unacked = self.unacked
+        if not multiple:
+            known = unacked.get(tag)
+            if known is None or known.in_transaction:
+                raise self._unknown(tag)
+            return [tag]
+        found: list[int] = []
+        for held, one in unacked.items():
+            if tag and held > tag:
+                break
+            if not one.in_transaction:
+                found.append(held)
+        if tag and (tag > self._tag or not found):
+            raise self._unknown(tag)
+        return found
+
+    def _unknown(self, tag: int) -> ChannelFault:
+        return ChannelFault(f"unknown delivery tag {tag}", codes.PRECONDITION_FAILED)
+
+    def ack(self, tag: int, multiple: bool) -> None:
+        """basic.ack. Raises ChannelFault."""
+        if self.transaction is not None:
+            self.transaction.acknowledge(self.tagged(tag, multiple), True, False)
+        elif multiple:
+            self.settle(self.tagged(tag, True), True, False)
+        else:
+            one = self.unacked.pop(tag, None)
+            if one is None:
+                raise self._unknown(tag)
+            self._settle(one, True, False)
+
+    def settle(self, tags: list[int], accepted: bool, requeue: bool) -> None:
+        """End these deliveries: accepted, put back to their place, or dead."""
+        for tag in tags:
+            one = self.unacked.pop(tag, None)
+            if one is not None:
+                self._settle(one, accepted, requeue)
+
+    def _settle(self, one: Unacked, accepted: bool, requeue: bool) -> None:
+        consumer = one.consumer
+        if consumer is not None:
+            consumer.unacked -= 1
+        entry = one.entry
+        if entry is not None:
+            queues = self.peer.broker.queues
+            if accepted:
+                queues.accept(one.queue, entry)
+            elif requeue:
+                queues.release(one.queue, entry, True)
+            else:
+                queues.reject(one.queue, entry)
+        if self.prefetch_together or len(self.unacked) == self.peer.config.prefetch - 1:
+            self.wake()
+        elif consumer is not None and consumer.parked:
+            self.peer.broker.queues.wake(consumer)
+
+    def wake(self) -> None:
+        """There may be room for deliveries again."""
+        queues = self.peer.broker.queues
+        for consumer in list(self.consumers.values()):
+            if consumer.parked:
+                queues.wake(consumer)
+
+    def requeue_all(self) -> None:
+        """basic.recover: what is not acknowledged goes back, to whoever takes it."""
+        tags = [tag for tag, one in self.unacked.items() if not one.in_transaction]
+        tags.reverse()
+        self.settle(tags, False, True)
+
+    # Ending. ----------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """The channel is over: consumers end, what is not acknowledged goes back."""
+        self.closing = True
+        self.transaction = None
+        self.answers.clear()
+        self.confirms = None
+        self._publish = None
+        self._parts = []
+        queues = self.peer.broker.queues
+        for consumer in list(self.consumers.values()):
+            queues.stop(consumer)
+            self.drop(consumer)
+        unacked = self.unacked
+        self.unacked = {}
+        for one in reversed(list(unacked.values())):
+            if one.entry is not None:
+                queues.release(one.queue, one.entry, True)
+
+    def committed(self, durable: int) -> None:
+        self.answers.flush(durable)
+        self.flush(durable)
+
+    def flush(self, durable: int) -> None:
+        """At the end of a turn: what can be confirmed."""
+        self.dirty = False
+        if self.confirms is not None:
+            octets = self.confirms.flush(durable)
+            if octets:
+                self.peer.outbox.write(octets)
+
+
+def _names_of(queue: Queue, entry: Entry) -> tuple[str, str]:
+    """Exchange and routing key, as a delivery names them."""
+    if entry.exchange == BRIDGE:
+        return BRIDGE, routing_key_of(entry.routing_key)  # fed from a topic, whose name it has
+    if entry.routing_key or entry.exchange:
+        return entry.exchange, entry.routing_key
+    return "", queue.name

@@ -1,0 +1,93 @@
+"""What the parts of an AMQP 0-9-1 connection know of one another: the connection's side, as its channels see it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pamqp import base
+
+from bridgehead.broker.broker import Broker
+from bridgehead.core.message import Origin
+from bridgehead.core.policy import Principal
+from bridgehead.core.session import Receiver
+from bridgehead.protocols.amqp.codec.v091.methods import method_frame
+from bridgehead.protocols.amqp.config import AmqpConfig
+from bridgehead.protocols.amqp.session.v091.vhost import Vhost
+from bridgehead.wire.outbox import Outbox
+
+
+class Peer:
+    """Who is at the other end. `principal` is another object after a secret was updated: don't keep it. `frame_max` as
+    it was tuned. `cancels`: it wants to hear of consumers that the hub cancelled. `consumers` counts them."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        config: AmqpConfig,
+        outbox: Outbox,
+        vhost: Vhost,
+        principal: Principal,
+        origin: Origin,
+        receiver: Receiver,
+        serial: str,
+        frame_max: int,
+        cancels: bool,
+    ) -> None:
+        self.broker: Final = broker
+        self.config: Final = config
+        self.outbox: Final = outbox
+        self.vhost: Final = vhost
+        self.principal: Principal = principal
+        self.origin: Final = origin
+        self.receiver: Final = receiver
+        self.serial: Final = serial
+        self.frame_max: Final = frame_max
+        self.cancels: Final = cancels
+        self.consumers = 0
+
+
+class Answers:
+    """Answers of one channel, in their order: one that says that something lasts waits for its commit, and those after
+    it with it."""
+
+    def __init__(self, peer: Peer, channel: int) -> None:
+        self._peer: Final = peer
+        self._channel: Final = channel
+        self._held: list[tuple[int, bytes]] = []
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def say(self, method: base.Frame) -> None:
+        """At once, unless one before it is held."""
+        self._put(0, method)
+
+    def lasting(self, method: base.Frame) -> None:
+        """When everything that was written up to now lasts."""
+        self._put(self._peer.broker.journal.wait(self._peer.receiver), method)
+
+    def _put(self, ticket: int, method: base.Frame) -> None:
+        octets = method_frame(self._channel, method)
+        if self._held or ticket > self._peer.broker.journal.durable:
+            self._held.append((ticket, octets))
+        else:
+            self._peer.outbox.write(octets)
+
+    def flush(self, durable: int) -> None:
+        held = self._held
+        count = 0
+        for ticket, octets in held:
+            if ticket > durable:
+                break
+            self._peer.outbox.write(octets)
+            count += 1
+        del held[:count]
+
+    def waits_for(self, ticket: int) -> bool:
+        for held, _ in self._held:
+            if held == ticket:
+                return True
+        return False
+
+    def clear(self) -> None:
+        self._held = []

@@ -1,0 +1,107 @@
+"""Transactions of AMQP 0-9-1 (class tx): publishes and acknowledgements of a channel, done together or not at all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridgehead.broker.door import NOBODY
+from bridgehead.core.errors import QUEUE_FULL, Refusal
+from bridgehead.core.message import Message
+from bridgehead.protocols.amqp.codec.v091.errors import RESOURCE_ERROR, ChannelFault, ConnectionFault
+from bridgehead.protocols.amqp.codec.v091.hot import Publish
+from bridgehead.protocols.amqp.mapping.errors import reply_code_of
+from bridgehead.protocols.amqp.session.v091.consuming import Deliveries, Unacked
+from bridgehead.protocols.amqp.session.v091.contract import Peer
+
+
+class Enlisting(Deliveries):
+    """What a transaction needs of its channel."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer: Final = peer
+        self.unacked: dict[int, Unacked] = {}  # by delivery tag, ascending
+
+    def let_in(self, publish: Publish, message: Message) -> int:
+        raise NotImplementedError
+
+    def returned(self, publish: Publish, message: Message, content: bytes) -> None:
+        raise NotImplementedError
+
+    def settle(self, tags: list[int], accepted: bool, requeue: bool) -> None:
+        raise NotImplementedError
+
+
+class _Acknowledgement:
+    def __init__(self, tags: list[int], accepted: bool, requeue: bool) -> None:
+        self.tags: Final = tags
+        self.accepted: Final = accepted
+        self.requeue: Final = requeue
+
+
+class Transaction:
+    """One is always open on a channel in tx mode: commit and rollback begin the next."""
+
+    def __init__(self, channel: Enlisting) -> None:
+        self._channel: Final = channel
+        self._messages: list[tuple[Publish, Message, bytes]] = []
+        self._octets = 0
+        self._acknowledgements: list[_Acknowledgement] = []
+
+    def publish(self, publish: Publish, message: Message, content: bytes) -> None:
+        """Raises ConnectionFault (506) when it grows too large, Refusal when the door would not let the message in."""
+        peer = self._channel.peer
+        config = peer.config
+        self._octets += message.weight
+        if len(self._messages) >= config.transaction_messages or self._octets > config.transaction_octets:
+            raise ConnectionFault("the transaction holds as much as it may: commit sooner", RESOURCE_ERROR)
+        peer.broker.door.permit(peer.principal, message.topic, message.origin, True)
+        self._messages.append((publish, message, content))
+
+    def acknowledge(self, tags: list[int], accepted: bool, requeue: bool) -> None:
+        for tag in tags:
+            self._channel.unacked[tag].in_transaction = True
+        self._acknowledgements.append(_Acknowledgement(tags, accepted, requeue))
+
+    def commit(self) -> None:
+        """Everything within one batch of the journal: `journal.wait` then knows when it lasts. Raises ChannelFault when
+        the door has changed its mind about a message; then nothing was done."""
+        channel = self._channel
+        peer = channel.peer
+        messages, acknowledgements = self._messages, self._acknowledgements
+        self._begin_anew()
+        try:
+            for _, message, _ in messages:
+                peer.broker.door.permit(peer.principal, message.topic, message.origin, True)
+        except Refusal as refusal:
+            self._free(acknowledgements)
+            raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
+        for publish, message, content in messages:
+            try:
+                ticket = channel.let_in(publish, message)
+            except Refusal as refusal:
+                if refusal.meaning == QUEUE_FULL:
+                    continue  # as a full queue drops it outside of a transaction
+                self._free(acknowledgements)
+                raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
+            if ticket == NOBODY and publish.mandatory:
+                channel.returned(publish, message, content)
+        for one in acknowledgements:
+            channel.settle(one.tags, one.accepted, one.requeue)
+
+    def roll_back(self) -> None:
+        """The messages are forgotten, the deliveries unacknowledged as before (1.9.2.5)."""
+        acknowledgements = self._acknowledgements
+        self._begin_anew()
+        self._free(acknowledgements)
+
+    def _begin_anew(self) -> None:
+        self._messages = []
+        self._acknowledgements = []
+        self._octets = 0
+
+    def _free(self, acknowledgements: list[_Acknowledgement]) -> None:
+        for one in acknowledgements:
+            for tag in one.tags:
+                unacked = self._channel.unacked.get(tag)
+                if unacked is not None:
+                    unacked.in_transaction = False
