@@ -34,6 +34,7 @@ from tests.amqp.session.v1.receiving import (
 )
 
 
+@pytest.mark.clause("AMQP-3.3", "AMQP-3.5.2")
 def test_receivers_compete() -> None:
     hub = AmqpHub()
     queue(hub)
@@ -100,6 +101,46 @@ def test_drain_gives_what_there_is_and_uses_the_credit_up() -> None:
     assert link.deliveries() == []
 
 
+@pytest.mark.clause("AMQP-2.6.8")
+def test_one_message_or_none_by_a_credit_of_one_and_drain() -> None:
+    hub = AmqpHub()
+    queue(hub)
+    link = hub.container().receiver("/queues/orders", credit=0)
+    put(hub, b"1")
+    put(hub, b"2")
+    for expected in ([b"1"], [b"2"], []):
+        link.flow(1, drain=True)
+        assert bodies(link) == expected
+        link.delivery_count = link.flows[-1].delivery_count
+        assert link.flows[-1].link_credit == 0
+
+
+@pytest.mark.clause("AMQP-2.6.9")
+def test_messages_keep_coming_while_the_credit_is_renewed() -> None:
+    hub = AmqpHub()
+    queue(hub)
+    link = hub.container().receiver("/queues/orders", credit=2)
+    for number in range(7):
+        put(hub, b"%d" % number)
+    found: list[bytes] = []
+    for _ in range(4):
+        found.extend(bodies(link))
+        link.flow(2)
+    assert found == [b"%d" % number for number in range(7)]
+
+
+@pytest.mark.clause("AMQP-2.6.10")
+def test_a_receiver_stops_its_link_by_no_credit_and_echo() -> None:
+    hub = AmqpHub()
+    queue(hub)
+    link = hub.container().receiver("/queues/orders", credit=5)
+    put(hub, b"1")
+    link.flow(0, echo=True)
+    put(hub, b"2")
+    assert [each.body for each in link.deliveries()] == [b"1"]
+    assert link.flows[-1].link_credit == 0
+
+
 def test_pre_settled_ones_are_gone_with_their_delivery() -> None:
     hub = AmqpHub()
     found = queue(hub)
@@ -160,7 +201,7 @@ def test_released_goes_back_to_its_place() -> None:
     assert not header(found[0]).first_acquirer
 
 
-@pytest.mark.clause("AMQP-3.4.5")
+@pytest.mark.clause("AMQP-3.4.5", "AMQP-3.2.1")
 def test_modified_counts_adds_annotations_and_spares_who_cannot_take_it() -> None:
     hub = AmqpHub()
     queue(hub)
@@ -206,7 +247,7 @@ def test_settled_without_a_state_means_the_default_outcome() -> None:
 
 
 @pytest.mark.parametrize("how", ["drop", "detach", "close"])
-@pytest.mark.clause("AMQP-2.6.5")
+@pytest.mark.clause("AMQP-2.6.5", "AMQP-3.3")
 def test_what_a_receiver_leaves_unsettled_goes_back(how: str) -> None:
     hub = AmqpHub()
     found = queue(hub)
@@ -245,7 +286,7 @@ def test_selectors_divide_a_queue() -> None:
     assert bodies(everything) == [b"0", b"3"]
 
 
-@pytest.mark.clause("AMQP-3.5.7")
+@pytest.mark.clause("AMQP-3.5.7", "AMQP-3.5.2")
 def test_a_copying_receiver_sees_everything_and_takes_nothing() -> None:
     hub = AmqpHub()
     found = queue(hub)

@@ -41,7 +41,7 @@ def attach(
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("crash", [False, True])
-@pytest.mark.clause("AMQP-2.6.13")
+@pytest.mark.clause("AMQP-2.6.13", "AMQP-3.4.6")
 def test_what_the_receiver_has_begun_is_resumed_and_told_so(address: str, crash: bool) -> None:
     hub = begin(address)
     peer = hub.container()
@@ -67,7 +67,7 @@ def test_what_the_receiver_has_begun_is_resumed_and_told_so(address: str, crash:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.clause("AMQP-2.6.13")
+@pytest.mark.clause("AMQP-2.6.13", "AMQP-3.4.6")
 def test_what_the_receiver_has_accepted_is_settled_and_not_sent_again(address: str) -> None:
     hub = begin(address)
     peer = hub.container()
@@ -113,7 +113,7 @@ def test_what_the_receiver_never_got_is_sent_as_new(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.clause("AMQP-2.6.13")
+@pytest.mark.clause("AMQP-2.6.13", "AMQP-3.4.6")
 def test_what_the_receiver_has_released_goes_back(address: str) -> None:
     hub = begin(address)
     peer = hub.container()

@@ -185,7 +185,7 @@ def test_rejected_ones_are_gone() -> None:
     assert link.deliveries() == []
 
 
-@pytest.mark.clause("AMQP-3.4.1")
+@pytest.mark.clause("AMQP-3.4.1", "AMQP-3.4")
 def test_received_is_no_outcome() -> None:
     hub = AmqpHub()
     link = hub.container().receiver("/topics/a")
@@ -214,7 +214,7 @@ def test_settled_without_a_state_means_the_default_outcome() -> None:
     assert bodies(other) == []
 
 
-@pytest.mark.clause("AMQP-3.5.3")
+@pytest.mark.clause("AMQP-3.5.3", "AMQP-3.5")
 def test_the_outcomes_in_force_are_told() -> None:
     hub = AmqpHub()
     peer = hub.container()
@@ -226,7 +226,7 @@ def test_the_outcomes_in_force_are_told() -> None:
     assert refused(peer, strange) == NOT_IMPLEMENTED
 
 
-@pytest.mark.clause("AMQP-3.5.8")
+@pytest.mark.clause("AMQP-3.5.8", "AMQP-3.5.1")
 def test_a_selector_chooses_and_is_told_to_be_in_force() -> None:
     hub = AmqpHub()
     filters = selector("properties.subject = 'alarm'")
@@ -240,7 +240,7 @@ def test_a_selector_chooses_and_is_told_to_be_in_force() -> None:
     assert not any(session.queue or session.in_flight for session in hub.broker.sessions.all())
 
 
-@pytest.mark.clause("AMQP-3.5.8")
+@pytest.mark.clause("AMQP-3.5.8", "AMQP-3.5.1")
 def test_a_selector_is_known_by_its_number_too_and_others_are_left_out_of_the_answer() -> None:
     hub = AmqpHub()
     mine = Symbol("jms-selector")
@@ -287,6 +287,7 @@ def test_no_local_leaves_out_what_the_connection_itself_published() -> None:
     assert bodies(link) == [b"another's"]
 
 
+@pytest.mark.clause("AMQP-3.5.2")
 def test_distribution_is_by_copy() -> None:
     hub = AmqpHub()
     peer = hub.container()
