@@ -13,7 +13,7 @@ from tests.mqtt.codec.test_fuzz import ENGINES, ROOT
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=["plain", "atheris"][: len(ENGINES)])
-@pytest.mark.parametrize("target", ["fuzz_amqp_v1", "fuzz_amqp_dissect"])
+@pytest.mark.parametrize("target", ["fuzz_amqp_v1", "fuzz_amqp_v091", "fuzz_amqp_dissect"])
 def test_target(target: str, engine: str, tmp_path: Path) -> None:
     arguments = ["-runs=3000", "-seed=1", str(tmp_path / "inputs")] + ([engine] if engine == "-plain=1" else [])
     done = subprocess.run(
