@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridgehead.core.message import MessageProperties, Native
-from bridgehead.core.permission import Permission
+from bridgehead.core.permission import Context, Permission
 from bridgehead.core.policy import Principal
 from bridgehead.protocols.amqp.codec.v1.errors import (
     INVALID_FIELD,
@@ -14,6 +14,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     RESOURCE_LIMIT_EXCEEDED,
     UNAUTHORIZED_ACCESS,
 )
+from bridgehead.protocols.amqp.codec.v1.performatives import Detach
 from bridgehead.protocols.amqp.codec.v1.states import RELEASED, Modified, Received, Rejected
 from bridgehead.protocols.amqp.codec.v1.termini import Source
 from bridgehead.protocols.amqp.codec.v1.types import Described, Symbol, ULong
@@ -30,6 +31,8 @@ from tests.amqp.session.v1.receiving import (
     native,
     no_local,
     publish,
+    put,
+    queue,
     refused,
     selector,
 )
@@ -372,6 +375,35 @@ def test_a_right_to_one_topic_of_a_filter_that_ends_holds_for_what_waits() -> No
     link.flow(10)
     assert bodies(link) == [b"open", b"open"]
     assert hub.broker.counters.dropped_not_permitted == 2
+
+
+def by_token(*filters: str) -> Principal:
+    """May receive only what comes over a connection that stands on a token."""
+    permissions = [Permission(each, False, True, mechanisms=("OAUTHBEARER",)) for each in filters]
+    return Principal.of("office", [*permissions, Permission("free", True, True)], ["*"])
+
+
+def test_a_connection_that_stands_on_another_proof_has_what_that_gives() -> None:
+    principal = by_token("hall/#", "$QUEUE/orders")
+    hub = AmqpHub(principals=[principal])
+    queue(hub)
+    peer = hub.container()
+    peer.connection.stand_on(principal.under(Context("amqp", ("OAUTHBEARER",))))
+    peer.receiver("/topics/hall/%23")
+    peer.receiver("/queues/orders")
+    free = peer.receiver("/topics/free")
+    peer.connection.stand_on(principal.under(Context("amqp", ("OAUTHBEARER",))))
+    hub.settle()
+    assert peer.get() == []
+    peer.connection.stand_on(principal.under(Context("amqp", ("PLAIN",))))
+    hub.settle()
+    conditions = [each.error.condition for each in peer.get() if isinstance(each, Detach) and each.error is not None]
+    assert conditions == [UNAUTHORIZED_ACCESS, UNAUTHORIZED_ACCESS]
+    publish(hub, "hall/a", b"1")
+    put(hub, b"2")
+    publish(hub, "free", b"3")
+    assert bodies(free) == [b"3"]
+    assert peer.get() == []
 
 
 def test_links_of_an_identity_have_an_end() -> None:

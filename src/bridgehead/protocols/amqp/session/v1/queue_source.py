@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from bridgehead.broker.broker import Broker
+from bridgehead.broker.queues.declaring import is_own
 from bridgehead.broker.queues.entry import Consumer, Entry
 from bridgehead.broker.queues.queue import Queue
 from bridgehead.core.errors import BUSY, DELETED, NOT_AUTHORIZED, Refusal
@@ -297,16 +298,25 @@ class QueueSource(Source):
 
     def renewed(self) -> None:
         """As TopicSource.renewed."""
+        if self._left:
+            return
         principal = self._link.peer.principal
         self._consumer.principal = principal
-        if self.session is not None and not self._left:
+        if self.session is not None:
             self.session.principal = principal
+        topic = self._queue.topic
+        if not is_own(self._consumer.origin, self._queue) and not self._broker.door.may_read(principal, topic):
+            self._broker.queues.detach(self._consumer)
+            self.cancelled(NOT_AUTHORIZED, principal.explain_receive(topic).because)
 
     def dismissed(self, meaning: str, because: str) -> None:
         """As Receiver.dismiss, of a link whose terminus lasts."""
         if self._left:
             return
-        self._keep()
+        if meaning == NOT_AUTHORIZED and self._broker.door.principal(self._consumer.principal.name) is None:
+            self.closed()  # the identity is gone: nobody comes back for what was acquired
+        else:
+            self._keep()
         if meaning == BUSY:
             self._link.detach(STOLEN, because)
         elif meaning == NOT_AUTHORIZED:
