@@ -10,6 +10,7 @@ from bridgehead.node.identities import Identities
 from bridgehead.node.settings import apply_amqp
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.server import AmqpServer
+from bridgehead.protocols.amqp.session.v091.vhost import vhost_of
 from bridgehead.security.login.chain import DEFAULT, Chain
 from bridgehead.transport.stream import Stream
 
@@ -21,6 +22,7 @@ class Amqp:
         self._broker: Final = broker
         self._settings: Final = AmqpConfig()
         apply_amqp(config, self._settings)
+        vhost_of(broker, self._settings)
         self._server: AmqpServer | None = None
 
     def begin(self, identities: Identities, offset: float) -> None:
