@@ -10,20 +10,19 @@ from collections import deque
 from typing import Final
 
 from bridgehead.core.errors import LocalMisuse
-from bridgehead.protocols.amqp.client.errors import ConnectionFailed, LoginRefused, Refused
+from bridgehead.protocols.amqp.client.errors import Refused
 from bridgehead.protocols.amqp.client.links import Delivery, Link, ahead
+from bridgehead.protocols.amqp.client.login import Login
 from bridgehead.protocols.amqp.client.mechanisms import Speaks
 from bridgehead.protocols.amqp.codec.v1.composites import (
     RECEIVER,
-    SASL_AUTH,
-    SASL_OK,
     SENDER,
     DeliveryState,
     Error,
     Outcome,
     Performative,
 )
-from bridgehead.protocols.amqp.codec.v1.encode import encode, frame, sasl_frame
+from bridgehead.protocols.amqp.codec.v1.encode import encode, frame
 from bridgehead.protocols.amqp.codec.v1.errors import AmqpError
 from bridgehead.protocols.amqp.codec.v1.frames import Decoder, Frame
 from bridgehead.protocols.amqp.codec.v1.hot import ACCEPTED_STATE, encode_disposition, encode_flow
@@ -38,23 +37,14 @@ from bridgehead.protocols.amqp.codec.v1.performatives import (
     Open,
     Transfer,
 )
-from bridgehead.protocols.amqp.codec.v1.sasl import SaslChallenge, SaslInit, SaslMechanisms, SaslOutcome, SaslResponse
-from bridgehead.protocols.amqp.codec.v1.types import Symbol
 
-SASL_HEADER: Final = b"AMQP\x03\x01\x00\x00"
-AMQP_HEADER: Final = b"AMQP\x00\x01\x00\x00"
 MAX_FRAME_SIZE: Final = 65_536
-SASL_FRAME_SIZE: Final = 65_536
 IDLE_TIME_OUT: Final = 60.0  # seconds without a frame after which the server may be taken for gone
 INCOMING_WINDOW: Final = 2048
 LARGEST_MESSAGE: Final = 256 * 1024 * 1024
 _WHOLE: Final = 1 << 32
 
 # What the machine waits for.
-_SASL_HEADER: Final = "the SASL header"
-_MECHANISMS: Final = "the offer of mechanisms"
-_CHALLENGE: Final = "a challenge or the outcome"
-_AMQP_HEADER: Final = "the AMQP header"
 _OPEN: Final = "open"
 _BEGIN: Final = "begin"
 _READY: Final = "nothing"
@@ -114,14 +104,12 @@ class ClientMachine:
 
     def __init__(self, container_id: str, hostname: str, candidates: list[Speaks]) -> None:
         """`candidates` are what can prove who this is, the best first; the server's offer decides."""
-        self._container_id: Final = container_id
-        self._hostname: Final = hostname
-        self._candidates: Final = candidates
-        self._speaks: Speaks | None = None
-        self._waits = _SASL_HEADER
-        self._head = b""
-        self._decoder = Decoder(SASL_FRAME_SIZE, sasl=True)
-        self._output: list[bytes] = [SASL_HEADER]
+        opening = Open(container_id, hostname or None, MAX_FRAME_SIZE, 0, int(IDLE_TIME_OUT * 1000))
+        self._login: Login | None = Login(hostname, candidates, frame(0, encode(opening)))
+        self._waits = _OPEN
+        self._decoder: Final = Decoder(MAX_FRAME_SIZE)
+        self._output: list[bytes] = self._login.output
+        self._login.output = []
         self.unsent = 0  # octets that `to_send` has not given out yet
         self.peer: Open | None = None
         self._frame_size = 512
@@ -156,79 +144,18 @@ class ClientMachine:
         """What the server's octets mean. Raises PeerError, Refused and ConnectionFailed."""
         self._last_received = now
         events: list[Event] = []
-        while data and self._waits in (_SASL_HEADER, _MECHANISMS, _CHALLENGE, _AMQP_HEADER):
-            data = self._before_open(data)
-        if self._waits in (_OPEN, _BEGIN, _READY, _CLOSE) and data:
+        login = self._login
+        if login is not None:
+            data = login.receive(data)
+            self._output += login.output
+            login.output = []
+            if login.done:
+                self._login = None
+        if data and self._waits != _OVER:
             for found in self._decoder.feed(data):
                 self._handle_frame(found, events)
             self._refill()
         return events
-
-    def _before_open(self, data: bytes) -> bytes:
-        """One header or one SASL frame; what is left of the octets."""
-        if self._waits in (_SASL_HEADER, _AMQP_HEADER):
-            self._head += data
-            if len(self._head) < 8:
-                return b""
-            head, rest = self._head[:8], self._head[8:]
-            self._head = b""
-            self._header(head)
-            return rest
-        found = self._decoder.one(data)
-        if found is None:
-            return b""
-        if found.performative is not None:
-            self._sasl(found.performative)
-        return self._decoder.rest()
-
-    def _header(self, head: bytes) -> None:
-        wanted = SASL_HEADER if self._waits == _SASL_HEADER else AMQP_HEADER
-        if head != wanted:
-            if head.startswith(b"HTTP/"):
-                raise ConnectionFailed(
-                    "the server answers in HTTP; for AMQP over WebSocket use amqp+wss:// (or amqp+ws://)"
-                )
-            if head.startswith(b"AMQP"):
-                version = ".".join(str(octet) for octet in head[5:])
-                raise ConnectionFailed(
-                    f"the server answers with the header of AMQP {version}, and not that of 1.0 with SASL"
-                )
-            raise ConnectionFailed("the server does not speak AMQP; is it the right port, and with or without TLS?")
-        if self._waits == _SASL_HEADER:
-            self._waits = _MECHANISMS
-            return
-        self._waits = _OPEN
-        self._decoder = Decoder(MAX_FRAME_SIZE)
-
-    def _sasl(self, performative: Performative) -> None:
-        if self._waits == _MECHANISMS and isinstance(performative, SaslMechanisms):
-            self._choose(performative.sasl_server_mechanisms)
-        elif self._waits == _CHALLENGE and isinstance(performative, SaslChallenge) and self._speaks is not None:
-            answer = self._speaks.respond(performative.challenge)
-            self._send(sasl_frame(encode(SaslResponse(answer))))
-        elif self._waits == _CHALLENGE and isinstance(performative, SaslOutcome) and self._speaks is not None:
-            if performative.outcome != SASL_OK:
-                why = "does not believe who this is" if performative.outcome == SASL_AUTH else "cannot decide now"
-                raise LoginRefused(f"the server {why} ({self._speaks.name})")
-            self._speaks.finish(performative.additional_data)
-            self._waits = _AMQP_HEADER
-            self._send(AMQP_HEADER)
-            idle = int(IDLE_TIME_OUT * 1000)
-            self._frame(Open(self._container_id, self._hostname or None, MAX_FRAME_SIZE, 0, idle))
-        else:
-            raise AmqpError("amqp:illegal-state", f"a SASL frame came where {self._waits} belongs", clause="AMQP-5.3.2")
-
-    def _choose(self, offered: list[Symbol]) -> None:
-        for candidate in self._candidates:
-            if candidate.name in offered:
-                self._speaks = candidate
-                self._waits = _CHALLENGE
-                init = SaslInit(candidate.name, candidate.start(), self._hostname or None)
-                self._send(sasl_frame(encode(init)))
-                return
-        have = ", ".join(each.name for each in self._candidates) or "nothing"
-        there = ", ".join(offered) or "none"
-        raise LoginRefused(f"the server offers the mechanisms {there}, and what is given here is for {have}")
 
     def _handle_frame(self, found: Frame, events: list[Event]) -> None:
         performative = found.performative
