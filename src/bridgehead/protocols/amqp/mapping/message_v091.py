@@ -14,8 +14,12 @@ from pamqp.exceptions import PAMQPException
 
 from bridgehead.core.errors import NOT_AUTHORIZED, PAYLOAD_FORMAT_INVALID, Refusal
 from bridgehead.core.message import NEVER, NO_PROPERTIES, NORMAL_PRIORITY, Message, MessageProperties, Native, Origin
+from bridgehead.protocols.amqp.codec.v1.errors import AmqpError
 from bridgehead.protocols.amqp.mapping.addresses import TOPIC, parse_address, topic_address
-from bridgehead.protocols.amqp.mapping.message_v1 import text_of
+from bridgehead.protocols.amqp.mapping.cloud_events import application_properties_of, user_properties_of
+from bridgehead.protocols.amqp.mapping.correlation import octets_of_short, short_text_of
+from bridgehead.protocols.amqp.mapping.message_v1 import TEXT
+from bridgehead.protocols.amqp.mapping.texts import can_tell, topic_to_tell
 from bridgehead.wire.errors import PeerError
 
 FORM: Final = "amqp-0-9-1"
@@ -69,13 +73,14 @@ def message_from_v091(topic: str, content: bytes, body: bytes, origin: Origin, n
             raise Refusal(PAYLOAD_FORMAT_INVALID, "the expiration of a message is a number of milliseconds, as digits")
         expires_at = now + int(given.expiration) / MILLISECONDS
     priority = NORMAL_PRIORITY if given.priority is None else min(given.priority, 255)
-    correlation = given.correlation_id
+    passed: dict[str, object] = {name: value for name, value in headers.items() if name != RETAIN}
+    content_type = given.content_type
     made = MessageProperties(
-        given.content_type or None,
+        content_type if content_type and can_tell(content_type) else None,
         False,
         _response_topic(given.reply_to),
-        correlation.encode() if correlation else None,
-        tuple([(name, text_of(value)) for name, value in headers.items() if name != RETAIN]),
+        octets_of_short(given.correlation_id) if given.correlation_id else None,
+        user_properties_of(passed),
         priority,
         Native(FORM, content),
     )
@@ -87,8 +92,11 @@ def _response_topic(reply_to: str | None) -> str | None:
     """A reply-to of 0-9-1 is a queue's name; one that is the address of a topic has a meaning elsewhere."""
     if not reply_to or not reply_to.startswith("/topics/"):
         return None
-    named = parse_address(reply_to, False)
-    return named.name if named.kind == TOPIC else None
+    try:
+        named = parse_address(reply_to, False)
+    except AmqpError:
+        return None
+    return topic_to_tell(named.name) if named.kind == TOPIC else None
 
 
 def headers_of(message: Message) -> dict[str, Any]:
@@ -96,7 +104,7 @@ def headers_of(message: Message) -> dict[str, Any]:
     native = message.properties.native
     if native is not None and native.form == FORM:
         return read_properties(native.octets).headers or {}
-    return dict(message.properties.user_properties)
+    return dict(application_properties_of(message.properties.user_properties))
 
 
 def v091_content(message: Message, now: float, added: dict[str, Any] | None = None) -> bytes:
@@ -127,22 +135,19 @@ def _left(message: Message, now: float) -> str | None:
 def _canonical(message: Message, now: float, added: dict[str, Any] | None) -> commands.Basic.Properties:
     properties = message.properties
     headers: dict[str, Any] = {}
-    for name, value in properties.user_properties:
+    for name, value in application_properties_of(properties.user_properties).items():
         if len(name.encode()) <= 255:  # a table's names are short strings
             headers[name] = value
     if added is not None:
         headers.update(added)
-    correlation: str | None = None
-    if properties.correlation_data is not None:
-        correlation = _short(properties.correlation_data.decode("utf-8", "backslashreplace"))
     reply_to = None if properties.response_topic is None else _short(topic_address(properties.response_topic))
     priority = None if properties.priority == NORMAL_PRIORITY else properties.priority
     return commands.Basic.Properties(
-        content_type=_short(properties.content_type or ""),
+        content_type=_short(properties.content_type or (TEXT if properties.is_text else "")),
         headers=headers or None,
         delivery_mode=2 if message.qos else 1,
         priority=priority,
-        correlation_id=correlation,
+        correlation_id=short_text_of(properties.correlation_data),
         reply_to=reply_to,
         expiration=_left(message, now),
     )

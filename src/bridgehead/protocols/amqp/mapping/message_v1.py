@@ -2,12 +2,16 @@
 
 What an AMQP receiver gets of a message that came by AMQP 1.0 is the bare message as it came, octet for octet: it
 travels as the message's native form. Everybody else gets the canonical properties.
+
+Clients send most messages with one head, all that comes before the data section, or with few: what a head means is
+found out once, and remembered.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 from bridgehead.core.message import NEVER, NO_PROPERTIES, NORMAL_PRIORITY, Message, MessageProperties, Native, Origin
@@ -19,6 +23,7 @@ from bridgehead.protocols.amqp.codec.v1.sections import (
     APPLICATION_PROPERTIES,
     DATA,
     DELIVERY_ANNOTATIONS,
+    FOOTER,
     HEADER,
     MESSAGE_ANNOTATIONS,
     Header,
@@ -30,62 +35,142 @@ from bridgehead.protocols.amqp.codec.v1.sections import (
     put_properties,
     put_section,
 )
-from bridgehead.protocols.amqp.codec.v1.types import (
-    Array,
-    Described,
-    Symbol,
-    Timestamp,
-    UByte,
-    UInt,
-    ULong,
-    UShort,
-    Uuid,
-)
+from bridgehead.protocols.amqp.codec.v1.types import Symbol
 from bridgehead.protocols.amqp.mapping.addresses import TOPIC, parse_address, topic_address
+from bridgehead.protocols.amqp.mapping.cloud_events import application_properties_of, user_properties_of
+from bridgehead.protocols.amqp.mapping.correlation import correlation_of, octets_of
+from bridgehead.protocols.amqp.mapping.texts import LONGEST, can_tell, json_of, topic_to_tell
 
-FORM: Final = "amqp-1.0"
+FORM: Final = "amqp-1.0"  # the octets are the message without header and delivery-annotations
+# The same without its body, which is one data section that `put_data` makes again of the payload.
+HEAD_FORM: Final = "amqp-1.0-head"
 RETAIN: Final = Symbol("x-opt-retain")
 TOPIC_NAME: Final = Symbol("x-opt-topic")
 JSON: Final = "application/json"
 TEXT: Final = "text/plain;charset=utf-8"
+_REMEMBERED: Final = 2000  # heads, topics
+_LONGEST_REMEMBERED: Final = 512  # octets
+_MILLISECONDS: Final = 1000
+
+
+@mypyc_attr(acyclic=True)
+class _Meaning:
+    """What the sections in front of a body say. Times: `ttl` and `until` in milliseconds, ABSENT and None for none."""
+
+    def __init__(
+        self, properties: MessageProperties, retain: bool, ttl: int, until: int | None, user_id: bytes | None
+    ) -> None:
+        self.properties: Final = properties
+        self.retain: Final = retain
+        self.ttl: Final = ttl
+        self.until: Final = until
+        self.user_id: Final = user_id
+        self.lasts: Final = ttl == ABSENT and until is None
+
+
+_MEANINGS: Final[dict[bytes, _Meaning]] = {}
 
 
 def message_from_v1(topic: str, payload: bytes, qos: int, origin: Origin, now: float) -> Message:
-    """The message for a topic or a queue's topic. `payload` are all its sections. Raises AmqpError for what is no
-    message, Refusal(NOT_AUTHORIZED) for a user-id that is not the sender's."""
+    """The message for a topic or a queue's topic. `payload` are all its sections, `now` is in seconds since the epoch.
+    Raises AmqpError for what is no message, Refusal(NOT_AUTHORIZED) for a user-id that is not the sender's."""
     at = data_at(payload)
     if at >= 0:
         return Message(topic, payload[at:], qos, False, origin)
-    sections = Sections(payload)
-    header = sections.header()
-    properties = sections.properties()
-    if properties.user_id is not None and properties.user_id != origin.principal.encode():
+    body_at = _body_at(payload)
+    if body_at > 0:
+        head = payload[:body_at]
+        meaning = _MEANINGS.get(head)
+        if meaning is None:
+            meaning = _meaning_of_head(head)
+        body = payload[body_at + (5 if payload[body_at + 3] == 0xA0 else 8) :]
+    else:
+        sections = Sections(payload)
+        body, content_type, is_text = _body_of(sections)
+        native = Native(FORM, sections.without([HEADER, DELIVERY_ANNOTATIONS]))
+        meaning = _meaning_of(sections, native, content_type, is_text)
+    if meaning.user_id is not None and meaning.user_id != origin.principal.encode():
         raise Refusal(
             NOT_AUTHORIZED, f"the user-id of a message is its sender's: leave it out or put {origin.principal!r}"
         )
+    expires_at = NEVER if meaning.lasts else _expires_at(meaning, now)
+    return Message(topic, body, qos, meaning.retain, origin, meaning.properties, expires_at)
+
+
+def _body_at(payload: bytes) -> int:
+    """Where the data section begins that ends the message and is as `put_data` writes it, if what comes before are
+    sections by their usual descriptors; else -1."""
+    size = len(payload)
+    at = 0
+    while at + 5 <= size and payload[at] == 0 and payload[at + 1] == 0x53:
+        if payload[at + 2] == DATA:
+            code = payload[at + 3]
+            if code == 0xA0:
+                return at if size == at + 5 + payload[at + 4] else -1
+            if code == 0xB0 and at + 8 <= size:
+                length = int.from_bytes(payload[at + 4 : at + 8], "big")
+                return at if length >= 256 and size == at + 8 + length else -1
+            return -1
+        code = payload[at + 3]
+        if code == 0x45:
+            at += 4
+        elif code in (0xC0, 0xC1):
+            at += 5 + payload[at + 4]
+        elif code in (0xD0, 0xD1) and at + 8 <= size:
+            at += 8 + int.from_bytes(payload[at + 4 : at + 8], "big")
+        else:
+            return -1
+    return -1
+
+
+def _meaning_of_head(head: bytes) -> _Meaning:
+    sections = Sections(head)
+    if sections.body or sections.has(FOOTER):
+        # A second body follows, and of which kind the whole message tells.
+        raise AmqpError("amqp:decode-error", "a body of one kind is followed by another body", clause="AMQP-3.2")
+    bare = sections.without([HEADER, DELIVERY_ANNOTATIONS])
+    meaning = _meaning_of(sections, Native(HEAD_FORM, bare) if bare else None, None, False)
+    if len(head) <= _LONGEST_REMEMBERED:
+        if len(_MEANINGS) >= _REMEMBERED:
+            _MEANINGS.clear()
+        _MEANINGS[head] = meaning
+    return meaning
+
+
+def _meaning_of(sections: Sections, native: Native | None, body_type: str | None, is_text: bool) -> _Meaning:
+    header = sections.header()
+    properties = sections.properties()
     retain = False
     if sections.has(MESSAGE_ANNOTATIONS):
         wanted = sections.annotations(MESSAGE_ANNOTATIONS).get(RETAIN, False)
         if not isinstance(wanted, bool):
             raise AmqpError(INVALID_FIELD, "the message annotation x-opt-retain is a boolean")
         retain = wanted
-    expires_at = NEVER
-    if header.ttl != ABSENT:
-        expires_at = now + header.ttl / 1000
-    if properties.absolute_expiry_time is not None:
-        expires_at = min(expires_at, properties.absolute_expiry_time / 1000)
-    body, content_type, is_text = _body_of(sections)
-    bare = sections.without([HEADER, DELIVERY_ANNOTATIONS])
+    content_type = properties.content_type
+    if not content_type or not can_tell(content_type):
+        content_type = body_type
+    correlation = octets_of(properties.correlation_id)
+    if correlation is not None and len(correlation) > LONGEST:
+        correlation = None
     made = MessageProperties(
-        properties.content_type or content_type,
+        content_type,
         is_text,
         _response_topic(properties.reply_to),
-        _correlation_data(properties),
-        _user_properties(sections),
+        correlation,
+        user_properties_of(sections.application_properties()),
         header.priority,
-        Native(FORM, bare),
+        native,
     )
-    return Message(topic, body, qos, retain, origin, made, expires_at)
+    return _Meaning(made, retain, header.ttl, properties.absolute_expiry_time, properties.user_id)
+
+
+def _expires_at(meaning: _Meaning, now: float) -> float:
+    expires_at = NEVER
+    if meaning.ttl != ABSENT:
+        expires_at = now + meaning.ttl / _MILLISECONDS
+    if meaning.until is not None:
+        expires_at = min(expires_at, meaning.until / _MILLISECONDS)
+    return expires_at
 
 
 def to_of(payload: bytes) -> str | None:
@@ -108,74 +193,16 @@ def _body_of(sections: Sections) -> tuple[bytes, str | None, bool]:
         if value is None:
             return b"", None, False
         if isinstance(value, str):
-            return value.encode(), TEXT, True
+            text = value.encode("utf-8", "surrogatepass")
+            return text, TEXT, "\0" not in value
         if isinstance(value, bytes):
             return value, None, False
-    else:
-        joined: list[object] = []
-        for item in values:
-            assert isinstance(item, list)
+        return json_of(value).encode("utf-8", "surrogatepass"), JSON, True
+    joined: list[object] = []
+    for item in values:
+        if isinstance(item, list):
             joined.extend(item)
-        value = joined
-    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode(), JSON, True
-
-
-def plain(value: object) -> object:
-    """An AMQP value as JSON has it. Octets are hexadecimal; times are milliseconds since 1970-01-01 UTC."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {text_of(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Array):
-        return [plain(item) for item in value.items]
-    if isinstance(value, Described):
-        return plain(value.value)
-    number = getattr(value, "value", None)
-    return number if isinstance(number, int | float | str) else text_of(value)
-
-
-def text_of(value: object) -> str:
-    """A simple value as text, as User Properties of MQTT carry it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Uuid):
-        digits = value.octets.hex()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-    if isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, UByte | UShort | UInt | ULong | Timestamp):
-        return str(value.value)
-    inner = getattr(value, "value", None)
-    return str(value) if inner is None else str(inner)
-
-
-_CLOUD_EVENTS: Final = ("cloudEvents:", "cloudEvents_")  # CloudEvents AMQP binding 1.0.2, section 3.1.3
-
-
-def _user_properties(sections: Sections) -> tuple[tuple[str, str], ...]:
-    pairs: list[tuple[str, str]] = []
-    for name, value in sections.application_properties().items():
-        if name.startswith(_CLOUD_EVENTS):
-            name = name[len(_CLOUD_EVENTS[0]) :]
-        pairs.append((name, text_of(value)))
-    return tuple(pairs)
-
-
-def _correlation_data(properties: Properties) -> bytes | None:
-    found = properties.correlation_id
-    if found is None or isinstance(found, bytes):
-        return found
-    return text_of(found).encode()
+    return json_of(joined).encode("utf-8", "surrogatepass"), JSON, True
 
 
 def _response_topic(reply_to: object) -> str | None:
@@ -186,24 +213,37 @@ def _response_topic(reply_to: object) -> str | None:
         named = parse_address(reply_to, False)
     except AmqpError:
         return None
-    return named.name if named.kind == TOPIC else None
+    return topic_to_tell(named.name) if named.kind == TOPIC else None
 
 
 # To receivers. --------------------------------------------------------------------------------------
 
 
-_ANNOTATED_TOPICS: Final[dict[str, bytes]] = {}
-_REMEMBERED: Final = 10_000  # topics
+@mypyc_attr(acyclic=True)
+class _Front:
+    """What of a native form is written anew and what is not: the sender's message-annotations without x-opt-retain, and
+    everything behind them."""
+
+    def __init__(self, annotations: dict[object, object], rest: bytes) -> None:
+        self.annotations: Final = annotations
+        self.rest: Final = rest
+
+
+_FRONTS: Final[dict[bytes, _Front]] = {}
+_TOPICS: Final[dict[str, bytes]] = {}
+_DURABLE: Final = put_header(Header(True))
+_NO_HEADER: Final = b""
 
 
 def _topic_section(topic: str) -> bytes:
     """The message-annotations that tell a receiver of a wildcard which topic it was."""
-    known = _ANNOTATED_TOPICS.get(topic)
+    known = _TOPICS.get(topic)
     if known is None:
-        if len(_ANNOTATED_TOPICS) >= _REMEMBERED:
-            _ANNOTATED_TOPICS.clear()
         known = put_section(MESSAGE_ANNOTATIONS, {TOPIC_NAME: topic})
-        _ANNOTATED_TOPICS[topic] = known
+        if len(topic) <= _LONGEST_REMEMBERED:
+            if len(_TOPICS) >= _REMEMBERED:
+                _TOPICS.clear()
+            _TOPICS[topic] = known
     return known
 
 
@@ -212,11 +252,6 @@ def v1_payload(message: Message, now: float) -> bytes:
     encoded = message.encoded
     if isinstance(encoded, bytes):
         return encoded
-    properties = message.properties
-    if properties is NO_PROPERTIES and message.expires_at == NEVER and message.qos == 0:
-        made = _topic_section(message.topic) + put_data(message.payload)
-        message.encoded = made
-        return made
     made = _header(message, now, 0, False) + _annotations(message, False, None) + _rest(message)
     if message.expires_at == NEVER:
         message.encoded = made
@@ -238,68 +273,78 @@ def _header(message: Message, now: float, delivery_count: int, first_acquirer: b
     priority = message.properties.priority
     ttl = ABSENT
     if message.expires_at != NEVER:
-        ttl = max(0, min(int((message.expires_at - now) * 1000), 0xFFFF_FFFF))
-    if ttl == ABSENT and priority == NORMAL_PRIORITY and not message.qos and not delivery_count and not first_acquirer:
-        return b""
+        ttl = max(0, min(int((message.expires_at - now) * _MILLISECONDS), 0xFFFF_FFFF))
+    if ttl == ABSENT and priority == NORMAL_PRIORITY and not delivery_count and not first_acquirer:
+        return _DURABLE if message.qos else _NO_HEADER
     return put_header(Header(message.qos > 0, priority, ttl, first_acquirer, delivery_count))
 
 
-def _annotations(message: Message, retain: bool, added: bytes | None) -> bytes:
-    native = _native(message)
+def _front(message: Message) -> _Front | None:
+    """Of a message that came by AMQP 1.0 and had more than a body."""
+    native = message.properties.native
+    if native is None or native.form not in (FORM, HEAD_FORM):
+        return None
+    octets = native.octets
+    known = _FRONTS.get(octets)
+    if known is not None:
+        return known
+    sections = Sections(octets)
     own: dict[object, object] = {}
-    if native:
-        sections = Sections(native)
-        if sections.has(MESSAGE_ANNOTATIONS):
-            own = sections.annotations(MESSAGE_ANNOTATIONS)
-            own.pop(RETAIN, None)
-    if not own and not retain and added is None:
+    if sections.has(MESSAGE_ANNOTATIONS):
+        own = sections.annotations(MESSAGE_ANNOTATIONS)
+        own.pop(RETAIN, None)
+        # Whatever the sender says: what a receiver reads there is the hub's word.
+        own.pop(TOPIC_NAME, None)
+    known = _Front(own, sections.without([MESSAGE_ANNOTATIONS]))
+    if native.form == HEAD_FORM and len(octets) <= _LONGEST_REMEMBERED:
+        if len(_FRONTS) >= _REMEMBERED:
+            _FRONTS.clear()
+        _FRONTS[octets] = known
+    return known
+
+
+def _annotations(message: Message, retain: bool, added: bytes | None) -> bytes:
+    front = _front(message)
+    if not retain and added is None and (front is None or not front.annotations):
         return _topic_section(message.topic)
+    all_of_them: dict[object, object] = {}
+    if front is not None:
+        all_of_them.update(front.annotations)
     if added is not None:
         more, _ = decode_value(added)
         if isinstance(more, dict):
-            own.update(more)
-    own[TOPIC_NAME] = message.topic
+            all_of_them.update(more)
+    all_of_them[TOPIC_NAME] = message.topic
     if retain:
-        own[RETAIN] = True
-    return put_section(MESSAGE_ANNOTATIONS, own)
-
-
-def _native(message: Message) -> bytes:
-    native = message.properties.native
-    return native.octets if native is not None and native.form == FORM else b""
+        all_of_them[RETAIN] = True
+    return put_section(MESSAGE_ANNOTATIONS, all_of_them)
 
 
 def _rest(message: Message) -> bytes:
     """Properties, application-properties, body and footer: as they came, or of the canonical properties."""
-    native = _native(message)
-    if native:
-        return Sections(native).without([MESSAGE_ANNOTATIONS])
     given = message.properties
+    front = None if given.native is None else _front(message)
+    if front is not None:
+        if given.native is not None and given.native.form == FORM:
+            return front.rest
+        return front.rest + put_data(message.payload)
     if given is NO_PROPERTIES:
         return put_data(message.payload)
     parts: list[bytes] = []
-    if given.content_type is not None or given.response_topic is not None or given.correlation_data is not None:
+    content_type = given.content_type
+    if content_type is None and given.is_text:
+        content_type = TEXT
+    elif content_type is not None and not content_type.isascii():
+        content_type = None  # it is a symbol there
+    if content_type is not None or given.response_topic is not None or given.correlation_data is not None:
         reply_to = None if given.response_topic is None else topic_address(given.response_topic)
-        content_type = given.content_type
-        if content_type is not None and not content_type.isascii():
-            content_type = None
+        correlation = correlation_of(given.correlation_data)
         parts.append(
-            put_properties(
-                Properties(reply_to=reply_to, correlation_id=given.correlation_data, content_type=content_type)
-            )
+            put_properties(Properties(reply_to=reply_to, correlation_id=correlation, content_type=content_type))
         )
     if given.user_properties:
-        parts.append(put_section(APPLICATION_PROPERTIES, _application_properties(given.user_properties)))
+        own: dict[object, object] = {}
+        own.update(application_properties_of(given.user_properties))
+        parts.append(put_section(APPLICATION_PROPERTIES, own))
     parts.append(put_data(message.payload))
     return b"".join(parts)
-
-
-def _application_properties(pairs: tuple[tuple[str, str], ...]) -> dict[object, object]:
-    """Of several with one name the last counts: a map has each key once (3.2.5)."""
-    names = {name for name, _ in pairs}
-    is_event = {"specversion", "id", "source", "type"} <= names
-    made: dict[object, object] = {}
-    for name, value in pairs:
-        is_attribute = is_event and name.isascii() and name.isalnum() and name.islower()
-        made[_CLOUD_EVENTS[0] + name if is_attribute else name] = value
-    return made

@@ -45,6 +45,11 @@ def filter_of(binding_key: str) -> str:
             levels.append("#")
         elif word == "*":
             levels.append("+")
+        elif "+" in word:
+            raise Refusal(
+                FILTER_INVALID,
+                f"the binding key {binding_key[:128]!r} holds '+', which no topic does: any one level is the word '*'",
+            )
         else:
             levels.append(_unescaped(word).replace("/", "."))
     return "/".join(levels)
