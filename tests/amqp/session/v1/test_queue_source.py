@@ -220,6 +220,25 @@ def test_modified_counts_adds_annotations_and_spares_who_cannot_take_it() -> Non
     assert annotated(found[0]) == {"x-opt-why": "busy", "x-opt-who": "one"}
 
 
+@pytest.mark.parametrize("address", ["/queues/orders", "/topics/a"])
+def test_what_receivers_add_to_a_message_is_annotations_and_not_without_end(address: str) -> None:
+    hub = AmqpHub()
+    queue(hub)
+    link = hub.container().receiver(address, credit=100)
+    put(hub, b"1")
+    publish(hub, "a", b"1", qos=1)
+    added: list[dict[object, object]] = [
+        {"no symbol": 1, 5: 2},
+        {Symbol("x-opt-a"): 1, Symbol("x-opt-b"): "x" * 10_000},
+        {Symbol("x-opt-c"): "x" * 10_000},
+        {Symbol("x-opt-a"): 2},
+    ]
+    for more in added:
+        accept(link, link.deliveries(), Modified(False, False, more))
+    (found,) = link.deliveries()
+    assert annotated(found) == {"x-opt-a": 2, "x-opt-b": "x" * 10_000}
+
+
 def test_delivery_counts_last() -> None:
     hub = AmqpHub()
     queue(hub)

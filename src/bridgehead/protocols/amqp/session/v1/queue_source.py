@@ -25,16 +25,14 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     UNAUTHORIZED_ACCESS,
     AmqpError,
 )
-from bridgehead.protocols.amqp.codec.v1.reader import decode_value
 from bridgehead.protocols.amqp.codec.v1.states import Accepted, Modified, Rejected
-from bridgehead.protocols.amqp.codec.v1.writer import encode_value
 from bridgehead.protocols.amqp.mapping.message_v1 import v1_delivery, v1_payload
 from bridgehead.protocols.amqp.session.v1.contract import SETTLED, OutgoingDelivery, OutgoingLink, Source
 from bridgehead.protocols.amqp.session.v1.dynamic import emptied, receiver_closed
+from bridgehead.protocols.amqp.session.v1.returning import joined_annotations, tag_of
 from bridgehead.protocols.amqp.session.v1.selector import Selector
 from bridgehead.protocols.amqp.session.v1.selector_view import selects
 from bridgehead.protocols.amqp.session.v1.terms import Terms
-from bridgehead.protocols.amqp.session.v1.topic_source import tag_of
 
 _BEFORE_ALL: Final = 1 << 30  # priority of who takes nothing, so that it sees what others take
 _OWN_NUMBER: Final = 0x01  # begins tags that are not those of an entry
@@ -291,7 +289,7 @@ class QueueSource(Source):
             failed = state.delivery_failed
             undeliverable = state.undeliverable_here
             if state.message_annotations:
-                annotations = _joined(entry.annotations, state.message_annotations)
+                annotations = joined_annotations(entry.annotations, state.message_annotations)
         queues.release(self._queue, entry, failed, undeliverable, annotations)
 
     # The end. ---------------------------------------------------------------------------------------
@@ -360,17 +358,6 @@ class QueueSource(Source):
         self._broker.queues.detach(self._consumer)
         self._end_session("the link was closed")
         receiver_closed(self._link.peer, self._queue, self._created)
-
-
-def _joined(before: bytes | None, more: dict[object, object]) -> bytes:
-    """3.4.5: message-annotations to be combined with those that are there; a key that is in both has the new value."""
-    joined: dict[object, object] = {}
-    if before is not None:
-        known, _ = decode_value(before)
-        if isinstance(known, dict):
-            joined.update(known)
-    joined.update(more)
-    return encode_value(joined)
 
 
 def open_queue_source(link: OutgoingLink, queue: Queue, terms: Terms, created: bool) -> QueueSource:

@@ -28,7 +28,6 @@ from bridgehead.core.session import (
 from bridgehead.protocols.amqp.codec.v1.composites import DeliveryState, Outcome
 from bridgehead.protocols.amqp.codec.v1.errors import DETACH_FORCED, STOLEN, UNAUTHORIZED_ACCESS
 from bridgehead.protocols.amqp.codec.v1.states import Modified, Released
-from bridgehead.protocols.amqp.codec.v1.writer import encode_value
 from bridgehead.protocols.amqp.mapping.message_v1 import v1_delivery, v1_payload
 from bridgehead.protocols.amqp.session.v1.contract import (
     SECOND,
@@ -38,16 +37,12 @@ from bridgehead.protocols.amqp.session.v1.contract import (
     OutgoingLink,
     Source,
 )
+from bridgehead.protocols.amqp.session.v1.returning import Returned, joined_annotations, tag_of
 from bridgehead.protocols.amqp.session.v1.selector import Selector
 from bridgehead.protocols.amqp.session.v1.selector_view import selects
 from bridgehead.protocols.amqp.session.v1.terms import Terms
 
 _REPLAY_STEPS: Final = 1000  # looked at before others have their turn: less than a millisecond
-
-
-def tag_of(sequence: int) -> bytes:
-    """The delivery-tag of what has this number in the session's or the queue's log."""
-    return sequence.to_bytes(8, "big")
 
 
 class TopicDelivery(OutgoingDelivery):
@@ -58,14 +53,6 @@ class TopicDelivery(OutgoingDelivery):
         super().__init__(tag)
         self.delivery: Final = delivery
         self.over = False
-
-
-class _Returned:
-    """What the receiver told of a message that it gave back."""
-
-    def __init__(self) -> None:
-        self.failed = 0
-        self.annotations: dict[object, object] | None = None
 
 
 class TopicReceiver(Receiver):
@@ -127,7 +114,7 @@ class TopicSource(Source):
         # At most once, before there is credit.
         self._waiting: deque[Message] = deque()
         self._waiting_octets = 0
-        self._returned: dict[int, _Returned] = {}
+        self._returned: dict[int, Returned] = {}
         self._unnumbered = 0  # deliveries so far that are unsettled without need
         self._left = False
         self._sending = False
@@ -211,8 +198,7 @@ class TopicSource(Source):
             annotations: bytes | None = None
             if returned is not None:
                 failed = returned.failed
-                if returned.annotations is not None:
-                    annotations = encode_value(returned.annotations)
+                annotations = returned.annotations
             if delivery.again and delivery.qos == 1 and not failed:
                 # 3.2.1: above zero says that it may be a duplicate. With exactly once it is none.
                 failed = 1
@@ -263,6 +249,10 @@ class TopicSource(Source):
         self.more()
         return not self._has_more()
 
+    def _replays(self) -> bool:
+        """Whether retained messages are still to come."""
+        return self._session.replay is not None
+
     def _has_more(self) -> bool:
         session = self._session
         return bool(self._again) or bool(self._waiting) or bool(session.queue) or session.replay is not None
@@ -283,12 +273,12 @@ class TopicSource(Source):
             if not dispatcher.may_fly(session):
                 return
             # Retained messages first; then what came meanwhile.
-            if session.replay is not None:
+            if self._replays():
                 replayed = dispatcher.next_replay(session)
                 if replayed is not None:
                     self._send_next(replayed)
                     continue
-                if session.replay is None:
+                if not self._replays():
                     continue
                 if session.replay_steps <= 0:
                     link.later(True)
@@ -348,12 +338,12 @@ class TopicSource(Source):
         session = self._session
         if session.landed(delivery.sequence) is None:
             return
-        returned = self._returned.setdefault(delivery.sequence, _Returned())
+        returned = self._returned.setdefault(delivery.sequence, Returned())
         if isinstance(state, Modified):
             if state.delivery_failed:
                 returned.failed += 1
             if state.message_annotations:
-                returned.annotations = {**(returned.annotations or {}), **state.message_annotations}
+                returned.annotations = joined_annotations(returned.annotations, state.message_annotations)
         delivery.again = True
         # As Dispatcher.put_back does, but that several that come back keep their order.
         ahead: list[Delivery] = []
