@@ -35,7 +35,8 @@ def client(port: int, password: bytes = b"secret") -> Client:
     return Client(Target("amqp", "127.0.0.1", port), "test", candidates, timeout=5)
 
 
-@clause("AMQP-2.2", "AMQP-2.4.1", "AMQP-2.5.1", "AMQP-2.6.3", "AMQP-2.6.12", "AMQP-5.3.2")
+@clause("AMQP-2.2", "AMQP-2.4.1", "AMQP-2.4.2", "AMQP-2.5.1", "AMQP-2.6.3", "AMQP-2.6.12", "AMQP-2.8.10")
+@clause("AMQP-5.3", "AMQP-5.3.2", "AMQP-5.3.4")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 async def test_there_and_back(qos: int) -> None:
     async with Listening(server()) as there:

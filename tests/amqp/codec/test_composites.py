@@ -60,6 +60,9 @@ FIELDS = {
     *["AMQP-2.8.14", "AMQP-3.5.3", "AMQP-3.5.4", "AMQP-4.5.1", "AMQP-4.5.2", "AMQP-4.5.3", "AMQP-4.5.5", "AMQP-4.5.6"],
     "AMQP-1.4",
     "AMQP-1.5",
+    "AMQP-2.8.1",
+    "AMQP-2.8.4",
+    "AMQP-5.3.3.6",
 )
 @given(strategies.composites)
 def test_every_composite_comes_back_and_has_all_its_fields(value: Composite) -> None:

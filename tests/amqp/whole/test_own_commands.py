@@ -44,7 +44,7 @@ class Sub:
         return out.splitlines()
 
 
-@pytest.mark.clause("AMQPWS-2.1", "AMQPWS-2.3", "AMQP-5.2")
+@pytest.mark.clause("AMQPWS-2.1", "AMQPWS-2.3", "AMQPWS-3", "AMQP-2.4.2", "AMQP-5.1", "AMQP-5.2", "AMQP-5.2.1", "AMQP-5.3")
 @pytest.mark.parametrize("door", DOORS)
 def test_each_door(office: Office, door: str, capsys: pytest.CaptureFixture[str]) -> None:
     who = credentials(office, door, mechanism="" if door.startswith("amqps") else "SCRAM-SHA-256")
