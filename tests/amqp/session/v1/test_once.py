@@ -375,3 +375,31 @@ def test_a_token_of_another_kind_changes_what_the_link_may() -> None:
     sender.peer.connection.stand_on(root.under(Context("amqp", ("token",))))
     sender.transfer()
     assert isinstance(sender.outcome(), Rejected)
+
+
+@pytest.mark.clause("AMQP-2.8.3")
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_sender_that_waits_for_us_is_settled_where_it_does_not_matter(lasts: bool) -> None:
+    hub = AmqpHub()
+    sender = sender_of(hub.container("sensor"), lasts=lasts)
+    number = sender.transfer(tag=b"t1")
+    (told,) = sender.outcomes()
+    assert (told.state, told.settled) == (ACCEPTED, False)
+    hub.pass_time(1)
+    found = sender.outcomes()
+    if lasts:
+        assert found == []
+        settle(sender, number)
+    else:
+        assert [(each.first, each.state, each.settled) for each in found] == [(number, ACCEPTED, True)]
+    sender.transfer(tag=b"t1")
+    assert sender.outcome() is ACCEPTED
+
+
+def test_a_sender_that_settles_in_time_hears_no_more() -> None:
+    hub = AmqpHub()
+    sender = sender_of(hub.container("sensor"), lasts=False)
+    settle(sender, sender.transfer())
+    sender.outcomes()
+    hub.pass_time(1)
+    assert sender.outcomes() == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bridgehead.core.permission import Permission
-from bridgehead.protocols.amqp.codec.v1.composites import Composite, DeliveryState
 from bridgehead.protocols.amqp.codec.v1.encode import encode
 from bridgehead.protocols.amqp.codec.v1.errors import (
     NOT_ALLOWED,
@@ -15,69 +14,19 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     UNAUTHORIZED_ACCESS,
     UNKNOWN_ID,
 )
-from bridgehead.protocols.amqp.codec.v1.performatives import Close, Detach, Transfer
+from bridgehead.protocols.amqp.codec.v1.performatives import Detach, Transfer
 from bridgehead.protocols.amqp.codec.v1.states import (
     ACCEPTED,
     RELEASED,
     Declare,
-    Declared,
     Discharge,
     Rejected,
     TransactionalState,
 )
-from bridgehead.protocols.amqp.codec.v1.termini import Coordinator, Source
+from bridgehead.protocols.amqp.codec.v1.termini import Source
 from bridgehead.protocols.amqp.codec.v1.types import Symbol
-from tests.amqp.dialogue import AmqpHub, Container, ReceivingLink, SendingLink, data
-
-VALUE = b"\x00\x53\x77"
-
-
-class Control:
-    """A control link (4.1)."""
-
-    def __init__(self, peer: Container, source: object = None, rcv_settle_mode: int = 0) -> None:
-        self.link = peer.sender(None, target=Coordinator(), source=source, rcv_settle_mode=rcv_settle_mode)
-
-    def ask(self, body: Composite, settled: bool = False) -> DeliveryState | None:
-        self.link.transfer(VALUE + encode(body), settled)
-        return self.link.outcome()
-
-    def declare(self) -> bytes:
-        state = self.ask(Declare())
-        assert isinstance(state, Declared)
-        return state.txn_id
-
-    def discharge(self, txn_id: bytes, fail: bool = False) -> DeliveryState | None:
-        return self.ask(Discharge(txn_id, fail))
-
-
-def condition(state: DeliveryState | None) -> str:
-    assert isinstance(state, Rejected)
-    assert state.error is not None
-    return str(state.error.condition)
-
-
-def posted(sender: SendingLink, txn_id: bytes, body: bytes, settled: bool = False) -> None:
-    sender.transfer(body=body, state=TransactionalState(txn_id), settled=settled)
-    if not settled:
-        state = sender.outcome()
-        assert isinstance(state, TransactionalState)
-        assert state.txn_id == txn_id
-        assert state.outcome is ACCEPTED
-
-
-def a_queue(hub: AmqpHub, *bodies: bytes) -> None:
-    hub.config.create_queues = True
-    sender = hub.container("filler").sender("/queues/jobs")
-    for body in bodies:
-        sender.transfer(body=body)
-    assert all(each.state is ACCEPTED for each in sender.outcomes())
-
-
-def waiting(hub: AmqpHub) -> tuple[int, int]:
-    queue = hub.broker.queues.find("jobs")
-    assert queue is not None
-    return queue.waiting, queue.unsettled
+from tests.amqp.dialogue import AmqpHub, data
+from tests.amqp.session.v1.controlling import VALUE, Control, a_queue, acquiring, condition, posted, waiting
 
 
 @pytest.mark.clause("AMQP-4.2")
@@ -265,69 +214,6 @@ def test_a_commit_that_fails_at_the_disk_is_tried_until_it_lasts() -> None:
     assert jobs is not None
     assert bills is not None
     assert (jobs.waiting, bills.waiting) == (0, 1)
-
-
-def acquiring(worker: ReceivingLink, txn_id: bytes, credit: int) -> None:
-    worker.flow(credit, drain=True, properties={Symbol("txn-id"): txn_id})
-
-
-@pytest.mark.clause("AMQP-4.4.3")
-def test_what_is_acquired_in_a_transaction_says_so_and_comes_back_in_a_rollback() -> None:
-    hub = AmqpHub()
-    a_queue(hub, b"1", b"2")
-    peer = hub.container("worker")
-    control = Control(peer)
-    worker = peer.receiver("/queues/jobs", credit=0)
-    txn_id = control.declare()
-    acquiring(worker, txn_id, 2)
-    acquired = worker.deliveries()
-    assert [each.state for each in acquired] == [TransactionalState(txn_id), TransactionalState(txn_id)]
-    worker.settle(0, state=TransactionalState(txn_id, ACCEPTED), settled=False)
-    control.link.transfer(VALUE + encode(Discharge(txn_id, True)))
-    assert waiting(hub) == (2, 0)
-
-
-@pytest.mark.clause("AMQP-4.4.3")
-def test_what_is_acquired_and_retired_in_a_transaction_is_gone_with_the_commit() -> None:
-    hub = AmqpHub()
-    a_queue(hub, b"1", b"2")
-    peer = hub.container("worker")
-    control = Control(peer)
-    worker = peer.receiver("/queues/jobs", credit=0)
-    txn_id = control.declare()
-    acquiring(worker, txn_id, 2)
-    assert len(worker.deliveries()) == 2
-    worker.settle(0, 1, TransactionalState(txn_id, ACCEPTED), True)
-    assert control.discharge(txn_id) is ACCEPTED
-    assert waiting(hub) == (0, 0)
-    # 4.4.3: the link's transaction is cleared; what follows is acquired outside of any.
-    hub.container("filler").sender("/queues/jobs").transfer(body=b"3")
-    worker.flow(1)
-    (last,) = worker.deliveries()
-    assert last.state is None
-
-
-@pytest.mark.clause("AMQP-4.4.3")
-def test_what_was_acquired_in_a_transaction_has_its_outcome_in_it() -> None:
-    hub = AmqpHub()
-    a_queue(hub, b"1")
-    peer = hub.container("worker")
-    control = Control(peer)
-    worker = peer.receiver("/queues/jobs", credit=0)
-    acquiring(worker, control.declare(), 1)
-    worker.deliveries()
-    worker.settle(0, state=ACCEPTED)
-    assert peer.condition() == NOT_ALLOWED
-
-
-@pytest.mark.clause("AMQP-4.4.3")
-def test_acquiring_settled_ones_is_not_implemented() -> None:
-    hub = AmqpHub()
-    peer = hub.container("worker")
-    control = Control(peer)
-    receiver = peer.receiver("/topics/a", credit=0, snd_settle_mode=1)
-    acquiring(receiver, control.declare(), 1)
-    assert peer.condition() == NOT_IMPLEMENTED
 
 
 @pytest.mark.clause("AMQP-4.5.8")
@@ -528,22 +414,3 @@ def test_an_unsettled_posting_is_settled_by_its_controller_after_the_discharge()
     assert told.state == TransactionalState(txn_id, ACCEPTED)
     assert control.discharge(txn_id) is ACCEPTED
     assert [each.body for each in receiver.deliveries()] == [b"1"]
-
-
-@pytest.mark.clause("AMQP-2.4.3")
-@pytest.mark.parametrize("who", ["peer", "hub"])
-def test_nothing_comes_after_the_close(who: str) -> None:
-    hub = AmqpHub()
-    a_queue(hub, b"1", b"2")
-    peer = hub.container("worker")
-    control = Control(peer)
-    worker = peer.receiver("/queues/jobs", credit=0)
-    acquiring(worker, control.declare(), 2)
-    assert len(worker.deliveries()) == 2
-    if who == "peer":
-        peer.send(Close())
-    else:
-        peer.connection.dismiss("unavailable", "the hub stops")
-        hub.settle()
-    assert isinstance(peer.get()[-1], Close)
-    assert waiting(hub) == (2, 0)

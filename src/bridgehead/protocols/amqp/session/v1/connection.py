@@ -40,6 +40,7 @@ from bridgehead.protocols.amqp.session.v1.endpoint import SessionEndpoint
 from bridgehead.protocols.amqp.session.v1.faults import SessionFault, error_for, error_of
 from bridgehead.protocols.amqp.session.v1.hearing import ConnectionReceiver, Hearing
 from bridgehead.protocols.amqp.session.v1.opening import TerminusOpener
+from bridgehead.protocols.amqp.session.v1.taker import Taker
 from bridgehead.protocols.amqp.session.v1.wiring import Wiring
 from bridgehead.wire.errors import PeerError
 from bridgehead.wire.outbox import Outbox
@@ -127,9 +128,15 @@ class Connection(Hearing):
         wiring = self._wiring
         if wiring is not None and self.state != CLOSED:
             wiring.end_turn()
-        if self.is_congested():
-            self.attention = True
-            self.outbox.touch()
+        if self.is_congested() or (wiring is not None and wiring.is_sooner):
+            self._call_attention()
+
+    def _call_attention(self) -> None:
+        """The rim is to look at us: to read no more, or at an earlier deadline."""
+        self.attention = True
+        self.outbox.touch()
+        if self._wiring is not None:
+            self._wiring.is_sooner = False
 
     def _take_header(self, data: bytes) -> bytes:
         """2.2: the header of AMQP itself, behind the SASL layer. Returns what follows it."""
@@ -396,6 +403,21 @@ class Connection(Hearing):
             if session.waits_for_store:
                 wiring.touch(session)
         wiring.end_turn()
+        if wiring.is_sooner:
+            self._call_attention()
+
+    def _settle_overdue(self) -> None:
+        wiring = self._wiring
+        if wiring is None:
+            return
+        overdue = wiring.overdue()
+        if not overdue:
+            return
+        wiring.begin_turn()
+        for delivery in overdue:
+            if isinstance(delivery.link, Taker):
+                delivery.link.settle_unasked(delivery)
+        wiring.end_turn()
 
     # What the rim asks. -----------------------------------------------------------------------------
 
@@ -438,6 +460,8 @@ class Connection(Hearing):
         if self.state != OPENED:
             return min(self.accepted_at + self.config.connect_timeout, self.expires_at)
         when = min(self.expires_at, self._next_beat)
+        if self._wiring is not None:
+            when = min(when, self._wiring.next_expected())
         if self.config.idle_timeout > 0:
             when = min(when, max(self._last_received, self._throttled_until) + self.config.idle_timeout)
         if self._throttled_until > self.broker.clock.now:
@@ -457,6 +481,7 @@ class Connection(Hearing):
                 because = "no open came in time"
                 self._close(error_of(RESOURCE_LIMIT_EXCEEDED, because), because, REFUSED)
             return
+        self._settle_overdue()
         if now >= self._next_beat:
             self._next_beat = now + self._beat
             self.outbox.write(_EMPTY_FRAME)

@@ -122,6 +122,10 @@ class Link:
         told by its `closed`."""
         raise NotImplementedError
 
+    def steal(self) -> None:
+        """The container attached a link of this name again (2.6.1): this one ends, its terminus lasts."""
+        raise NotImplementedError
+
 
 # The peer receives: our sending end. ----------------------------------------------------------------
 
@@ -238,6 +242,8 @@ class IncomingLink(Link):
         self.properties: dict[object, object] | None = None
         self.max_message_size: int = peer.config.message_octets
         self.offered: int = peer.config.credit
+        # Whether the target's terminus outlives the session: only then is it worth waiting for the sender to settle.
+        self.lasts = False
         self.posting_in: bytes | None = None  # the transaction of a message that has not arrived whole
 
     def answer(self, delivery: IncomingDelivery, state: DeliveryState, settled: bool) -> None:

@@ -23,7 +23,6 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     HANDLE_IN_USE,
     NOT_ALLOWED,
     RESOURCE_LIMIT_EXCEEDED,
-    STOLEN,
     UNATTACHED_HANDLE,
     WINDOW_VIOLATION,
     AmqpError,
@@ -32,7 +31,13 @@ from bridgehead.protocols.amqp.codec.v1.hot import encode_flow
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach, Begin, Detach, Disposition, Flow, Transfer
 from bridgehead.protocols.amqp.codec.v1.states import TransactionalState
 from bridgehead.protocols.amqp.session.v1.attaching import Opener, attach_of_sender, attach_of_taker, refused_attach
-from bridgehead.protocols.amqp.session.v1.contract import IncomingLink, Link, OutgoingDelivery, OutgoingLink
+from bridgehead.protocols.amqp.session.v1.contract import (
+    IncomingDelivery,
+    IncomingLink,
+    Link,
+    OutgoingDelivery,
+    OutgoingLink,
+)
 from bridgehead.protocols.amqp.session.v1.faults import LinkFault, SessionFault, error_for, error_of
 from bridgehead.protocols.amqp.session.v1.ports import SessionPort
 from bridgehead.protocols.amqp.session.v1.sender import Sender
@@ -210,7 +215,7 @@ class SessionEndpoint(SessionPort):
         key = f"{'<' if attach.role else '>'}{attach.name}"
         older = wiring.links.get(key)
         if older is not None:
-            older.detach(STOLEN, "the container attached a link of this name again")  # 2.6.1
+            older.steal()  # 2.6.1
         if attach.role:
             self._attach_sender(attach, key)
         else:
@@ -287,15 +292,15 @@ class SessionEndpoint(SessionPort):
         self._write(encode(Detach(handle, detach.closed, None)))
         self._end_link(link, detach.closed)
 
-    def detach_sender(self, link: OutgoingLink, condition: str, because: str) -> None:
+    def detach_sender(self, link: OutgoingLink, condition: str, because: str, keep: bool = False) -> None:
         assert isinstance(link, Sender)
-        self._detach(link.handle, condition, because)
+        self._detach(link.handle, condition, because, keep)
 
-    def detach_taker(self, link: IncomingLink, condition: str, because: str) -> None:
+    def detach_taker(self, link: IncomingLink, condition: str, because: str, keep: bool = False) -> None:
         assert isinstance(link, Taker)
-        self._detach(link.handle, condition, because)
+        self._detach(link.handle, condition, because, keep)
 
-    def _detach(self, handle: int, condition: str, because: str) -> None:
+    def _detach(self, handle: int, condition: str, because: str, keep: bool = False) -> None:
         """End a link from our side; its handle is free when the peer has answered."""
         link: Link | None = self._senders.get(handle)
         if link is None:
@@ -307,7 +312,7 @@ class SessionEndpoint(SessionPort):
         self._detaching[handle] = None
         error = error_of(condition, because) if condition else None
         self._write(encode(Detach(handle, True, error)))
-        self._end_link(link, True)
+        self._end_link(link, not keep)
 
     def _forget(self, handle: int) -> None:
         link: Link | None = self._senders.pop(handle, None)
@@ -397,6 +402,9 @@ class SessionEndpoint(SessionPort):
             link.looked_at = True
             self._look_at.append(link)
         self._wiring.touch(self)
+
+    def settle_soon(self, delivery: IncomingDelivery) -> None:
+        self._wiring.expect(delivery)
 
     def run_later(self, link: OutgoingLink) -> None:
         assert isinstance(link, Sender)

@@ -142,9 +142,9 @@ class OnceKeeper:
 def keeper_for(link: IncomingLink, target: TargetValue) -> OnceKeeper:
     """The terminus of the link as long as its expiry-policy says (3.5.4). Errors: Refusal, where the identity has too
     many sessions."""
-    if target.expiry_policy == _NEVER:
-        return OnceKeeper(link, _ALWAYS)
-    return OnceKeeper(link, float(target.timeout))
+    interval = _ALWAYS if target.expiry_policy == _NEVER else float(target.timeout)
+    link.lasts = interval > 0
+    return OnceKeeper(link, interval)
 
 
 def _identifier(tag: bytes) -> int:

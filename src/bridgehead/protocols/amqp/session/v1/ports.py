@@ -33,6 +33,10 @@ class SessionPort(Turning):
     def write_link_flow(self, handle: int, delivery_count: int, credit: int, drain: bool) -> None:
         raise NotImplementedError
 
+    def settle_soon(self, delivery: IncomingDelivery) -> None:
+        """Settle it ourselves when the sender does not."""
+        raise NotImplementedError
+
     def run_later(self, link: OutgoingLink) -> None:
         """Let the link send when the turn ends."""
         raise NotImplementedError
@@ -48,7 +52,8 @@ class SessionPort(Turning):
     def refuse_sender(self, link: OutgoingLink) -> None:
         raise NotImplementedError
 
-    def detach_sender(self, link: OutgoingLink, condition: str, because: str) -> None:
+    def detach_sender(self, link: OutgoingLink, condition: str, because: str, keep: bool = False) -> None:
+        """`keep`: the terminus lasts."""
         raise NotImplementedError
 
     def answer_taker(self, link: IncomingLink, unsettled: dict[bytes, DeliveryState | None]) -> bool:
@@ -58,5 +63,6 @@ class SessionPort(Turning):
     def refuse_taker(self, link: IncomingLink) -> None:
         raise NotImplementedError
 
-    def detach_taker(self, link: IncomingLink, condition: str, because: str) -> None:
+    def detach_taker(self, link: IncomingLink, condition: str, because: str, keep: bool = False) -> None:
+        """As detach_sender."""
         raise NotImplementedError

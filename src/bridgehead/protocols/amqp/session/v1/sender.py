@@ -11,6 +11,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     INVALID_FIELD,
     MESSAGE_SIZE_EXCEEDED,
     NOT_IMPLEMENTED,
+    STOLEN,
     UNKNOWN_ID,
 )
 from bridgehead.protocols.amqp.codec.v1.hot import NO_STATE, TransferEncoder
@@ -379,6 +380,10 @@ class Sender(OutgoingLink):
         if self.gone:
             return
         self._session.detach_sender(self, condition, because)
+
+    def steal(self) -> None:
+        if not self.gone:
+            self._session.detach_sender(self, STOLEN, "the container attached a link of this name again", True)
 
     def end(self, closed: bool) -> None:
         """The link is gone from its session."""

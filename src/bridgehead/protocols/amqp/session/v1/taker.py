@@ -20,6 +20,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     NOT_ALLOWED,
     NOT_IMPLEMENTED,
     RESOURCE_LIMIT_EXCEEDED,
+    STOLEN,
     TRANSFER_LIMIT_EXCEEDED,
 )
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach, Flow, Transfer
@@ -380,7 +381,18 @@ class Taker(IncomingLink):
         delivery.outcome = state
         if settled:
             self._forget(delivery)
+        elif not self.lasts and isinstance(state, Outcome):
+            self._session.settle_soon(delivery)
         self._session.settle_received(delivery.delivery_id, state, settled)
+
+    def settle_unasked(self, delivery: IncomingDelivery) -> None:
+        """The sender knows the outcome and has not settled. Some never do, and wait for us, though the mode is second
+        (2.8.3); where the terminus does not last, nothing depends on who is first."""
+        state = delivery.outcome
+        if self.gone or state is None or self._unsettled.get(delivery.tag) is not delivery:
+            return
+        self.dispose(delivery, state, True)
+        self._session.settle_received(delivery.delivery_id, state, True)
 
     def hold(self, delivery: IncomingDelivery, ticket: int, granted: DeliveryState, refused: DeliveryState) -> None:
         if ticket <= 0:
@@ -433,6 +445,10 @@ class Taker(IncomingLink):
         if self.gone:
             return
         self._session.detach_taker(self, condition, because)
+
+    def steal(self) -> None:
+        if not self.gone:
+            self._session.detach_taker(self, STOLEN, "the container attached a link of this name again", True)
 
     def end(self, closed: bool) -> None:
         """The link is gone from its session."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
-from bridgehead.protocols.amqp.session.v1.contract import Link, Peer
+from bridgehead.core.message import NEVER
+from bridgehead.protocols.amqp.session.v1.contract import IncomingDelivery, Link, Peer
 from bridgehead.protocols.amqp.session.v1.transactions import Transactions
 from bridgehead.protocols.amqp.session.v1.waiting import Waitings
 from bridgehead.wire.outbox import Outbox
+
+PATIENCE: Final = 0.1  # seconds that a sender has to settle where it does not matter whether it does
 
 
 class Turning:
@@ -19,6 +23,14 @@ class Turning:
     def end_turn(self) -> None:
         """Write what was collected: dispositions in ranges, credit and windows."""
         raise NotImplementedError
+
+
+class Expected:
+    """A delivery that its sender is to settle until `due`."""
+
+    def __init__(self, due: float, delivery: IncomingDelivery) -> None:
+        self.due: Final = due
+        self.delivery: Final = delivery
 
 
 class Wiring:
@@ -36,6 +48,8 @@ class Wiring:
         self.link_count = 0
         self.partial_octets = 0  # of messages that have not arrived whole
         self.starved = False  # a link had something to send, and no room in the outbox
+        self._expected: deque[Expected] = deque()  # in the order of `due`
+        self.is_sooner = False  # the next of them is due before anything else may be
         self._in_turn = False
         self._touched: list[Turning] = []
 
@@ -61,6 +75,24 @@ class Wiring:
                 session.is_touched = False
                 session.end_turn()
         self._in_turn = False
+
+    def expect(self, delivery: IncomingDelivery) -> None:
+        """The sender is to settle it within PATIENCE."""
+        if not self._expected:
+            self.is_sooner = True
+        self._expected.append(Expected(self.peer.broker.clock.now + PATIENCE, delivery))
+
+    def next_expected(self) -> float:
+        """When the next of them is due, NEVER for none."""
+        return self._expected[0].due if self._expected else NEVER
+
+    def overdue(self) -> list[IncomingDelivery]:
+        """Those whose time is over."""
+        found: list[IncomingDelivery] = []
+        now = self.peer.broker.clock.now
+        while self._expected and self._expected[0].due <= now:
+            found.append(self._expected.popleft().delivery)
+        return found
 
     def is_congested(self) -> bool:
         """Whether senders get no new credit: too much waits for the store."""
