@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import pytest
 
 from bridgehead.cli.main import run
-from tests.amqp.whole.office import OFFICE, SECRET, SENSOR, STRANGER, Office
+from tests.amqp.whole.office import OFFICE, PYTHON, SECRET, SENSOR, STRANGER, Office
 from tests.cli.hub import PATIENCE, command
 
 DOORS = {"amqps": "amqps", "amqps+ws": "amqps+ws", "amqp": "amqp", "amqp+ws": "amqp+ws"}
@@ -44,7 +45,9 @@ class Sub:
         return out.splitlines()
 
 
-@pytest.mark.clause("AMQPWS-2.1", "AMQPWS-2.3", "AMQPWS-3", "AMQP-2.4.2", "AMQP-5.1", "AMQP-5.2", "AMQP-5.2.1", "AMQP-5.3")
+@pytest.mark.clause(
+    "AMQPWS-2.1", "AMQPWS-2.3", "AMQPWS-3", "AMQP-2.4.2", "AMQP-5.1", "AMQP-5.2", "AMQP-5.2.1", "AMQP-5.3"
+)
 @pytest.mark.parametrize("door", DOORS)
 def test_each_door(office: Office, door: str, capsys: pytest.CaptureFixture[str]) -> None:
     who = credentials(office, door, mechanism="" if door.startswith("amqps") else "SCRAM-SHA-256")
@@ -120,6 +123,39 @@ def test_to_and_from_mqtt(office: Office, capsys: pytest.CaptureFixture[str]) ->
     assert run(["sub", url(office), "ways/mqtt", "-C", "1", "--json", *who]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["properties"]["content_type"], found["application_properties"]) == ("a/b", {"k": "v"})
+
+
+DECLARE = """
+import os, pika, ssl
+tls = ssl.create_default_context(cafile=os.environ["AMQP_CA"])
+who = pika.PlainCredentials(os.environ["AMQP_USER"], os.environ["AMQP_PASSWORD"])
+there = pika.ConnectionParameters(
+    "localhost", int(os.environ["AMQPS_PORT"]), credentials=who, ssl_options=pika.SSLOptions(tls, "localhost")
+)
+connection = pika.BlockingConnection(there)
+connection.channel().queue_declare("jobs", durable=True)
+connection.close()
+"""
+
+
+def test_a_queue_and_its_competing_receivers(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    surroundings = {**os.environ, "PYTHONPATH": "", **office.surroundings()}
+    done = subprocess.run(
+        [str(PYTHON), "-c", DECLARE], env=surroundings, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    who = credentials(office)
+    node = url(office, node="/queues/jobs")
+    lines = [f"job {number}" for number in range(20)]
+    for line in lines:
+        assert run(["pub", node, "-m", line, "-q", "1", *who]) == 0
+    # Each takes no more than it asked for: what is left is for the others.
+    taken: list[str] = []
+    for qos, count in (("0", 5), ("1", 7), ("2", 8)):
+        assert run(["sub", node, "-q", qos, "-C", str(count), *who]) == 0
+        taken += capsys.readouterr().out.splitlines()
+    assert taken == lines
+    assert run(["sub", node, "-C", "1", "-W", "0.3", *who]) == 1
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
