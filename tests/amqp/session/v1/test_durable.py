@@ -72,7 +72,7 @@ def test_a_closed_subscription_is_gone_from_the_store() -> None:
     assert hub.crash().broker.sessions.find("office", "amqp/office/news") is None
 
 
-@pytest.mark.clause("AMQP-3.5.6")
+@pytest.mark.clause("AMQP-3.5.6", "AMQP-3.5")
 def test_the_expiry_in_force_is_told_and_kept() -> None:
     hub = AmqpHub()
     peer = hub.container()
@@ -352,6 +352,19 @@ def test_a_durable_link_that_is_closed_gives_up_what_it_has() -> None:
     assert hub.broker.sessions.find("office", "amqp/office/worker") is None
 
 
+def test_an_identity_that_is_removed_gives_up_what_it_has_acquired() -> None:
+    hub = AmqpHub()
+    found = queue(hub)
+    hub.broker.admit(hub.principal("office"))
+    link = on_queue(hub.container())
+    put(hub, b"1")
+    assert len(link.deliveries()) == 1
+    hub.broker.revoke("office", "it was removed")
+    hub.settle()
+    assert (found.waiting, found.unsettled) == (1, 0)
+    assert hub.broker.sessions.of("office") == []
+
+
 @pytest.mark.clause("AMQP-2.6.1")
 def test_a_link_on_a_queue_is_stolen_with_what_it_has() -> None:
     hub = AmqpHub()
@@ -382,3 +395,19 @@ def test_a_terminus_that_was_a_queues_becomes_a_topics_and_back() -> None:
     back = peer.receiver(None, name="news", source=lasting("/queues/orders"))
     assert bodies(back) == [b"1"]
     assert found.waiting == 0
+
+
+@pytest.mark.clause("AMQP-2.6.1")
+def test_a_link_that_is_attached_again_by_its_own_connection_keeps_what_lasts() -> None:
+    hub = AmqpHub()
+    peer = hub.container()
+    old = subscribe(peer, credit=1)
+    publish(hub, "a/1", b"1", qos=1)
+    publish(hub, "a/1", b"2", qos=1)
+    assert [each.body for each in old.deliveries()] == [b"1"]
+    peer.send(Attach("news", 40, True, 2, 0, lasting("/topics/a/%23"), Target("here")))
+    assert detached(peer) == STOLEN
+    answer = next(each for each in peer.get() if isinstance(each, Attach))
+    new = ReceivingLink(peer, 40, 0, answer)
+    new.flow(10)
+    assert bodies(new) == [b"1", b"2"]
