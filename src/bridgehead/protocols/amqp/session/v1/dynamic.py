@@ -89,7 +89,7 @@ def _free_name(peer: Peer, word: str) -> str:
     # The connection's serial is random: nobody guesses where answers are awaited.
     stem = mine + peer.origin.client_id.rpartition(":")[2].replace("/", ".")
     most = peer.config.dynamic_nodes
-    if sum([1 for queue in queues.all() if queue.name.startswith(mine)]) >= most:
+    if queues.owned_by(peer.principal.name) >= most:
         raise Refusal(QUOTA_EXCEEDED, f"{peer.principal.name!r} has {most} dynamic nodes, which is the limit")
     number = 1
     while queues.find(f"{stem}/{number}{word}") is not None:
