@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridgehead.security.credentials import TokenSubject
-from tests.amqp.whole.office import Office, Script
+from tests.amqp.whole.office import EVERYTHING, Office, Script
 from tests.coap.whole.harbour import may_both
 from tests.sasl import issuer
 
@@ -48,6 +48,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     made = Office(folder, listeners=config)
     for name in ("panel", "pump", "lamp", "clock", "gone"):
         made.add(name, may_both("Office/#"), tokens=[TokenSubject(issuer.ISSUER, name)])
+    for name in ("taker", "leaver"):
+        made.add(name, *EVERYTHING, tokens=[TokenSubject(issuer.ISSUER, name)])
     with made:
         yield made
 
@@ -116,6 +118,53 @@ def test_an_identity_that_is_taken_back_is_sent_away_at_once(house: Office, act:
         assert script.line()["closed"] == UNAUTHORIZED
     again = house.rhea("rhea_stay.js", "PLAIN", TOPIC, name=name).lines()
     assert again == [{"closed": None, "because": None}]  # as rhea tells of a failed log-in
+
+
+def test_azures_client_brings_its_token_to_cbs(house: Office) -> None:
+    found = house.python("azure_use.py", TOPIC, name="panel", more={"AMQP_TOKEN": token("panel")}).lines()
+    assert found == [["one of Azure", "two of Azure"]]
+    renewed = [each for each in house.hub.events("authentication.accepted") if each.get("mechanism") == "OAUTHBEARER"]
+    assert renewed[-1]["principal"] == "panel"
+
+
+# 0-9-1. ---------------------------------------------------------------------------------------------
+
+
+def pika(house: Office, name: str, how: str, then: str, lasts: float = 0.0) -> Script:
+    more = {"AMQP_TOKEN": token(name, lasts)} if lasts else {}
+    script = house.python("pika_login.py", how, then, name=name, more=more)
+    assert script.line()["heard"] == "said by pika"
+    return script
+
+
+@pytest.mark.clause("AMQP091-connection.close")
+def test_pikas_connection_ends_with_its_token(house: Office) -> None:
+    with pika(house, "taker", "OAUTHBEARER", "stay", SHORT) as script:
+        assert script.line()["closed"] in (320, 403)
+
+
+@pytest.mark.clause("AMQP091-connection.update-secret")
+def test_pika_renews_its_token(house: Office) -> None:
+    began = time.time()
+    with pika(house, "taker", "OAUTHBEARER", "renew", SHORT) as script:
+        script.say(token("taker", SHORT + 3))
+        assert script.line() == {"renewed": True}
+        assert script.line()["closed"] in (320, 403)
+        assert time.time() > began + SHORT + 1
+
+
+def test_pika_cannot_become_another_by_a_token(house: Office) -> None:
+    with pika(house, "taker", "PLAIN", "renew") as script:
+        script.say(token("panel"))
+        assert script.process.wait(20) != 0
+    refused = [str(each["because"]) for each in house.hub.events("connection.refused")]
+    assert any("'panel'" in because for because in refused)
+
+
+def test_pika_is_sent_away_with_its_identity(house: Office) -> None:
+    with pika(house, "leaver", "PLAIN", "stay") as script:
+        house.command("device", "disable", "leaver")
+        assert script.line()["closed"] == 403
 
 
 def test_a_permission_that_is_taken_back_ends_the_link_and_nothing_else(house: Office) -> None:

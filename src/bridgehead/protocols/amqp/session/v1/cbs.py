@@ -1,7 +1,8 @@
 """The node `$cbs`: a token given anew while the connection is open (AMQP Claims-based Security, CSD 01).
 
-Two forms are taken: "put-token" with an answer to its sender's receiving link (as Azure's clients and SmallRye do), and
-the draft's "set-token", whose outcome is the answer. Both prove the identity anew; none proves another one.
+Two forms are taken: "put-token" with an answer on a receiving link (as Azure's clients and SmallRye do, the former
+without saying where to), and the draft's "set-token", whose outcome is the answer. Both prove the identity anew; none
+proves another one.
 """
 
 from __future__ import annotations
@@ -52,12 +53,18 @@ class _Asked(Renewal):
     """One token that was brought, until it is judged."""
 
     def __init__(
-        self, node: TokenNode, link: IncomingLink, delivery: IncomingDelivery, properties: Properties, token: str
+        self,
+        node: TokenNode,
+        link: IncomingLink,
+        delivery: IncomingDelivery,
+        properties: Properties,
+        answered: bool,
+        token: str,
     ) -> None:
         self._node: Final = node
         self._link: Final = link
         self._delivery: Final = delivery
-        self._answered: Final = properties.reply_to is not None
+        self._answered: Final = answered
         self._reply_to: Final = properties.reply_to
         self._id: Final = properties.message_id if properties.correlation_id is None else properties.correlation_id
         self.token: Final = token
@@ -96,6 +103,10 @@ class TokenNode:
     def remove(self, source: CbsSource) -> None:
         if source in self._sources:
             self._sources.remove(source)
+
+    def is_heard(self) -> bool:
+        """Whether the peer has a link for answers."""
+        return bool(self._sources)
 
     def bring(self, asked: _Asked) -> None:
         """Errors: AmqpError."""
@@ -193,20 +204,19 @@ class CbsTarget(Target):
         said = sections.application_properties()
         operation = said.get("operation", properties.subject)
         kind = said.get("type", said.get("token-type"))
+        answered = operation != "set-token" and self._node.is_heard()
+        token = _token(sections)
         if operation not in ("put-token", "set-token"):
             self._refuse(delivery, properties, INVALID_FIELD, "what $cbs does is put-token: name it as the operation")
-            return
-        if kind not in _TYPES:
+        elif kind not in _TYPES:
             self._refuse(delivery, properties, NOT_ALLOWED, "the type of the token is not known here: send a jwt")
-            return
-        token = _token(sections)
-        if token is None:
+        elif token is None:
             self._refuse(delivery, properties, INVALID_FIELD, "the body is no token: send it as one string")
-            return
-        self._node.bring(_Asked(self._node, self._link, delivery, properties, token))
+        else:
+            self._node.bring(_Asked(self._node, self._link, delivery, properties, answered, token))
 
     def _refuse(self, delivery: IncomingDelivery, properties: Properties, condition: str, because: str) -> None:
-        if properties.reply_to is None:
+        if not self._node.is_heard():
             raise AmqpError(condition, because)
         self._link.answer(delivery, ACCEPTED, not delivery.second)
         named = properties.message_id if properties.correlation_id is None else properties.correlation_id
