@@ -173,7 +173,7 @@ def beside(
 def v1(folder: Path, cpu: int | None, pairs: int, seconds: float, warm_up: float, say: Say) -> list[Claim]:
     ours = AmqpHub(folder / "hub", cpu)
     try:
-        with rabbitmq(folder, cpu) as theirs:
+        with RabbitMQ(folder / "rabbitmq", "bench", cpu) as theirs:
             both = (("RabbitMQ", theirs, "/topic/"), ("Bridgehead", ours, "/topics/bench%2F"))
             return beside(V1_CASES, v1_lanes, *both, pairs, seconds, warm_up, say)
     finally:
@@ -183,17 +183,11 @@ def v1(folder: Path, cpu: int | None, pairs: int, seconds: float, warm_up: float
 def v091(folder: Path, cpu: int | None, pairs: int, seconds: float, warm_up: float, say: Say) -> list[Claim]:
     ours = AmqpHub(folder / "hub", cpu)
     try:
-        with rabbitmq(folder, cpu) as theirs:
+        with RabbitMQ(folder / "rabbitmq", "bench", cpu) as theirs:
             both = (("RabbitMQ", theirs, "bench/"), ("Bridgehead", ours, "bench/"))
             return beside(V091_CASES, v091_lanes, *both, pairs, seconds, warm_up, say)
     finally:
         ours.stop()
-
-
-def rabbitmq(folder: Path, cpu: int | None) -> RabbitMQ:
-    server = RabbitMQ(folder / "rabbitmq", "bench")
-    server.start(cpu)
-    return server
 
 
 def echoes(server: Server, prefix: str, case: Case, number: int) -> list[Lane]:

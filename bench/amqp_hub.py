@@ -22,6 +22,8 @@ plaintext = true
 [limits]
 sessions_per_identity = 100000
 connections_per_address = 20000
+[login]
+tries_rate = 0
 [log]
 level = "error"
 [system_topics]

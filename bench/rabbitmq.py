@@ -36,10 +36,12 @@ def version() -> str:
 class RabbitMQ:
     """One running node in `folder`, with the AMQP 1.0 plug-in; `user` may do everything."""
 
-    def __init__(self, folder: Path, user: str) -> None:
+    def __init__(self, folder: Path, user: str, cpu: int | None = None) -> None:
+        """`cpu` pins it to one core."""
         if not PROGRAM.exists():
             raise FileNotFoundError("rabbitmq-server is not installed: apt-get install rabbitmq-server")
         self.folder = folder
+        self.cpu = cpu
         self.user = user
         self.password = secrets.token_urlsafe(16)
         self.host = "127.0.0.1"
@@ -74,11 +76,11 @@ class RabbitMQ:
             "ERL_EPMD_PORT": str(self._names),
         }
 
-    def start(self, cpu: int | None = None) -> None:
-        """Start and wait until it accepts. `cpu` pins it to one core. Raises RuntimeError with what it said."""
+    def start(self) -> None:
+        """Start and wait until it accepts. Raises RuntimeError with what it said."""
         command: list[str] = [str(PROGRAM)]
-        if cpu is not None:
-            command = ["taskset", "-c", str(cpu), *command]
+        if self.cpu is not None:
+            command = ["taskset", "-c", str(self.cpu), *command]
         said = self.folder / "said.log"
         with said.open("wb") as output:
             self.process = subprocess.Popen(
