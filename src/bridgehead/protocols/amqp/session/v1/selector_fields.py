@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 # The sections that an identifier can look into.
 HEADER: Final = 0
 PROPERTIES: Final = 1
@@ -56,6 +58,7 @@ _JMS: Final[dict[str, tuple[int, str]]] = {
 }
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Fields:
     """One message as a selector sees it."""
 
