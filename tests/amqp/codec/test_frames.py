@@ -266,6 +266,19 @@ def test_only_an_amqp_error_whatever_comes(
     assert results[0] == results[1]
 
 
+def test_nothing_of_a_read_is_kept() -> None:
+    decoder = Decoder(1_000_000)
+    frames = TransferEncoder(0, 0).settled_frame(1, b"x" * 1000) * 100
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert len(decoder.feed(bytes(bytearray(frames)))) == 100
+        assert decoder.held == 0
+        assert tracemalloc.get_traced_memory()[0] - before < 20_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_an_open_of_another_stream_is_shown() -> None:
     [found] = Decoder(1000).feed(frame(0, encode(Open("hub"))))
     assert repr(found) == "Frame(0, Open(container_id='hub', max_frame_size=4294967295, channel_max=65535), <0 octets>)"

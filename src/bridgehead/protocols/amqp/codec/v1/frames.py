@@ -163,6 +163,7 @@ class Decoder:
                         raise AmqpError(FRAMING_ERROR, "a performative in a frame of another type", -1, "AMQP-2.3.1")
                 found.append(Frame(channel, performative, data[payload:end]))
             pos = end
+        hot.forget()
         if pos < size:
             self._hold(data[pos:] if pos else data, needed)
 

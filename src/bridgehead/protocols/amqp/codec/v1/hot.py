@@ -32,6 +32,10 @@ class HotReader:
         self._end: i64 = 0  # of the list
         self._left: i64 = 0  # fields that the list still has
 
+    def forget(self) -> None:
+        """Keep no octets of the last read: an idle connection would keep them as long as it lasts."""
+        self._data = b""
+
     def performative(self, data: bytes, pos: i64, end: i64) -> Performative | None:
         """The performative at `pos` of a frame that ends at `end`, or None when its shape is not usual."""
         # Descriptor (3 octets), the list's constructor, size and count: 6 octets, or 12 with the long form.
