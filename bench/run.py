@@ -300,7 +300,7 @@ def main() -> int:
             bench.table(rows)
         for key in beyond:
             console.print(BEYOND[key], style="bold", highlight=False)
-            {
+            measurements: dict[str, Callable[[], None]] = {
                 IDLE: bench.idle,
                 FLAT: bench.flat,
                 DURABLE: bench.durable,
@@ -317,7 +317,8 @@ def main() -> int:
                 amqp.V091: partial(bench.amqp, amqp.v091),
                 amqp.MANY: partial(bench.amqp, amqp.many),
                 amqp.IDLE: bench.amqp_idle,
-            }[key]()
+            }
+            measurements[key]()
     bench.report.show(console)
     # Part of the table, or a hasty one, is no record: it is kept only where it is asked for.
     folder_of_results = options.out or (None if options.only or options.quick else RESULTS)

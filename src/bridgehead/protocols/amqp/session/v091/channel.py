@@ -30,7 +30,7 @@ from bridgehead.protocols.amqp.session.v091.arguments import BRIDGE
 from bridgehead.protocols.amqp.session.v091.confirming import Confirms
 from bridgehead.protocols.amqp.session.v091.consuming import BasicConsumer, Unacked
 from bridgehead.protocols.amqp.session.v091.contract import Answers, Peer
-from bridgehead.protocols.amqp.session.v091.dead_letters import death_headers
+from bridgehead.protocols.amqp.session.v091.dead_letters import headers_of_dead
 from bridgehead.protocols.amqp.session.v091.declaring import topic_for
 from bridgehead.protocols.amqp.session.v091.transaction import Enlisting, Transaction
 
@@ -230,8 +230,7 @@ class Channel(Enlisting):
         outbox.write(encode_content(self.number, self._content_of(entry), entry.message.payload, self.peer.frame_max))
 
     def _content_of(self, entry: Entry) -> bytes:
-        added = death_headers(entry.deaths) if entry.deaths else None
-        return v091_content(entry.message, self.peer.broker.clock.now, added)
+        return v091_content(entry.message, self.peer.broker.clock.now, headers_of_dead(entry))
 
     def consumer_cancelled(self, consumer: BasicConsumer, meaning: str, because: str) -> None:
         """The queue is gone, or the right to take from it: its deliveries are the queue's again."""
