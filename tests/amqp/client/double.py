@@ -28,6 +28,7 @@ SASL = b"AMQP\x03\x01\x00\x00"
 AMQP = b"AMQP\x00\x01\x00\x00"
 FORBIDDEN = "/topics/forbidden"
 REJECTING = "/topics/rejecting"
+LATE = "/topics/late"  # says at the end what it has against the messages
 
 
 class Sending:
@@ -139,7 +140,9 @@ class Server:
             self.disposition(found)
         elif isinstance(found, Detach):
             if found.handle not in self.gone:
-                self.send(Detach(found.handle, found.closed))
+                late = self.addresses.get(found.handle) == LATE
+                error = Error("amqp:not-allowed", "one of them") if late else None
+                self.send(Detach(found.handle, found.closed, error))
         elif isinstance(found, End):
             self.send(End())
         elif isinstance(found, Close):

@@ -121,6 +121,17 @@ async def test_what_the_server_refuses() -> None:
             await one.publish(link, b"")
 
 
+async def test_what_is_refused_of_what_was_settled() -> None:
+    async with Listening(server()) as there:
+        one = client(there.port)
+        await one.open()
+        link = await one.sender("out", "/topics/late", 0)
+        await one.publish(link, Outgoing(False).octets(b"x"))
+        with pytest.raises(Refused, match="detached /topics/late: amqp:not-allowed: one of them"):
+            await one.detach(link)
+        await one.close()
+
+
 @clause("AMQP-5.3.2")
 async def test_login() -> None:
     async with Listening(server()) as there:

@@ -114,7 +114,8 @@ class Client:
         return link
 
     async def detach(self, link: Link, closed: bool = True) -> None:
-        """End the link; with `closed` False a durable subscription stays. Waits for the server's answer."""
+        """End the link; with `closed` False a durable subscription stays. Waits for the server's answer, and raises
+        Refused when that is an error: of what was sent at most once there is no other word."""
         self.machine.detach(link, closed)
         self._flush()
         try:
@@ -123,6 +124,7 @@ class Client:
                     await self._change()
         except TimeoutError:
             return  # the close that follows ends it too
+        self._check()
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,7 @@ class Link:
         self.address_there: object = address  # as the peer's attach tells it
         self._encoder: Final = TransferEncoder(0, handle)
         self._parts: list[bytes] = []
+        self._octets = 0
         self._id = -1
         self._tag = b""
         self._settled = False
@@ -157,7 +158,8 @@ class Link:
             self._used()
             return None
         self._parts.append(payload)
-        if sum(len(part) for part in self._parts) > limit:
+        self._octets += len(payload)
+        if self._octets > limit:
             raise AmqpError("amqp:link:message-size-exceeded", f"a message has more than {limit} octets")
         if transfer.more:
             return None
@@ -169,6 +171,7 @@ class Link:
 
     def _forget(self) -> None:
         self._parts.clear()
+        self._octets = 0
         self._id = -1
 
     def _used(self) -> None:
