@@ -43,10 +43,8 @@ from bridgehead.protocols.amqp.session.v091.bindings import (
     Exchange,
     binding_key,
 )
-from bridgehead.wire.errors import Violation
 
 RESERVED: Final = "amq."
-COMMAND_INVALID: Final = 503
 
 # Section 3.1.3: the exchanges that every server has, beside the bridge.
 _PREDECLARED: Final = (
@@ -102,11 +100,7 @@ class Exchanges:
     ) -> None:
         """exchange.declare, but for the passive one (`known`)."""
         if kind not in KINDS:
-            raise Violation(
-                f"unknown exchange type '{kind:.40}': the hub has {', '.join(KINDS)}",
-                COMMAND_INVALID,
-                clause="AMQP091-exchange.declare",
-            )
+            raise Refusal(CONFLICT, f"invalid exchange type '{kind:.40}': the hub has {', '.join(KINDS)}")
         if name in ("", DEFAULT_EXCHANGE):
             raise Refusal(NOT_AUTHORIZED, "the default exchange is always there and cannot be declared")
         alternate = alternate_exchange(arguments)
