@@ -270,7 +270,7 @@ def test_elements_without_octets_cost_bounded_memory() -> None:
 @pytest.mark.parametrize(
     "value",
     [1 << 63, -(1 << 63) - 1, "\ud800", Symbol("é"), object(), {1: object()}, Array(0x70, ["text"]), Array(0x41, [1])],
-    ids=repr,
+    ids=["large", "small", "surrogate", "no ASCII", "object", "in a map", "text as uint", "no true"],
 )
 def test_our_own_mistakes(value: object) -> None:
     with pytest.raises(LocalMisuse):
