@@ -25,10 +25,10 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     UNAUTHORIZED_ACCESS,
     AmqpError,
 )
-from bridgehead.protocols.amqp.codec.v1.states import Accepted, Modified, Rejected
+from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED, Accepted, Modified, Rejected
 from bridgehead.protocols.amqp.mapping.message_v1 import v1_delivery, v1_payload
 from bridgehead.protocols.amqp.session.v1.contract import SETTLED, OutgoingDelivery, OutgoingLink, Source
-from bridgehead.protocols.amqp.session.v1.dynamic import emptied, receiver_closed
+from bridgehead.protocols.amqp.session.v1.dynamic import emptied, policy_of, receiver_closed
 from bridgehead.protocols.amqp.session.v1.returning import joined_annotations, tag_of
 from bridgehead.protocols.amqp.session.v1.selector import Selector
 from bridgehead.protocols.amqp.session.v1.selector_view import selects
@@ -152,6 +152,7 @@ class QueueSource(Source):
         self._waiting: deque[Entry] = deque()  # acquired, and there was no room in the window or the outbox
         self._shown: list[int] = [0] * len(queue.lines)  # a copying one: up to where each line was shown
         self._numbered = 0
+        self._may_be_over: Final = policy_of(queue.name) >= 0  # when it is empty
         self._left = False
         self._nothing_more = False
         self.session: Session | None = None
@@ -258,11 +259,18 @@ class QueueSource(Source):
 
     def outcome(self, delivery: OutgoingDelivery, state: DeliveryState | None, settled: bool) -> None:
         assert isinstance(delivery, QueueDelivery)
+        entry = delivery.entry
+        if state is ACCEPTED and settled and entry is not None and not delivery.over and not self._left:
+            delivery.over = True
+            self._broker.queues.accept(self._queue, entry)
+            self._link.settle(delivery)
+            if self._may_be_over:
+                emptied(self._link.peer, self._queue)
+            return
         if not isinstance(state, Outcome):
             if not settled:
                 return
             state = self._default  # 3.5.3
-        entry = delivery.entry
         ticket = 0
         if entry is not None and not delivery.over and not self._left:
             delivery.over = True
@@ -273,7 +281,8 @@ class QueueSource(Source):
             else:
                 self._link.settle(delivery)
                 self._return(entry, state)
-            emptied(self._link.peer, self._queue)
+            if self._may_be_over:
+                emptied(self._link.peer, self._queue)
             return
         self._link.settle(delivery)
 

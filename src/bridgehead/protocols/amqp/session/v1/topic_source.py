@@ -27,7 +27,7 @@ from bridgehead.core.session import (
 )
 from bridgehead.protocols.amqp.codec.v1.composites import DeliveryState, Outcome
 from bridgehead.protocols.amqp.codec.v1.errors import DETACH_FORCED, STOLEN, UNAUTHORIZED_ACCESS
-from bridgehead.protocols.amqp.codec.v1.states import Modified, Released
+from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED, Modified, Released
 from bridgehead.protocols.amqp.mapping.message_v1 import v1_delivery, v1_payload
 from bridgehead.protocols.amqp.session.v1.contract import (
     SECOND,
@@ -188,7 +188,7 @@ class TopicSource(Source):
         """False when it is over with that: nobody waits for an outcome."""
         delivery = out.delivery
         assert delivery is not None
-        returned = self._returned.get(delivery.sequence)
+        returned = self._returned.get(delivery.sequence) if self._returned else None
         now = self._broker.clock.now
         message = delivery.message
         failed = 0
@@ -226,7 +226,8 @@ class TopicSource(Source):
             self._forget(delivery)
 
     def _forget(self, delivery: Delivery) -> None:
-        self._returned.pop(delivery.sequence, None)
+        if self._returned:
+            self._returned.pop(delivery.sequence, None)
         self._dispatcher.acknowledged(self._session, delivery.sequence)
 
     # What the link asks for. ------------------------------------------------------------------------
@@ -316,11 +317,16 @@ class TopicSource(Source):
 
     def outcome(self, delivery: OutgoingDelivery, state: DeliveryState | None, settled: bool) -> None:
         assert isinstance(delivery, TopicDelivery)
+        known = delivery.delivery
+        if state is ACCEPTED and settled and known is not None and not delivery.over and not self._left:
+            delivery.over = True
+            self._forget(known)
+            self._link.settle(delivery)
+            return
         if not isinstance(state, Outcome):
             if not settled:
                 return
             state = self._default  # 3.5.3
-        known = delivery.delivery
         ticket = 0
         if not delivery.over and known is not None and not self._left:
             delivery.over = True
