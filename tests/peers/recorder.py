@@ -12,6 +12,7 @@ from typing import Final
 from tests.cli.captures import ETHERNET, Talk, framed, ipv4, pcap, udp
 
 _MOST: Final = 65_536  # octets of a datagram
+_SEGMENT: Final = 32_768  # octets of a stream in one packet of the capture
 
 
 class Recorder:
@@ -76,7 +77,7 @@ class Recorder:
         with client:
             while True:
                 for ready in select.select([client, self._out, self._ending], [], [])[0]:
-                    data = b"" if ready is self._ending else ready.recv(_MOST)
+                    data = b"" if ready is self._ending else ready.recv(_SEGMENT)
                     if not data:
                         return
                     if ready is client:

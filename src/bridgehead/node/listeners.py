@@ -36,7 +36,7 @@ from bridgehead.transport.upgrade import WebSocketRules
 
 # [MQTT-6.0.0-3]; clients of 3.1, which knew no WebSocket, call theirs "mqttv3.1".
 _MQTT_SUBPROTOCOLS: Final = ("mqtt", "mqttv3.1")
-_SUBPROTOCOLS: Final = {"coap": (coap.SUBPROTOCOL,), "amqp": (amqp.SUBPROTOCOL,)}
+_SUBPROTOCOLS: Final = {"coap": (coap.SUBPROTOCOL,), "amqp": amqp.SUBPROTOCOLS}
 _ALPN: Final = {"coap": coap.ALPN, "amqp": amqp.ALPN}
 _AMQP_MESSAGE: Final = 4 * 1024 * 1024
 

@@ -39,7 +39,7 @@ def pass_on(address: str) -> list[str]:
     while not receiver.client_ready():
         receiver.do_work()
     receiver.do_work()
-    sender = SendClient("localhost", address, auth=proof(), receive_settle_mode=0, **common)
+    sender = SendClient("localhost", address, auth=proof(), **common)
     for text in (b"one of Azure", b"two of Azure"):
         sender.send_message(Message(data=[text]))
     sender.close()

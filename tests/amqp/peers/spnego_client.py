@@ -1,4 +1,4 @@
-"""pyspnego's NTLMv2 client on two pipes, as gsasl_client.py is for SCRAM. The first line (a channel binding) is empty."""
+"""pyspnego's NTLMv2 client on two pipes, as gsasl_client.py is for SCRAM; its first line is empty: nothing is bound."""
 
 from __future__ import annotations
 

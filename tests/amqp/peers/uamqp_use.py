@@ -2,9 +2,6 @@
 
 `python uamqp_use.py URI...`, each amqps://localhost/ADDRESS, for it knows no other form of addresses; one line of JSON
 for each: what was received.
-
-uamqp asks for rcv-settle-mode second and never settles after an outcome, as that mode has it (2.6.12): so it is told
-to ask for first.
 """
 
 from __future__ import annotations
@@ -16,7 +13,6 @@ import time
 
 import uamqp
 from uamqp import authentication
-from uamqp.constants import ReceiverSettleMode
 
 
 def proof() -> authentication.SASLPlain:
@@ -37,7 +33,7 @@ def pass_on(address: str) -> list[str]:
     while not receiver.client_ready():
         time.sleep(0.01)
     receiver.do_work()
-    sender = uamqp.SendClient(target, auth=proof(), receive_settle_mode=ReceiverSettleMode.ReceiveAndDelete)
+    sender = uamqp.SendClient(target, auth=proof())
     for text in ("one of uamqp", "two of uamqp"):
         sender.send_message(uamqp.Message(text.encode()))
     sender.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 ALPN: Final = "amqp"  # IANA's TLS ALPN protocol identifiers
-SUBPROTOCOL: Final = "amqp"  # AMQP WebSocket binding 2.1
+# AMQP WebSocket binding 2.1; its drafts called it as Azure's clients still do.
+SUBPROTOCOLS: Final = ("amqp", "AMQPWSB10")
 
 
 class AmqpConfig:
