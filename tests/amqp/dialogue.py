@@ -26,6 +26,7 @@ from bridgehead.protocols.amqp.codec.v1.performatives import (
 )
 from bridgehead.protocols.amqp.codec.v1.termini import Source, Target
 from bridgehead.protocols.amqp.config import AmqpConfig
+from bridgehead.protocols.amqp.session.speaker import Speaker
 from bridgehead.protocols.amqp.session.v1.connection import HEADER, Connection
 from bridgehead.wire.outbox import Outbox, Turn
 from tests.mqtt.dialogue import ManualStore
@@ -48,6 +49,16 @@ def body_of(payload: bytes) -> bytes:
     return payload[long + 8 :]
 
 
+class Talker:
+    """A peer of the hub, of either version, with the hub's machine for it."""
+
+    connection: Speaker
+
+    def deliver(self, octets: bytes) -> None:
+        """The rim sends."""
+        raise NotImplementedError
+
+
 class AmqpHub:
     """The broker with AMQP connections, without a rim: `settle` is the turn of the loop."""
 
@@ -68,7 +79,7 @@ class AmqpHub:
         self.turn = Turn(lambda: None)
         self.broker = Broker(self.store, self.clock, self.limits, self._event, self._want_commit)
         self.principals = {principal.name: principal for principal in principals}
-        self.peers: list[Container] = []
+        self.peers: list[Talker] = []
         self.unique = 0
         self.broker.recover(list(self.principals.values()))
         self.settle()
@@ -96,7 +107,7 @@ class AmqpHub:
             outboxes = self.turn.take()
             for outbox in outboxes:
                 peer = outbox.owner
-                assert isinstance(peer, Container)
+                assert isinstance(peer, Talker)
                 peer.deliver(outbox.take())
             if outboxes:
                 continue
@@ -156,7 +167,7 @@ class AmqpHub:
         return peer
 
 
-class Container:
+class Container(Talker):
     """A peer whose identity is proven: what it sends is said frame by frame, what it gets is read frame by frame."""
 
     def __init__(self, hub: AmqpHub, name: str, container_id: str, expires_at: float = NEVER) -> None:
@@ -166,7 +177,7 @@ class Container:
         hub.unique += 1
         outbox = Outbox(hub.turn, hub.config.outbox_octets)
         outbox.owner = self
-        self.connection = Connection(
+        self.connection: Connection = Connection(
             outbox,
             hub.broker,
             hub.config,

@@ -43,6 +43,7 @@ from bridgehead.core.topic import check_topic_filter, check_topic_name, has_more
 
 # Retained messages below it speak of the running hub: they are not kept for the next one.
 OF_THIS_RUN: Final = "$SYS/"
+_RETAINED_FULL: Final = "the hub holds as many retained messages as it may"
 NOBODY: Final = -1  # publish: no subscription matched
 
 
@@ -161,6 +162,42 @@ class Door:
         if message.properties.is_text:
             self._check_text(principal, message)
 
+    # Publish in two steps: for messages that wait for their transaction. -----------------------------
+
+    def judge(self, principal: Principal, message: Message) -> None:
+        """As `publish`, but for the delivery: counted for rates and quotas. Raises Refusal."""
+        topic = message.topic
+        bit = message.qos + 3 if message.retain else message.qos
+        mask = principal.publish_mask(topic)
+        if not (mask >> bit) & 1:
+            self._look_closer(principal, topic, message, message.retain, mask >> MAYBE >> bit & 1 == 1)
+        self._counters.messages_received += 1
+        self._check_name(topic)
+        if message.properties.is_text:
+            self._check_text(principal, message)
+
+    def still_permits(self, principal: Principal, message: Message, retain: bool) -> None:
+        """Whether what was judged may be let in now. Raises Refusal: NOT_AUTHORIZED, QUOTA_EXCEEDED."""
+        topic, origin = message.topic, message.origin
+        decision = principal.explain_publish(topic, message.qos, retain, message.payload_length, origin.verified)
+        if not decision.permit:
+            self.deny(topic, origin, True, decision.because)
+        if retain and self._is_full_of_retained(message):
+            raise Refusal(QUOTA_EXCEEDED, _RETAINED_FULL)
+
+    def let_in(self, message: Message) -> None:
+        """Deliver what was judged. Nothing refuses it any more; the journal keeps what must last until it does."""
+        route = self._router.known_route(message.topic) or self._router.route(message.topic)
+        if route.unverified is not None and not message.origin.verified:
+            route = route.unverified
+        before = self._journal.writes
+        if message.retain:
+            self._set_retained(message, True)
+        self._dispatcher.dispatch(message, route)
+        if self._journal.writes != before:
+            message.record = None
+            message.encoded = None
+
     def _look_closer(self, principal: Principal, topic: str, message: Message, retain: bool, perhaps: bool) -> None:
         """The topic alone does not permit it. `perhaps`: its payload, its origin, a rate or a quota decide."""
         decision: Decision | None
@@ -195,14 +232,7 @@ class Door:
 
     def _refuse(self, principal: Principal, message: Message, meaning: str, because: str) -> None:
         self._counters.messages_refused += 1
-        self._event(
-            PUBLISH_REFUSED,
-            {
-                **told(message.origin),
-                "topic": message.topic,
-                "because": because,
-            },
-        )
+        self._event(PUBLISH_REFUSED, {**told(message.origin), "topic": message.topic, "because": because})
         # Made here and named nowhere: a frame that names what it raises is a cycle, and would keep message and packet.
         raise Refusal(meaning, because)
 
@@ -222,6 +252,24 @@ class Door:
     def _retain(self, principal: Principal, message: Message, keep: bool) -> None:
         """Set, replace or (empty payload) clear the topic's retained message ([MQTT-3.3.1-5] to -7). `keep`: there
         is nobody to tell when it cannot be made durable."""
+        if message.payload_length and self._is_full_of_retained(message):
+            self._refuse(principal, message, QUOTA_EXCEEDED, _RETAINED_FULL)
+        self._set_retained(message, keep)
+
+    def _is_full_of_retained(self, message: Message) -> bool:
+        if message.payload_length == 0:
+            return False
+        retained = self._retained
+        limits = self._limits
+        before = retained.get(message.topic)
+        if before is None:
+            return (
+                len(retained) >= limits.retained_messages or retained.octets + message.weight > limits.retained_octets
+            )
+        more = message.weight - before.weight
+        return more > 0 and retained.octets + more > limits.retained_octets
+
+    def _set_retained(self, message: Message, keep: bool) -> None:
         retained = self._retained
         lasts = not message.topic.startswith(OF_THIS_RUN)
         if message.payload_length == 0:
@@ -229,16 +277,6 @@ class Door:
             if before is not None and lasts:
                 self._journal.delete_retained(message.topic)
             return
-        limits = self._limits
-        before = retained.get(message.topic)
-        if before is None:
-            full = len(retained) >= limits.retained_messages
-            more = message.weight
-        else:
-            full = False
-            more = message.weight - before.weight
-        if full or (more > 0 and retained.octets + more > limits.retained_octets):
-            self._refuse(principal, message, QUOTA_EXCEEDED, "the hub holds as many retained messages as it may")
         if lasts and not keep:
             self._journal.undo_with(RestoreRetained(retained, self._journal, message))
         retained.put(message)

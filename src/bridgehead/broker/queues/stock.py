@@ -191,26 +191,26 @@ class Stock(Shelf):
 
     # Ceilings. --------------------------------------------------------------------------------------
 
-    def check_room(self, weight: int) -> None:
-        """Raise Refusal when a message of this weight may not come in: QUEUE_FULL by the queue's own settings,
-        QUOTA_EXCEEDED by the hub's."""
+    def check_room(self, weight: int, count: int = 1, beside: int = 0) -> None:
+        """Raise Refusal when `count` messages of this weight together may not come in, while others of the weight
+        `beside` come into other queues: QUEUE_FULL by the queue's own settings, QUOTA_EXCEEDED by the hub's."""
         settings = self.settings
         limits = self.around.limits
-        if settings.overflow != DROP_HEAD and self._is_over(1, weight):
+        if settings.overflow != DROP_HEAD and self._is_over(count, weight):
             self.expire()
-            if self._is_over(1, weight):
+            if self._is_over(count, weight):
                 self._tell_full()
                 raise Refusal(QUEUE_FULL, f"the queue {self.name!r} is full: it holds {self.waiting} messages")
         if (
             self.octets + weight > limits.named_queue_octets
-            or self.waiting + self.unsettled >= limits.named_queue_messages
+            or self.waiting + self.unsettled + count > limits.named_queue_messages
         ):
             self._tell_full()
             raise Refusal(QUOTA_EXCEEDED, f"the queue {self.name!r} holds as much as a queue may")
-        if self.account.octets + weight > limits.named_queue_octets_per_identity and self.author.name:
+        if self.account.octets + weight + beside > limits.named_queue_octets_per_identity and self.author.name:
             self._tell_full()
             raise Refusal(QUOTA_EXCEEDED, f"the queues of {self.author.name!r} hold as much as they may")
-        if self.total.octets + weight > limits.all_named_queue_octets:
+        if self.total.octets + weight + beside > limits.all_named_queue_octets:
             self._tell_full()
             raise Refusal(QUOTA_EXCEEDED, "the hub's queues hold as much as they may")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.core.permission import Permission
 from bridgehead.protocols.amqp.codec.v1.encode import encode
 from bridgehead.protocols.amqp.codec.v1.errors import (
@@ -414,3 +415,52 @@ def test_an_unsettled_posting_is_settled_by_its_controller_after_the_discharge()
     assert told.state == TransactionalState(txn_id, ACCEPTED)
     assert control.discharge(txn_id) is ACCEPTED
     assert [each.body for each in receiver.deliveries()] == [b"1"]
+
+
+def a_small_queue(hub: AmqpHub, most: int) -> None:
+    session = hub.container("owner").connection.hub_session
+    assert session is not None
+    hub.broker.queues.declare(session.principal, session.origin, "jobs", QueueSettings(True, max_messages=most))
+
+
+@pytest.mark.clause("AMQP-4.3")
+@pytest.mark.parametrize(("room", "fits"), [(3, True), (2, False)])
+def test_messages_that_a_queue_has_no_room_for_roll_back_all_of_it(room: int, fits: bool) -> None:
+    hub = AmqpHub()
+    a_small_queue(hub, room)
+    receiver = hub.container("display").receiver("/topics/a")
+    peer = hub.container("sensor")
+    control = Control(peer)
+    topic, queue = peer.sender("/topics/a"), peer.sender("/queues/jobs")
+    txn_id = control.declare()
+    posted(topic, txn_id, b"1")
+    for _ in range(3):
+        posted(queue, txn_id, b"x")
+    state = control.discharge(txn_id)
+    if fits:
+        assert state is ACCEPTED
+        assert waiting(hub) == (3, 0)
+        assert len(receiver.deliveries()) == 1
+    else:
+        assert condition(state) == TRANSACTION_ROLLBACK
+        assert waiting(hub) == (0, 0)
+        assert receiver.deliveries() == []
+
+
+@pytest.mark.clause("AMQP-4.3")
+def test_quotas_are_counted_when_a_message_is_posted_and_not_once_more() -> None:
+    hub = AmqpHub()
+    receiver = hub.container("display").receiver("/topics/a")
+    peer = hub.container("sensor")
+    control = Control(peer)
+    sender = peer.sender("/topics/a")
+    hub.principals["sensor"].permit([Permission("a", True, True, rate=3.0)], ["*"])
+    txn_id = control.declare()
+    for i in range(3):
+        posted(sender, txn_id, bytes([i]))
+    sender.transfer(state=TransactionalState(txn_id))
+    state = sender.outcome()
+    assert isinstance(state, TransactionalState)
+    assert condition(state.outcome) == RESOURCE_LIMIT_EXCEEDED
+    assert control.discharge(txn_id) is ACCEPTED
+    assert len(receiver.deliveries()) == 3

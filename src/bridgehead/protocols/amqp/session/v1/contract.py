@@ -257,18 +257,24 @@ class IncomingLink(Link):
         raise NotImplementedError
 
 
+class Room:
+    """What the messages of one transaction need of queues."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self.by_queue: dict[str, tuple[int, int]] = {}  # messages and octets
+
+
 class Posting:
-    """A message that was sent in a transaction and is to be published when that commits (4.4.2)."""
+    """A message that was sent in a transaction and is to be published when that commits (4.4.2). It was judged when it
+    came, and counted."""
 
-    def __init__(self, octets: int) -> None:
-        self.octets: Final = octets
-
-    def check(self) -> None:
-        """Raises Refusal when it could not be published now."""
+    def check(self, room: Room) -> None:
+        """Raises Refusal when it could not be published now, beside those that were checked before."""
         raise NotImplementedError
 
     def publish(self) -> None:
-        """Let it in. The journal keeps what must last until it does."""
+        """Let it in: after all were checked nothing refuses it. The journal keeps what must last until it does."""
         raise NotImplementedError
 
 

@@ -8,7 +8,6 @@ from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 from bridgehead.core.errors import NOT_FOUND as MISSING
 from bridgehead.core.message import Message
-from bridgehead.core.policy import Principal
 from bridgehead.protocols.amqp.codec.v1.composites import SND_SETTLED, DeliveryState
 from bridgehead.protocols.amqp.codec.v1.errors import INVALID_FIELD, NOT_FOUND, PRECONDITION_FAILED, AmqpError
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach
@@ -23,6 +22,7 @@ from bridgehead.protocols.amqp.session.v1.contract import (
     IncomingLink,
     Peer,
     Posting,
+    Room,
     Target,
 )
 from bridgehead.protocols.amqp.session.v1.dynamic import dynamic_address, link_closed
@@ -132,29 +132,42 @@ def publish(peer: Peer, node: Node, message: Message, wait: bool) -> int:
 
 
 class NodePosting(Posting):
-    """4.4.1: a message that waits for its transaction."""
+    """4.4.1: a message that waits for its transaction. Errors: Refusal, when it is not permitted to begin with."""
 
     def __init__(self, peer: Peer, node: Node, message: Message) -> None:
-        super().__init__(message.weight)
         self._peer: Final = peer
         self._node: Final = node
         self._message: Final = message
-        self.check()
+        door = peer.broker.door
+        if node.queue:
+            door.permit_message(peer.principal, node.topic, message)
+        else:
+            door.judge(peer.principal, message)
 
-    def check(self) -> None:
+    def check(self, room: Room) -> None:
+        peer = self._peer
         message = self._message
-        principal: Principal = self._peer.principal
-        decision = principal.explain_publish(
-            message.topic, message.qos, message.retain, message.payload_length, message.origin.verified
-        )
-        if not decision.permit:
-            self._peer.broker.door.deny(message.topic, message.origin, True, decision.because)
-        queue = self._node.queue
-        if queue and self._peer.broker.queues.find(queue) is None:
-            raise Refusal(MISSING, f"the queue {queue!r} is gone")
+        name = self._node.queue
+        peer.broker.door.still_permits(peer.principal, message, message.retain and not name)
+        if not name:
+            return
+        queue = peer.broker.queues.find(name)
+        if queue is None:
+            raise Refusal(MISSING, f"the queue {name!r} is gone")
+        count, octets = room.by_queue.get(name, (0, 0))
+        count += 1
+        octets += message.weight
+        room.octets += message.weight
+        room.by_queue[name] = (count, octets)
+        queue.check_room(octets, count, room.octets - octets)
 
     def publish(self) -> None:
-        publish(self._peer, self._node, self._message, False)
+        broker = self._peer.broker
+        queue = broker.queues.find(self._node.queue) if self._node.queue else None
+        if queue is None:
+            broker.door.let_in(self._message)
+        else:
+            broker.queues.put(queue, self._message, None)
 
 
 class NodeTarget(Target):

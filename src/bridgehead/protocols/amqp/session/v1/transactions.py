@@ -21,6 +21,7 @@ from bridgehead.protocols.amqp.session.v1.contract import (
     OutgoingLink,
     Peer,
     Posting,
+    Room,
     Target,
 )
 from bridgehead.protocols.amqp.session.v1.faults import LinkFault, rejected_for
@@ -188,9 +189,10 @@ class Transactions:
 
     def _objection(self, transaction: Transaction) -> str:
         """Why one of the messages could not be published now, "" when all can."""
+        room = Room()
         try:
             for posting in transaction.postings:
-                posting.check()
+                posting.check(room)
         except Refusal as refusal:
             return refusal.because
         return ""

@@ -48,7 +48,7 @@ class Wiring:
         self.link_count = 0
         self.partial_octets = 0  # of messages that have not arrived whole
         self.starved = False  # a link had something to send, and no room in the outbox
-        self._expected: deque[Expected] = deque()  # in the order of `due`
+        self._expected: deque[Expected] | None = None  # in the order of `due`
         self.is_sooner = False  # the next of them is due before anything else may be
         self._in_turn = False
         self._touched: list[Turning] = []
@@ -78,7 +78,8 @@ class Wiring:
 
     def expect(self, delivery: IncomingDelivery) -> None:
         """The sender is to settle it within PATIENCE."""
-        if not self._expected:
+        if self._expected is None:
+            self._expected = deque()
             self.is_sooner = True
         self._expected.append(Expected(self.peer.broker.clock.now + PATIENCE, delivery))
 
@@ -90,8 +91,11 @@ class Wiring:
         """Those whose time is over."""
         found: list[IncomingDelivery] = []
         now = self.peer.broker.clock.now
-        while self._expected and self._expected[0].due <= now:
-            found.append(self._expected.popleft().delivery)
+        expected = self._expected
+        while expected and expected[0].due <= now:
+            found.append(expected.popleft().delivery)
+        if not expected:
+            self._expected = None
         return found
 
     def is_congested(self) -> bool:
