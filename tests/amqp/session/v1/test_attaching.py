@@ -45,7 +45,7 @@ def sending(target: object, count: int = 0) -> Attach:
     return Attach("to", 4, False, source=Source("here"), target=target, initial_delivery_count=count)
 
 
-@pytest.mark.clause("AMQP-2.6.3")
+@pytest.mark.clause("AMQP-2.6.3", "AMQP-2.8.1")
 def test_the_answer_names_the_link_and_its_other_end() -> None:
     peer = AmqpHub().container()
     attach = Attach("mine", 5, False, 1, 0, Source("here", timeout=5), Target("/topics/a"), initial_delivery_count=7)
@@ -92,7 +92,7 @@ def limited(name: str, topic: str) -> Principal:
     return Principal.of(name, [Permission(topic, True, True)], ["*"])
 
 
-@pytest.mark.clause("AMQP-2.8.15")
+@pytest.mark.clause("AMQP-2.8.14", "AMQP-2.8.15")
 def test_the_policy_decides_on_the_attach() -> None:
     hub = AmqpHub(principals=[limited("sensor", "a")])
     assert refused(hub, sending(Target("/topics/b")), "sensor") == UNAUTHORIZED_ACCESS
@@ -141,7 +141,7 @@ def test_the_two_directions_have_names_of_their_own() -> None:
     assert peer.get() == []
 
 
-@pytest.mark.clause("AMQP-2.6.6")
+@pytest.mark.clause("AMQP-2.6.6", "AMQP-2.7.7")
 @pytest.mark.parametrize("closed", [True, False])
 def test_a_detach_is_answered_in_kind(closed: bool) -> None:
     hub = AmqpHub()
@@ -215,7 +215,7 @@ def test_a_bare_name_is_the_queue_that_is_there() -> None:
     assert queue.waiting == 1
 
 
-@pytest.mark.clause("AMQP-4.5.1")
+@pytest.mark.clause("AMQP-4.5.1", "AMQP-4.5.7")
 def test_the_coordinator_tells_what_it_can() -> None:
     answer = AmqpHub().container().sender(None, target=Coordinator([Symbol("amqp:local-transactions")])).answer
     assert isinstance(answer.target, Coordinator)

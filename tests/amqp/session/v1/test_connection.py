@@ -89,7 +89,7 @@ def test_open_on_another_channel_ends_the_connection() -> None:
     assert peer.condition() == FRAMING_ERROR
 
 
-@pytest.mark.clause("AMQP-2.4.1")
+@pytest.mark.clause("AMQP-2.4.1", "AMQP-2.4.6")
 def test_a_second_open_ends_the_connection() -> None:
     peer = AmqpHub().container()
     peer.send(Open("office"))
@@ -104,7 +104,7 @@ def test_a_max_frame_size_below_512_is_refused() -> None:
     assert peer.condition() == INVALID_FIELD
 
 
-@pytest.mark.clause("AMQP-2.4.3")
+@pytest.mark.clause("AMQP-2.4.3", "AMQP-2.7.9")
 def test_close_is_answered_and_ends_it() -> None:
     peer = AmqpHub().container()
     peer.send(Close())
@@ -272,6 +272,27 @@ def test_nothing_is_left_of_a_lost_connection() -> None:
     peer.drop()
     assert hub.broker.counters.connections == 0
     assert hub.broker.sessions.of("office") == []
+
+
+@pytest.mark.clause("AMQP-2.4.4")
+def test_both_sides_may_close_at_the_same_time() -> None:
+    hub = AmqpHub()
+    peer = hub.container()
+    # A begin out of place, for which we close, and the peer's own close behind it.
+    peer.send(Begin(0, 0, 1, 1), Close())
+    (ours,) = peer.get()
+    assert isinstance(ours, Close)
+    assert ours.error is not None
+    assert peer.closed
+
+
+@pytest.mark.clause("AMQP-2.4.6")
+def test_every_performative_that_is_out_of_place_ends_the_connection() -> None:
+    for performative in (Flow(0, 1, 0, 1), Attach("a", 0, True), End(), Transfer(0, 0, b"t"), Close()):
+        peer = Container(AmqpHub(), "office", "office")
+        peer.send_octets(HEADER)
+        peer.send(performative)
+        assert peer.condition() == ILLEGAL_STATE
 
 
 def test_octets_after_the_close_mean_nothing() -> None:

@@ -7,6 +7,7 @@ import pytest
 from bridgehead.core.permission import Permission
 from bridgehead.protocols.amqp.codec.v1.encode import encode, frame
 from bridgehead.protocols.amqp.codec.v1.errors import (
+    DECODE_ERROR,
     NOT_ALLOWED,
     TRANSFER_LIMIT_EXCEEDED,
     UNAUTHORIZED_ACCESS,
@@ -135,6 +136,46 @@ def test_drain_uses_up_the_credit_at_once() -> None:
     assert len(receiver.deliveries()) == 2
     (answer,) = receiver.flows
     assert (answer.delivery_count, answer.link_credit, answer.drain) == (10, 0, True)
+    sender.transfer()
+    assert receiver.deliveries() == []
+
+
+@pytest.mark.clause("AMQP-2.6.8")
+def test_one_message_or_none_by_credit_and_drain() -> None:
+    hub = AmqpHub()
+    receiver = hub.container("display").receiver("/topics/a", credit=0, snd_settle_mode=0)
+    receiver.flow(1, drain=True)
+    assert receiver.deliveries() == []
+    assert [(each.link_credit, each.delivery_count) for each in receiver.flows] == [(0, 1)]
+    receiver.delivery_count = 1
+    sender = hub.container("sensor").sender("/topics/a")
+    for _ in range(2):
+        sender.transfer()
+    receiver.flow(1, drain=True)
+    assert len(receiver.deliveries()) == 1
+
+
+@pytest.mark.clause("AMQP-2.6.9")
+def test_messages_keep_coming_while_credit_is_renewed() -> None:
+    hub = AmqpHub()
+    receiver = hub.container("display").receiver("/topics/a", credit=4)
+    sender = hub.container("sensor").sender("/topics/a")
+    for i in range(20):
+        sender.transfer(body=bytes([i]))
+        assert [each.body for each in receiver.deliveries()] == [bytes([i])]
+        receiver.flow(4)
+
+
+@pytest.mark.clause("AMQP-2.6.10")
+def test_a_receiver_stops_a_link_and_knows_when() -> None:
+    hub = AmqpHub()
+    receiver = hub.container("display").receiver("/topics/a", credit=10)
+    sender = hub.container("sensor").sender("/topics/a")
+    sender.transfer()
+    receiver.flow(0, echo=True)
+    assert len(receiver.deliveries()) == 1
+    (answer,) = receiver.flows
+    assert (answer.link_credit, answer.delivery_count) == (0, 1)
     sender.transfer()
     assert receiver.deliveries() == []
 
@@ -273,6 +314,17 @@ def test_what_the_store_cannot_keep_is_rejected() -> None:
     assert sender.outcome() is ACCEPTED
 
 
+@pytest.mark.clause("AMQP-2.8.7")
+def test_a_tag_has_at_most_32_octets() -> None:
+    peer = AmqpHub().container("sensor")
+    sender = peer.sender("/topics/a")
+    sender.transfer(tag=b"t" * 32)
+    assert sender.outcome() is ACCEPTED
+    sender.transfer(tag=b"t" * 33)
+    assert peer.condition() == DECODE_ERROR
+
+
+@pytest.mark.clause("AMQP-2.6.12")
 def test_a_tag_in_use_ends_the_link() -> None:
     peer = AmqpHub().container("sensor")
     sender = peer.sender("/topics/a", rcv_settle_mode=1)

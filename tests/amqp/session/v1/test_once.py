@@ -49,6 +49,8 @@ def test_the_outcome_is_told_first_and_the_sender_settles() -> None:
     receiver = durable_receiver(hub)
     sender = sender_of(hub.container("sensor"))
     assert sender.answer.rcv_settle_mode == 1
+    assert isinstance(sender.answer.target, Target)
+    assert sender.answer.target.durable == 2
     number = sender.transfer(body=b"1")
     (told,) = sender.outcomes()
     assert told.state is ACCEPTED
@@ -222,6 +224,8 @@ def test_a_terminus_ends_when_its_time_is_over() -> None:
     sender.detach()
     hub.pass_time(10)
     again = peer.sender(None, "exact", 0, 1, {b"t1": None}, target=target)
+    assert isinstance(again.answer.target, Target)
+    assert (again.answer.target.expiry_policy, again.answer.target.timeout) == ("link-detach", 20)
     assert again.answer.unsettled == {b"t1": ACCEPTED}
     again.detach()
     hub.pass_time(30)

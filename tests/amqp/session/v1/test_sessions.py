@@ -27,7 +27,7 @@ def test_begin_is_answered_with_the_remote_channel() -> None:
     assert answer.incoming_window == hub.config.incoming_window
 
 
-@pytest.mark.clause("AMQP-2.5.2")
+@pytest.mark.clause("AMQP-2.5.2", "AMQP-2.7.8")
 def test_end_is_answered_and_frees_the_channel() -> None:
     hub = AmqpHub()
     peer = hub.container()
@@ -39,7 +39,7 @@ def test_end_is_answered_and_frees_the_channel() -> None:
     peer.begin()
 
 
-@pytest.mark.clause("AMQP-2.5.6")
+@pytest.mark.clause("AMQP-2.5.6", "AMQP-2.8.10")
 @pytest.mark.parametrize("start", [0, 1, 0x7FFF_FFFE, 0xFFFF_FFFD])
 def test_ids_may_start_anywhere_and_wrap(start: int) -> None:
     hub = AmqpHub()
@@ -136,7 +136,7 @@ def test_a_next_incoming_id_that_was_never_sent_ends_the_session() -> None:
     assert not peer.closed
 
 
-@pytest.mark.clause("AMQP-2.7.2")
+@pytest.mark.clause("AMQP-2.7.2", "AMQP-2.8.4")
 def test_a_handle_above_the_maximum_ends_the_connection() -> None:
     hub = AmqpHub()
     peer = hub.container()
@@ -168,7 +168,7 @@ def test_a_handle_that_is_not_attached_ends_the_session(what: str) -> None:
     assert not peer.closed
 
 
-@pytest.mark.clause("AMQP-2.5.5")
+@pytest.mark.clause("AMQP-2.5.4", "AMQP-2.5.5")
 def test_after_our_end_everything_is_discarded_until_the_peers_end() -> None:
     hub = AmqpHub()
     other = hub.container("display").receiver("/topics/a")
@@ -183,6 +183,18 @@ def test_after_our_end_everything_is_discarded_until_the_peers_end() -> None:
     assert other.deliveries() == []
     peer.send(End())
     assert peer.get() == []
+    peer.begin()
+
+
+@pytest.mark.clause("AMQP-2.5.3")
+def test_both_sides_may_end_a_session_at_the_same_time() -> None:
+    hub = AmqpHub()
+    peer = hub.container()
+    # The peer's end is on its way when ours, for a handle that it did not attach, comes.
+    peer.send(Detach(9, True), End())
+    (ours,) = peer.get()
+    assert isinstance(ours, End)
+    assert ours.error is not None
     peer.begin()
 
 

@@ -30,7 +30,7 @@ from tests.amqp.dialogue import AmqpHub, data
 from tests.amqp.session.v1.controlling import VALUE, Control, a_queue, acquiring, condition, posted, waiting
 
 
-@pytest.mark.clause("AMQP-4.2")
+@pytest.mark.clause("AMQP-4.2", "AMQP-4.5.2", "AMQP-4.5.4", "AMQP-4.5.5")
 def test_each_declare_is_a_transaction_of_its_own() -> None:
     control = Control(AmqpHub().container())
     ids = {control.declare() for _ in range(3)}
@@ -38,7 +38,7 @@ def test_each_declare_is_a_transaction_of_its_own() -> None:
     assert all(0 < len(each) <= 32 for each in ids)
 
 
-@pytest.mark.clause("AMQP-4.4.1")
+@pytest.mark.clause("AMQP-4.4.1", "AMQP-4.5.3", "AMQP-4.5.6")
 def test_what_is_posted_is_seen_when_the_transaction_commits() -> None:
     hub = AmqpHub()
     receiver = hub.container("display").receiver("/topics/a")

@@ -63,6 +63,16 @@ class OnceKeeper:
         )[0]
         self.ticket: Final[int] = peer.broker.door.settled(self._session, peer.receiver)
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it outlives the link."""
+        return self._session.expiry_interval > 0
+
+    @property
+    def seconds(self) -> int:
+        """How long, after the link's end."""
+        return int(min(self._session.expiry_interval, 4_294_967_295))
+
     def tags(self) -> dict[bytes, DeliveryState | None]:
         """What was taken and is not settled by its sender, with our outcome."""
         received = self._session.received

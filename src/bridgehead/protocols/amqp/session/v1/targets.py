@@ -8,7 +8,7 @@ from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 from bridgehead.core.errors import NOT_FOUND as MISSING
 from bridgehead.core.message import Message
-from bridgehead.protocols.amqp.codec.v1.composites import SND_SETTLED, DeliveryState
+from bridgehead.protocols.amqp.codec.v1.composites import NONE, SND_SETTLED, UNSETTLED_STATE, DeliveryState
 from bridgehead.protocols.amqp.codec.v1.errors import INVALID_FIELD, NOT_FOUND, PRECONDITION_FAILED, AmqpError
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach
 from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED
@@ -34,6 +34,8 @@ from bridgehead.wire.errors import PeerError
 # Capabilities that say what a bare address names (AMQP's binding of JMS).
 _QUEUE_WORDS: Final = ("queue", "temporary-queue")
 _TOPIC_WORDS: Final = ("topic", "temporary-topic")
+_NEVER: Final = "never"
+_LINK_DETACH: Final = Symbol("link-detach")
 _REMEMBERED: Final = 256  # addresses of one anonymous link
 
 
@@ -53,15 +55,17 @@ def open_target(target: TargetValue, attach: Attach, link: IncomingLink) -> Targ
             raise AmqpError(INVALID_FIELD, "a dynamic target has no address: the hub names it", clause="AMQP-3.5.4")
         address = dynamic_address(target, link.peer)
     if address is None:
-        link.target = _answered(target, None)
-        return AnonymousTarget(link, _keeper(link, target))
+        once = _keeper(link, target)
+        link.target = _answered(target, None, once)
+        return AnonymousTarget(link, once)
     if not isinstance(address, str):
         raise AmqpError(INVALID_FIELD, "an address is a string", clause="AMQP-3.5.4")
     peer = link.peer
     node = resolve(address, target.capabilities, peer)
     _ask(peer, node)
-    link.target = _answered(target, address)
-    return NodeTarget(link, node, _keeper(link, target), address if target.dynamic else "")
+    once = _keeper(link, target)
+    link.target = _answered(target, address, once)
+    return NodeTarget(link, node, once, address if target.dynamic else "")
 
 
 def _keeper(link: IncomingLink, target: TargetValue) -> OnceKeeper | None:
@@ -70,15 +74,17 @@ def _keeper(link: IncomingLink, target: TargetValue) -> OnceKeeper | None:
     return None
 
 
-def _answered(target: TargetValue, address: str | None) -> TargetValue:
+def _answered(target: TargetValue, address: str | None, once: OnceKeeper | None) -> TargetValue:
+    """What holds here: only where tags are kept there is anything that could last, and its time begins with the
+    detach (3.5.6)."""
+    durable, policy, timeout = target.durable, target.expiry_policy, target.timeout
+    if once is not None:
+        durable = UNSETTLED_STATE if once.lasts else NONE
+        timeout = once.seconds
+        if policy != _NEVER:
+            policy = _LINK_DETACH
     return TargetValue(
-        address,
-        target.durable,
-        target.expiry_policy,
-        target.timeout,
-        target.dynamic,
-        target.dynamic_node_properties,
-        target.capabilities,
+        address, durable, policy, timeout, target.dynamic, target.dynamic_node_properties, target.capabilities
     )
 
 
@@ -216,7 +222,13 @@ class NodeTarget(Target):
         message = self._message(node, delivery.payload, 2)
         if not node.queue:
             return once.to_topic(message, delivery.tag)
-        return once.remember(delivery.tag, publish(self._peer, node, message, True))
+        journal = self._peer.broker.journal
+        journal.holding = once.lasts  # nobody gets it before its tag lasts
+        try:
+            ticket = publish(self._peer, node, message, True)
+        finally:
+            journal.holding = False
+        return once.remember(delivery.tag, ticket)
 
     def post(self, delivery: IncomingDelivery) -> Posting:
         node = self.node_of(delivery.payload)
