@@ -84,7 +84,7 @@ class RabbitMQ:
         said = self.folder / "said.log"
         with said.open("wb") as output:
             self.process = subprocess.Popen(
-                command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command, cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         deadline = time.monotonic() + START_TIMEOUT
         while True:

@@ -184,7 +184,7 @@ class Container(Talker):
             "192.0.2.1:4711",
             True,
             False,
-            ("PLAIN",),
+            ("PLAIN", "OAUTHBEARER"),
             hub.principal(name),
             True,
             f"{hub.unique:016x}",

@@ -279,32 +279,39 @@ class Channel(Enlisting):
             one = self.unacked.pop(tag, None)
             if one is None:
                 raise self._unknown(tag)
-            self._settle(one, True, False)
+            self._settle(one, True)
+            consumer = one.consumer
+            if consumer is not None:
+                consumer.unacked -= 1
+            if self.prefetch_together or len(self.unacked) == self.peer.config.prefetch - 1:
+                self.wake()
+            elif consumer is not None and consumer.parked:
+                self.peer.broker.queues.wake(consumer)
 
     def settle(self, tags: list[int], accepted: bool, requeue: bool) -> None:
-        """End these deliveries: accepted, put back to their place, or dead."""
+        """End these deliveries: accepted, put back to their places, or dead."""
+        back: dict[Queue, list[Entry]] = {}
         for tag in tags:
             one = self.unacked.pop(tag, None)
-            if one is not None:
-                self._settle(one, accepted, requeue)
+            if one is None:
+                continue
+            if requeue and not accepted and one.entry is not None:
+                back.setdefault(one.queue, []).append(one.entry)  # together, so that their order is as it was
+            else:
+                self._settle(one, accepted)
+            if one.consumer is not None:
+                one.consumer.unacked -= 1
+        for queue, entries in back.items():
+            queue.give_back(entries, True)
+        self.wake()
 
-    def _settle(self, one: Unacked, accepted: bool, requeue: bool) -> None:
-        consumer = one.consumer
-        if consumer is not None:
-            consumer.unacked -= 1
+    def _settle(self, one: Unacked, accepted: bool) -> None:
         entry = one.entry
         if entry is not None:
-            queues = self.peer.broker.queues
             if accepted:
-                queues.accept(one.queue, entry)
-            elif requeue:
-                queues.release(one.queue, entry, True)
+                self.peer.broker.queues.accept(one.queue, entry)
             else:
-                queues.reject(one.queue, entry)
-        if self.prefetch_together or len(self.unacked) == self.peer.config.prefetch - 1:
-            self.wake()
-        elif consumer is not None and consumer.parked:
-            self.peer.broker.queues.wake(consumer)
+                self.peer.broker.queues.reject(one.queue, entry)
 
     def wake(self) -> None:
         """There may be room for deliveries again."""
@@ -315,9 +322,7 @@ class Channel(Enlisting):
 
     def requeue_all(self) -> None:
         """basic.recover: what is not acknowledged goes back, to whoever takes it."""
-        tags = [tag for tag, one in self.unacked.items() if not one.in_transaction]
-        tags.reverse()
-        self.settle(tags, False, True)
+        self.settle([tag for tag, one in self.unacked.items() if not one.in_transaction], False, True)
 
     # Ending. ----------------------------------------------------------------------------------------
 
@@ -333,11 +338,7 @@ class Channel(Enlisting):
         for consumer in list(self.consumers.values()):
             queues.stop(consumer)
             self.drop(consumer)
-        unacked = self.unacked
-        self.unacked = {}
-        for one in reversed(list(unacked.values())):
-            if one.entry is not None:
-                queues.release(one.queue, one.entry, True)
+        self.settle(list(self.unacked), False, True)
 
     def committed(self, durable: int) -> None:
         self.answers.flush(durable)

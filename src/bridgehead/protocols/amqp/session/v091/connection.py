@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mypy_extensions import i64
-from pamqp import base, commands
+from pamqp import commands
 
 from bridgehead.broker.events import DISCONNECTED, PEER_ERROR, REFUSED
 from bridgehead.broker.queues.settings import owner_of
@@ -40,6 +40,12 @@ from bridgehead.protocols.amqp.session.v091.login import (
 from bridgehead.protocols.amqp.session.v091.verbs import Verbs
 from bridgehead.wire.errors import PeerError
 
+_CLOSE: Final = b"\x00\x0a\x00\x32"
+_CLOSE_OK: Final = b"\x00\x0a\x00\x33"
+_CHANNEL_OPEN: Final = b"\x00\x14\x00\x0a"
+_CHANNEL_CLOSE: Final = b"\x00\x14\x00\x28"
+_CHANNEL_CLOSE_OK: Final = b"\x00\x14\x00\x29"
+_BASIC_PUBLISH: Final = b"\x00\x3c\x00\x28"
 _STORE_FAILED: Final = "the hub cannot keep it now: its store is full or out of order"
 
 
@@ -69,7 +75,7 @@ class Connection(Login):
             try:
                 published += self._take(each)
             except PeerError as error:
-                self._judge(each.channel, error)
+                self._judge(each, error)
         if fault is not None and self.state < CLOSING:
             self._fail(fault)
         fault = None
@@ -129,22 +135,18 @@ class Connection(Login):
         """A channel that is not open, or whose close is out."""
         if self.state != OPEN:
             raise ConnectionFault("a channel before the connection is open", codes.CHANNEL_ERROR)
+        head = payload[:4] if kind == frames.METHOD else b""
         channel = self._channels.get(number)
         if channel is not None:
             # 1.5.2.5: only the answer counts, and a close of the peer that crossed ours.
-            if kind == frames.METHOD:
-                method = decode_method(payload, self.config.nesting)
-                if isinstance(method, commands.Channel.Close):
-                    self.outbox.write(method_frame(number, commands.Channel.CloseOk()))
-                elif isinstance(method, commands.Channel.CloseOk):
-                    del self._channels[number]
+            if head == _CHANNEL_CLOSE:
+                self.outbox.write(method_frame(number, commands.Channel.CloseOk()))
+            elif head == _CHANNEL_CLOSE_OK:
+                del self._channels[number]
             return
-        method_kind: base.Frame | None = None
-        if kind == frames.METHOD:
-            method_kind = decode_method(payload, self.config.nesting)
-        if isinstance(method_kind, commands.Channel.CloseOk):
+        if head == _CHANNEL_CLOSE_OK:
             return
-        if not isinstance(method_kind, commands.Channel.Open):
+        if head != _CHANNEL_OPEN:
             raise ConnectionFault("expected 'channel.open'", codes.CHANNEL_ERROR, clause="AMQP091-1.5")
         if number > self._channel_max:
             because = f"number of channels opened has reached the negotiated channel_max ({self._channel_max})"
@@ -190,10 +192,10 @@ class Connection(Login):
         if each.channel or each.kind != frames.METHOD or self.state == CLOSED:
             return
         head = each.payload[:4]
-        if head == commands.Connection.Close.index.to_bytes(4, "big"):
+        if head == _CLOSE:
             self.outbox.write(method_frame(0, commands.Connection.CloseOk()))
             self._finish()
-        elif head == commands.Connection.CloseOk.index.to_bytes(4, "big"):
+        elif head == _CLOSE_OK:
             self._finish()
 
     # Commits and turns. -----------------------------------------------------------------------------
@@ -245,17 +247,19 @@ class Connection(Login):
 
     # Ending. ----------------------------------------------------------------------------------------
 
-    def _judge(self, number: int, fault: PeerError) -> None:
-        channel = self._channels.get(number)
+    def _judge(self, each: frames.Frame, fault: PeerError) -> None:
+        channel = self._channels.get(each.channel)
+        # 1.4.2.7 and 1.5.2.5: the close names the method that provoked it. Content belongs to a basic.publish.
+        method = each.payload[:4] if each.kind == frames.METHOD else _BASIC_PUBLISH
         if isinstance(fault, ChannelFault) and channel is not None:
-            self._close_channel(channel, fault.code, fault.text, b"")
+            self._close_channel(channel, fault.code, fault.text, method)
         else:
-            self._fail(fault)
+            self._fail(fault, method)
 
     def _close_channel(self, channel: Channel, code: int, because: str, method: bytes) -> None:
         self._drop_channel(channel)
         self._channels[channel.number] = channel  # until close-ok
-        close = commands.Channel.Close(code, reply_text(code, because), 0, 0)
+        close = commands.Channel.Close(code, reply_text(code, because), *_index(method))
         self.outbox.write(method_frame(channel.number, close))
 
     def _drop_channel(self, channel: Channel) -> None:
@@ -263,18 +267,18 @@ class Connection(Login):
         self._verbs.pop(channel.number, None)
         channel.release()
 
-    def _fail(self, fault: PeerError) -> None:
+    def _fail(self, fault: PeerError, method: bytes = b"") -> None:
         """The peer broke the protocol: a hard error (1.1)."""
-        self._close(fault.code or codes.SYNTAX_ERROR, fault.text, PEER_ERROR)
+        self._close(fault.code or codes.SYNTAX_ERROR, fault.text, PEER_ERROR, method)
 
-    def _close(self, code: int, because: str, event: str) -> None:
+    def _close(self, code: int, because: str, event: str, method: bytes = b"") -> None:
         if self.state >= CLOSING:
             return
         if self.state < TUNING:
             # 2.2.4: before the identity is proven nothing is told but by closing.
             self._end(because, event, str(code))
             return
-        close = commands.Connection.Close(code, reply_text(code, because), 0, 0)
+        close = commands.Connection.Close(code, reply_text(code, because), *_index(method))
         self.outbox.write(method_frame(0, close))
         self._over(because, event, str(code) if event == PEER_ERROR else "")
         self.state = CLOSING
@@ -353,3 +357,10 @@ class Connection(Login):
         elif now >= self._next_beat:
             self._next_beat = now + self._beat / 2
             self.outbox.write(frames.HEARTBEAT_FRAME)
+
+
+def _index(method: bytes) -> tuple[int, int]:
+    """A method's class-id and method-id; 0 and 0 where it is no method's fault."""
+    if len(method) < 4:
+        return 0, 0
+    return int.from_bytes(method[:2], "big"), int.from_bytes(method[2:4], "big")

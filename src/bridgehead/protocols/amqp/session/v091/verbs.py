@@ -159,7 +159,6 @@ class Verbs:
         if channel.transaction is not None:
             channel.transaction.acknowledge(tags, False, requeue)
         else:
-            tags.reverse()  # each goes back before those behind it
             channel.settle(tags, False, requeue)
 
     def _qos(self, method: commands.Basic.Qos) -> None:
