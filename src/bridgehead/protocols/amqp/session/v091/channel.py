@@ -72,7 +72,7 @@ class Channel(Enlisting):
             raise ConnectionFault("a method came where content was expected", codes.UNEXPECTED_FRAME)
         publish = decode_publish(payload)
         if publish.immediate:
-            raise ConnectionFault("immediate=true is not supported", codes.NOT_IMPLEMENTED)
+            raise ConnectionFault("immediate=true", codes.NOT_IMPLEMENTED)
         self._publish = publish
         self._size = -1
 
