@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 
 # Whose turn it is.
@@ -20,6 +22,7 @@ _END: Final = b"\x01\x01"
 TOKEN_OCTETS: Final = 32_768  # of a token that renews; the first one is bounded by the SASL layer's frames
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Renewal:
     """Who waits for the outcome of a proof given anew: a link of `$cbs`, or connection.update-secret."""
 
