@@ -119,7 +119,7 @@ def test_topics_are_ones_that_the_device_may_use_over_this_protocol(home: Home) 
         and isinstance(node.targets[0], ast.Name)
         and isinstance(node.value, ast.Constant)
     }
-    assert (names["ADDRESS"], names["SOURCE"]) == ("Amqp/only", "Amqp/only")
+    assert (names["ADDRESS"], names["SOURCE"]) == ("/topics/Amqp%2Fonly", "/topics/Amqp%2Fonly")
 
 
 def test_every_root_is_in_the_bundle_while_authorities_roll_over(home: Home) -> None:

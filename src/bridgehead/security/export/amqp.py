@@ -1,97 +1,49 @@
-"""AMQP 1.0: Python for Qpid Proton, with the certificate (SASL EXTERNAL) or the password (SASL PLAIN inside TLS)."""
+"""AMQP: Python for Qpid Proton and JavaScript for rhea (1.0), Python for pika (0-9-1), with the certificate (SASL
+EXTERNAL) or the password (SASL PLAIN inside TLS). Each checks the hub's certificate and its name."""
 
 from __future__ import annotations
 
+import json
 from typing import Final
 from urllib.parse import quote
 
+from bridgehead.security.export.amqp_scripts import PIKA_SCRIPT, PROTON_SCRIPT, RHEA_SCRIPT
 from bridgehead.security.export.files import AUTHORITY, CERTIFICATE, KEY, PASSWORD
 from bridgehead.security.export.terms import EXAMPLE, Terms
 
 PORT: Final = 5671
-TOLD: Final = {"proton_client.py": "sends one message and receives: python3 proton_client.py [SECONDS]"}
-COMING: Final = (
-    "This version of the hub has no AMQP listener yet: the credentials are in force, and count from the moment\n"
-    "that it has one."
+PROTON: Final = "proton_client.py"
+RHEA: Final = "rhea_client.js"
+PIKA: Final = "pika_client.py"
+TOLD: Final = {
+    PROTON: "sends one message and receives, by AMQP 1.0: python3 proton_client.py [SECONDS]",
+    RHEA: "the same for Node.js: npm install rhea, then node rhea_client.js [SECONDS]",
+    PIKA: "the same by AMQP 0-9-1: python3 pika_client.py [SECONDS]",
+}
+NAMES: Final = (
+    "AMQP 1.0 calls a topic /topics/NAME, percent-encoded, slashes too. AMQP 0-9-1 calls it by a routing key of the\n"
+    "exchange amq.topic, in which dots and slashes have changed places."
 )
-
-_SCRIPT: Final = '''\
-"""Connects as {name}. Needs python-qpid-proton; run it in this folder: python3 proton_client.py [SECONDS]"""
-
-import sys
-from pathlib import Path
-
-from proton import Message, SSLDomain
-from proton.handlers import MessagingHandler
-from proton.reactor import Container
-
-FOLDER = Path(__file__).resolve().parent if "__file__" in globals() else Path()
-SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
-ADDRESS = {address}
-SOURCE = {source}
+_SHORT: Final = 255  # octets of a routing key
+_SWAPPED: Final = str.maketrans({".": "/", "/": "."})
 
 
-class Client(MessagingHandler):
-    def __init__(self):
-        super().__init__()
-        self.failed = False
-
-    def on_start(self, event):
-        tls = SSLDomain(SSLDomain.MODE_CLIENT)
-        tls.set_trusted_ca_db(str(FOLDER / "{authority}"))
-        tls.set_peer_authentication(SSLDomain.VERIFY_PEER_NAME)
-{tls}        options = dict(ssl_domain=tls, reconnect=False, allowed_mechs="{mechanism}", virtual_host={host})
-{password}        self.connection = event.container.connect({url}, **options)
-        if SOURCE is not None:
-            event.container.create_receiver(self.connection, SOURCE)
-        if ADDRESS is not None:
-            event.container.create_sender(self.connection, ADDRESS)
-        event.container.schedule(SECONDS, self)
-
-    def on_connection_opened(self, event):
-        print("connected", flush=True)
-
-    def on_sendable(self, event):
-        event.sender.send(Message(body=b"{example}", content_type="text/plain"))
-        event.sender.drained()
-        self.on_sendable = lambda event: None
-
-    def on_accepted(self, event):
-        print("sent to", ADDRESS, flush=True)
-
-    def on_rejected(self, event):
-        print("refused:", event.delivery.remote.condition, flush=True)
-        self.failed = True
-
-    def on_message(self, event):
-        print("received", event.message.address or SOURCE, bytes(event.message.body), flush=True)
-
-    def on_transport_error(self, event):
-        print("failed:", event.transport.condition, flush=True)
-        self.failed = True
-
-    def on_timer_task(self, event):
-        self.connection.close()
+def files(terms: Terms) -> dict[str, str]:
+    """Scripts by their files' names."""
+    return {PROTON: proton(terms), RHEA: rhea(terms), PIKA: pika(terms)}
 
 
-client = Client()
-Container(client).run()
-sys.exit(1 if client.failed else 0)
-'''
-
-
-def script(terms: Terms) -> str:
+def proton(terms: Terms) -> str:
     tls = ""
     password = ""
     if terms.certificate is not None:
         tls = f'        tls.set_credentials(str(FOLDER / "{CERTIFICATE}"), str(FOLDER / "{KEY}"), None)\n'
     if terms.password is not None:
-        read = f'(FOLDER / "{PASSWORD}").read_text().rstrip("\\n")'
-        password = f"        options.update(user={terms.name!r}, password={read})\n"
-    return _SCRIPT.format(
+        password = f"        options.update(user={terms.name!r}, password={_password()})\n"
+    return PROTON_SCRIPT.format(
         name=terms.name,
-        address=repr(None if terms.topic is None else address(terms.topic)),
-        source=repr(None if terms.topic_filter is None else address(terms.topic_filter)),
+        address=repr(_address(terms.topic)),
+        source=repr(_address(terms.topic_filter)),
         authority=AUTHORITY,
         tls=tls,
         password=password,
@@ -100,9 +52,89 @@ def script(terms: Terms) -> str:
         url=repr(f"amqps://{terms.url_host()}:{terms.port}"),
         host=repr(terms.host),
         example=EXAMPLE,
+        guarantee="AtLeastOnce" if terms.publish_qos else "AtMostOnce",
     )
 
 
+def rhea(terms: Terms) -> str:
+    lines: list[str] = []
+    if terms.certificate is not None:
+        lines += [f"cert: file('{CERTIFICATE}'),", f"key: file('{KEY}'),"]
+    if terms.password is not None:
+        read = f"file('{PASSWORD}').toString().replace(/\\n$/, '')"
+        lines += [f"username: {json.dumps(terms.name)},", f"password: {read},"]
+    else:
+        lines.append("enable_sasl_external: true,")
+    return RHEA_SCRIPT.format(
+        name=terms.name,
+        address=json.dumps(_address(terms.topic)),
+        source=json.dumps(_address(terms.topic_filter)),
+        host=json.dumps(terms.host),
+        port=terms.port,
+        authority=AUTHORITY,
+        credentials="".join([f"    {line}\n" for line in lines]),
+        example=EXAMPLE,
+        settled=0 if terms.publish_qos else 1,
+    )
+
+
+def pika(terms: Terms) -> str:
+    lines = ""
+    if terms.certificate is not None:
+        lines += f'tls.load_cert_chain(FOLDER / "{CERTIFICATE}", FOLDER / "{KEY}")\n'
+    if terms.password is not None:
+        lines += f"credentials = pika.PlainCredentials({terms.name!r}, {_password()})\n"
+    else:
+        lines += "credentials = pika.credentials.ExternalCredentials()\n"
+    return PIKA_SCRIPT.format(
+        name=terms.name,
+        routing_key=repr(None if terms.topic is None else _fitting(routing_key(terms.topic))),
+        binding_key=repr(None if terms.topic_filter is None else _fitting(binding_key(terms.topic_filter))),
+        authority=AUTHORITY,
+        credentials=lines,
+        host=repr(terms.host),
+        port=terms.port,
+        mode=2 if terms.publish_qos else 1,
+        example=EXAMPLE,
+    )
+
+
+def _password() -> str:
+    return f'(FOLDER / "{PASSWORD}").read_text().rstrip("\\n")'
+
+
+def _address(topic: str | None) -> str | None:
+    return None if topic is None else address(topic)
+
+
+def _fitting(key: str) -> str | None:
+    """None for what is too long for a short string of 0-9-1: such a topic is out of its reach."""
+    return key if len(key.encode()) <= _SHORT else None
+
+
+# As protocols/amqp/mapping has them, which is not below this room; a test holds the two together.
+
+
 def address(topic: str) -> str:
-    """A Topic Name or Topic Filter as an address: percent-encoded, reversibly; wildcards and `/` stay."""
-    return quote(topic, safe="/#+$ -._~")
+    """A Topic Name or Topic Filter as an address of AMQP 1.0: percent-encoded, reversibly."""
+    return "/topics/" + quote(topic, safe="")
+
+
+def routing_key(topic: str) -> str:
+    """A Topic Name as a routing key of amq.topic."""
+    return topic.translate(_SWAPPED)
+
+
+def binding_key(topic_filter: str) -> str:
+    """A Topic Filter as a binding key of amq.topic."""
+    words: list[str] = []
+    for level in topic_filter.split("/"):
+        if level == "+":
+            words.append("*")
+        elif level == "*":
+            words.append("%2A")
+        elif level.endswith("%2A") and not level[:-3].replace("%25", ""):
+            words.append("%25" + level)
+        else:
+            words.append(level.replace(".", "/"))
+    return ".".join(words)

@@ -109,10 +109,10 @@ def _coap(texts: Callable[[Terms], Texts]) -> Callable[[Order], dict[str, bytes]
 
 def _amqp(order: Order) -> dict[str, bytes]:
     terms = order.terms("amqp")
-    found = {"proton_client.py": amqp.script(terms)}
-    first = f"What the device {terms.name} needs to connect to {terms.host}, port {terms.port} (AMQP 1.0 over TLS)."
+    found = amqp.files(terms)
+    first = f"What the device {terms.name} needs to connect to {terms.host}, port {terms.port} (AMQP over TLS)."
     listed = [AUTHORITY, *credential_files(terms), *found]
-    found[README] = compose(terms, first, listed, amqp.TOLD, [amqp.COMING])
+    found[README] = compose(terms, first, listed, amqp.TOLD, [amqp.NAMES])
     return {**credential_contents(terms), **_encoded(found)}
 
 
