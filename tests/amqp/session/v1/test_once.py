@@ -120,7 +120,8 @@ def test_what_the_sender_has_settled_is_forgotten() -> None:
 
 
 @pytest.mark.clause("AMQP-2.6.13")
-def test_a_sender_that_knows_the_outcome_settles_in_the_resumed_transfer() -> None:
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_sender_that_knows_the_outcome_says_so_in_the_resumed_transfer(settled: bool) -> None:
     hub = AmqpHub()
     receiver = durable_receiver(hub)
     sender = sender_of(hub.container("sensor"))
@@ -128,9 +129,9 @@ def test_a_sender_that_knows_the_outcome_settles_in_the_resumed_transfer() -> No
     assert bodies(receiver) == [b"1"]
     sender.peer.drop()
     again = reconnected(hub, {b"t1": ACCEPTED})
-    again.peer.send(Transfer(again.handle, 100, b"t1", 0, 1, state=ACCEPTED, resume=True))
+    again.peer.send(Transfer(again.handle, 100, b"t1", 0, int(settled), state=ACCEPTED, resume=True))
     again.peer.delivery_id = 101
-    assert again.outcomes() == []
+    assert [(each.first, each.settled) for each in again.outcomes()] == ([] if settled else [(100, True)])
     again.transfer(tag=b"t1", body=b"2")
     assert bodies(receiver) == [b"2"]
 
@@ -407,3 +408,16 @@ def test_a_sender_that_settles_in_time_hears_no_more() -> None:
     sender.outcomes()
     hub.pass_time(1)
     assert sender.outcomes() == []
+
+
+@pytest.mark.clause("AMQP-2.7.5")
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_resumed_delivery_that_we_do_not_know_is_ignored(lasts: bool) -> None:
+    hub = AmqpHub()
+    receiver = durable_receiver(hub)
+    sender = sender_of(hub.container("sensor"), lasts=lasts)
+    sender.transfer(tag=b"unknown", resume=True)
+    assert sender.outcomes() == []
+    assert bodies(receiver) == []
+    sender.transfer(tag=b"new")
+    assert sender.outcome() is ACCEPTED

@@ -326,6 +326,8 @@ class Taker(IncomingLink):
         known = self._unsettled.get(tag)
         if known is not None and not first.resume:
             raise LinkFault(NOT_ALLOWED, "a delivery-tag that is still in use", clause="AMQP-2.6.12")
+        if known is None and first.resume:
+            return  # 2.7.5: one that is not in our unsettled map is ignored
         node = self.node
         if node is None:
             return
@@ -342,6 +344,7 @@ class Taker(IncomingLink):
             # 2.6.13: the sender knows an outcome; there is nothing to be delivered any more.
             self._session.settle_received(number, delivery.outcome or delivery.state, True)
             self._unsettled.pop(tag, None)
+            node.disposed(delivery, delivery.state, True)
             return
         if not settled:
             self._unsettled[tag] = delivery
