@@ -1,4 +1,4 @@
-"""Exactly once wherever it is cut: a sender that loses its connection, a hub that is killed, before and after commits."""
+"""Exactly once wherever it is cut: connections that are lost, a hub that is killed, before and after commits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.amqp.dialogue import AmqpHub, Container, data
 
 
 class Exact:
-    """A sender as 2.6.13 has it: it keeps what is unsettled, resumes what the hub has, and sends anew what it has not."""
+    """A sender as 2.6.13 has it: it keeps what is unsettled, resumes what the hub has, sends anew what it has not."""
 
     def __init__(self, hub: AmqpHub) -> None:
         self.hub = hub
