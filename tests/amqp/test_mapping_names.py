@@ -54,10 +54,32 @@ def test_what_is_not_encoded_stands_for_itself(name: str) -> None:
     assert parse_address("/queues/" + name, True).name == name
 
 
-@given(names.filter(lambda name: not name.startswith(("/topics/", "/queues/", "topic://", "queue://"))))
+PREFIXES = ("/topics/", "/queues/", "topic://", "queue://", "amqp://", "amqps://")
+
+
+@given(names.filter(lambda name: not name.startswith(PREFIXES)))
 def test_a_bare_name_is_left_to_capabilities(name: str) -> None:
     read = parse_address(name, False)
     assert (read.kind, read.name) == (BARE, name)
+
+
+@pytest.mark.parametrize("authority", ["hub", "hub:5671", "user:secret@hub", "[::1]:5671", ""])
+@pytest.mark.parametrize("scheme", ["amqp", "amqps"])
+def test_of_a_uri_the_path_counts(scheme: str, authority: str) -> None:
+    for path, kind, name in (
+        ("/topics/a%2Fb", TOPIC, "a/b"),
+        ("/topics/a/b", TOPIC, "a/b"),
+        ("/queues/work", QUEUE, "work"),
+        ("/work", BARE, "work"),
+        ("/a/b", BARE, "a/b"),
+    ):
+        read = parse_address(f"{scheme}://{authority}{path}", False)
+        assert (read.kind, read.name) == (kind, name)
+
+
+@given(names)
+def test_a_topic_that_looks_like_a_uri_is_reached_by_its_address(name: str) -> None:
+    assert parse_address(topic_address("amqps://hub/" + name), True).name == "amqps://hub/" + name
 
 
 @pytest.mark.parametrize("digits", ["%c3%a9", "%C3%A9", "é"])
@@ -75,6 +97,9 @@ def test_any_spelling_of_an_address_is_read(digits: str) -> None:
         ("/topics/", "amqp:invalid-field"),
         ("/queues/", "amqp:invalid-field"),
         ("", "amqp:invalid-field"),
+        ("amqps://hub", "amqp:invalid-field"),
+        ("amqps://hub/", "amqp:invalid-field"),
+        ("amqps://hub/topics/", "amqp:invalid-field"),
         ("topic://Office", "amqp:not-found"),
         ("queue://orders", "amqp:not-found"),
     ],

@@ -24,7 +24,7 @@ from bridgehead.protocols.amqp.codec.v1.types import (
 )
 from bridgehead.protocols.amqp.mapping.cloud_events import application_properties_of, user_properties_of
 from bridgehead.protocols.amqp.mapping.correlation import correlation_of, octets_of, octets_of_short, short_text_of
-from bridgehead.protocols.amqp.mapping.texts import can_tell, json_of, text_of, topic_to_tell
+from bridgehead.protocols.amqp.mapping.texts import can_tell, json_of, moment_of, text_of, topic_to_tell
 from tests.amqp.codec import strategies
 
 WORDS = [
@@ -98,7 +98,6 @@ def test_correlation_data_that_fits_into_no_short_string_is_left_out() -> None:
         # Of 0-9-1's tables.
         (PythonDecimal("2.50"), "2.50", "2.50"),
         (datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.UTC), "1000", 1000),
-        (datetime.datetime(1970, 1, 1, 0, 0, 1), "1000", 1000),  # noqa: DTZ001 - pamqp's have no zone, and are in UTC
         ({"a": [1, None]}, '{"a":[1,null]}', {"a": [1, None]}),
     ],
 )
@@ -154,6 +153,16 @@ def test_an_events_attributes_have_one_in_amqp() -> None:
 def test_what_is_no_event_keeps_its_names() -> None:
     assert application_properties_of((("id", "7"), ("id", "8"), ("type", "x"))) == {"id": "8", "type": "x"}
     assert user_properties_of({"cloudEvents_id": "7"}) == (("cloudEvents_id", "7"),)
+
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))  # the years 1 to 9999
+def test_a_moment_is_that_of_the_calendar(milliseconds: int) -> None:
+    moment = EPOCH + datetime.timedelta(milliseconds=milliseconds)
+    expected = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert moment_of(Timestamp(milliseconds)) == expected
 
 
 def test_a_time_out_of_the_calendar_is_a_number() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -109,7 +110,11 @@ def test_properties_to_mqtt(house: Office) -> None:
     topic = "across/back"
     with proton(house) as amqp, pika(house) as old, Paho(house) as paho:
         paho.subscribe(topic)
-        fields = {"content_type": "text/csv", "reply_to": "/topics/across%2Fanswers", "correlation_id": "c-7"}
+        fields: dict[str, Any] = {
+            "content_type": "text/csv",
+            "reply_to": "/topics/across%2Fanswers",
+            "correlation_id": "c-7",
+        }
         amqp.do(
             send=address(topic), message={"data": "1,2", "properties": {"unit": "C", "n": 7}, "ttl": 3600, **fields}
         )

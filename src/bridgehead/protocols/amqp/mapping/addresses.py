@@ -1,5 +1,8 @@
 """Addresses of AMQP 1.0 nodes (3.1): `/topics/<name>`, `/queues/<name>`, percent-encoded (RFC 3986 2.1), or bare.
 
+Some clients can write nothing but URIs, `amqps://host/topics/<name>`: what counts is the path. A topic whose own name
+is such a URI is reached by `/topics/`.
+
 Every name has its one address that `topic_address` and `queue_address` write; reading takes any spelling of it.
 """
 
@@ -15,6 +18,7 @@ BARE: Final = 3  # without a prefix: capabilities, or what there is, decide
 
 TOPICS: Final = "/topics/"
 QUEUES: Final = "/queues/"
+_SCHEMES: Final = ("amqps://", "amqp://")
 _FOREIGN: Final = ("topic://", "queue://")
 _PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HEX: Final = "0123456789ABCDEF"
@@ -43,6 +47,8 @@ class Address:
 def parse_address(text: str, for_receiver: bool) -> Address:
     """What an address names. Raises AmqpError: amqp:invalid-field for one that cannot be read, amqp:not-found for
     another broker's way of writing."""
+    if text.startswith("amqp") and text.startswith(_SCHEMES):
+        text = _path_of(text)
     if text.startswith(TOPICS):
         return _named(TOPIC, text, len(TOPICS))
     if text.startswith(QUEUES):
@@ -55,6 +61,13 @@ def parse_address(text: str, for_receiver: bool) -> Address:
         what = "source" if for_receiver else "target"
         raise AmqpError(INVALID_FIELD, f"the address of the {what} is empty: write /topics/NAME or /queues/NAME")
     return Address(BARE, text)
+
+
+def _path_of(uri: str) -> str:
+    """What stands behind the authority: with its slash for a topic's or a queue's address, else without."""
+    slash = uri.find("/", uri.index("//") + 2)
+    path = "" if slash < 0 else uri[slash:]
+    return path if path.startswith((TOPICS, QUEUES)) else path[1:]
 
 
 def _named(kind: int, text: str, start: int) -> Address:

@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
 import struct
@@ -27,7 +26,9 @@ from bridgehead.core.topic import check_topic_name
 from bridgehead.protocols.amqp.codec.v1.types import Array, Char, Decimal, Described, Float, Integer, Timestamp, Uuid
 
 LONGEST: Final = 65535  # octets of a text or of Correlation Data in MQTT 5.0 (sections 1.5.4 and 1.5.6)
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_DAY: Final = 86_400_000  # milliseconds
+_LATEST: Final = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write
+_EARLIEST: Final = -62_167_219_200_000  # the year 0
 
 
 def text_of(value: object) -> str:
@@ -52,9 +53,8 @@ def text_of(value: object) -> str:
         return str(value)
     if isinstance(value, Decimal):
         return value.octets.hex()
-    if isinstance(value, datetime.datetime):  # of 0-9-1: whole seconds
-        return str(_milliseconds(value))
-    return json_of(value)
+    milliseconds = _milliseconds(value)
+    return json_of(value) if milliseconds is None else str(milliseconds)
 
 
 def json_of(value: object) -> str:
@@ -82,20 +82,30 @@ def plain(value: object) -> object:
         return plain(value.value)
     if isinstance(value, Integer) and not isinstance(value, Char):
         return value.value
-    if isinstance(value, datetime.datetime):
-        return _milliseconds(value)
     if isinstance(value, bytes | bytearray | PythonDecimal | Uuid | Decimal | Char):
         return text_of(value)
-    return str(value)
+    milliseconds = _milliseconds(value)
+    return str(value) if milliseconds is None else milliseconds
 
 
 def moment_of(value: Timestamp) -> str:
-    """In RFC 3339; as a number where the calendar has no such year."""
-    try:
-        moment = _EPOCH + datetime.timedelta(milliseconds=value.value)
-    except OverflowError:
+    """In RFC 3339; as a number where that has no such year."""
+    if not _EARLIEST <= value.value < _LATEST:
         return str(value.value)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    days, rest = divmod(value.value, _DAY)
+    # The civil date of a day, in the proleptic Gregorian calendar whose years begin in March: 400 years have 146,097
+    # days, and a leap day is the last of its year.
+    era, day = divmod(days + 719_468, 146_097)
+    year = (day - day // 1_460 + day // 36_524 - day // 146_096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153
+    day -= (153 * month + 2) // 5
+    month += 3 if month < 10 else -9
+    full_year = era * 400 + year + (1 if month <= 2 else 0)
+    seconds, milliseconds = divmod(rest, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{full_year:04}-{month:02}-{day + 1:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z"
 
 
 def _number(value: Float) -> float:
@@ -103,10 +113,10 @@ def _number(value: Float) -> float:
     return unpacked
 
 
-def _milliseconds(value: datetime.datetime) -> int:
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=datetime.UTC)
-    return (value - _EPOCH) // datetime.timedelta(milliseconds=1)
+def _milliseconds(value: object) -> int | None:
+    """Of a timestamp of 0-9-1, which its library makes a date with a zone; None for anything else."""
+    stamp = getattr(value, "timestamp", None)
+    return None if stamp is None else int(stamp() * 1000)
 
 
 def can_tell(text: str) -> bool:
