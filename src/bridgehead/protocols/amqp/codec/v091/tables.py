@@ -28,8 +28,17 @@ _FIXED: Final[dict[int, int]] = {
     ord("V"): 0,
 }
 _LONG: Final = (ord("S"), ord("x"))
+# Values of one table with all that lies in it. The library takes microseconds for each, so what a frame can hold of
+# them would keep everybody waiting.
+MOST_VALUES: Final = 1024
+_DEEP: Final = 1 << 16  # as deep as a frame can hold tables: where the depth was looked at before
 _TABLE: Final = ord("F")
 _ARRAY: Final = ord("A")
+
+
+class _Budget:
+    def __init__(self) -> None:
+        self.left: i64 = MOST_VALUES
 
 
 def _fault(because: str, at: i64) -> ConnectionFault:
@@ -49,7 +58,7 @@ def long_at(data: bytes, at: i64, end: i64) -> i64:
 
 def check_table(data: bytes, at: i64, end: i64, depth: i64) -> i64:
     """Look through the table that begins with its length at `at`; returns where it ends. Raises ConnectionFault."""
-    return _compound(data, at, end, depth, True)
+    return _compound(data, at, end, depth, True, _Budget())
 
 
 def skip_short(data: bytes, at: i64, end: i64) -> i64:
@@ -62,7 +71,7 @@ def skip_short(data: bytes, at: i64, end: i64) -> i64:
     return at + 1 + length
 
 
-def _compound(data: bytes, at: i64, end: i64, depth: i64, named: bool) -> i64:
+def _compound(data: bytes, at: i64, end: i64, depth: i64, named: bool, budget: _Budget) -> i64:
     if depth <= 0:
         raise _fault("tables lie too deep in one another", at)
     length = long_at(data, at, end)
@@ -75,15 +84,18 @@ def _compound(data: bytes, at: i64, end: i64, depth: i64, named: bool) -> i64:
             at = skip_short(data, at, end)
             if at >= end:
                 raise _fault("a name in a table has no value", at)
-        at = _value(data, at, end, depth)
+        if budget.left <= 0:
+            raise _fault(f"a table holds more than {MOST_VALUES} values", at)
+        budget.left -= 1
+        at = _value(data, at, end, depth, budget)
     return at
 
 
-def _value(data: bytes, at: i64, end: i64, depth: i64) -> i64:
+def _value(data: bytes, at: i64, end: i64, depth: i64, budget: _Budget) -> i64:
     kind: int = data[at]
     at += 1
     if kind in (_TABLE, _ARRAY):
-        return _compound(data, at, end, depth - 1, kind == _TABLE)
+        return _compound(data, at, end, depth - 1, kind == _TABLE, budget)
     size: i64
     if kind in _LONG:
         size = long_at(data, at, end)
@@ -96,6 +108,20 @@ def _value(data: bytes, at: i64, end: i64, depth: i64) -> i64:
     if size > end - at:
         raise _fault("a value runs past the end of its table", at)
     return at + size
+
+
+def fields_of(table: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of a table that was found sound, with its length before it: each name, and the whole field."""
+    end: i64 = len(table)
+    at: i64 = 4
+    found: list[tuple[bytes, bytes]] = []
+    while at < end:
+        begin = at
+        at = skip_short(table, at, end)
+        name = table[begin + 1 : at]
+        at = _value(table, at, end, _DEEP, _Budget())
+        found.append((name, table[begin:at]))
+    return found
 
 
 def check_content(content: bytes, depth: i64) -> None:
