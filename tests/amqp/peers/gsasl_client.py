@@ -1,7 +1,8 @@
 """GNU SASL's client library on two pipes, for clients of AMQP that bring no SCRAM of their own.
 
-`python gsasl_client.py MECHANISM`, the identity in AMQP_USER and AMQP_PASSWORD. The first line is the data of the
-channel binding "tls-exporter" in base64, empty for none; then base64 of a challenge in, base64 of a response out.
+`python gsasl_client.py MECHANISM`, the identity in AMQP_USER and AMQP_PASSWORD, whom to act for in AMQP_AUTHZID. The
+first line is the data of the channel binding "tls-exporter" in base64, empty for none; then base64 of a challenge in,
+base64 of a response out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from typing import Final
 
 AUTHID: Final = 1
+AUTHZID: Final = 2
 PASSWORD: Final = 3
 TLS_EXPORTER: Final = 25
 OK: Final = 0
@@ -28,6 +30,8 @@ def main() -> int:
         return 1
     library.gsasl_property_set(session, AUTHID, os.environ["AMQP_USER"].encode())
     library.gsasl_property_set(session, PASSWORD, os.environ["AMQP_PASSWORD"].encode())
+    if os.environ.get("AMQP_AUTHZID"):
+        library.gsasl_property_set(session, AUTHZID, os.environ["AMQP_AUTHZID"].encode())
     binding = sys.stdin.readline().strip()
     if binding:
         library.gsasl_property_set(session, TLS_EXPORTER, binding.encode())

@@ -177,6 +177,30 @@ def test_nobody_gets_in_as_anonymous_or_without_sasl(house: Office) -> None:
     assert not [each for each in house.hub.events("authentication.accepted") if each["mechanism"] == "ANONYMOUS"]
 
 
+def test_a_device_that_must_show_both_shows_both(house: Office) -> None:
+    house.command("device", "set", "pump-1", "--require", "password+certificate")
+    assert "refused" in proton(house, "PLAIN", "pump-1")
+    assert "refused" in proton(house, "EXTERNAL", "pump-1", SHOW_CERTIFICATE="1")
+    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+        found = proton(house, mechanism, "pump-1", SHOW_CERTIFICATE="1")
+        assert found == {"mechanism": mechanism, "heard": "said by Proton"}
+
+
+def test_a_password_beside_the_certificate_of_another(house: Office) -> None:
+    another = {"AMQP_CERTIFICATE": str(house.certificate("pump-1")), "AMQP_KEY": str(house.key("pump-1"))}
+    assert "refused" in proton(house, "PLAIN", SHOW_CERTIFICATE="1", **another)
+    assert "the certificate is of 'pump-1'" in str(house.hub.events("authentication.refused")[-1]["because"])
+
+
+@pytest.mark.peer("node")
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+def test_nobody_acts_for_anybody(house: Office, mechanism: str) -> None:
+    """GNU SASL asks to act for another (RFC 4422 section 3.4.1)."""
+    assert rhea(house, f"GSASL/{mechanism}") == {"heard": "said by rhea"}
+    assert "refused" in rhea(house, f"GSASL/{mechanism}", AMQP_AUTHZID="pump-1")
+    assert "another identity" in str(house.hub.events("authentication.refused")[-1]["because"])
+
+
 def test_no_secret_is_in_the_log(house: Office) -> None:
     text = house.hub.log_text()
     assert SECRET not in text
