@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridgehead.broker.queues.settings import DROP_HEAD, REJECT, DeadLetter, QueueSettings
-from bridgehead.core.errors import CONFLICT, Refusal
+from bridgehead.core.errors import CONFLICT, LOCKED, Refusal
 from bridgehead.protocols.amqp.session.v091.arguments import (
     Arguments,
     alternate_exchange,
@@ -122,12 +122,19 @@ def test_what_differs_is_named_with_both_values(first: Arguments, second: Argume
 
 @pytest.mark.parametrize(
     ("durable", "exclusive", "auto_delete", "named"),
-    [(False, "", False, "durable"), (True, "me/1", False, "exclusive"), (True, "", True, "auto_delete")],
+    [(False, "", False, "durable"), (True, "", True, "auto_delete")],
 )
 def test_so_are_the_bits(durable: bool, exclusive: str, auto_delete: bool, named: str) -> None:
     known = queue_settings({}, True, "", False)
     with pytest.raises(Refusal, match=f"'{named}'.*received '(true|false)' but current is '(true|false)'"):
         check_same_queue("work", known, queue_settings({}, durable, exclusive, auto_delete), {})
+
+
+def test_whose_it_is_is_a_lock() -> None:
+    known = queue_settings({}, False, "me/1", False)
+    with pytest.raises(Refusal, match="exclusive") as refused:
+        check_same_queue("work", known, queue_settings({}, False, "", False), {})
+    assert refused.value.meaning == LOCKED
 
 
 def test_a_queue_of_an_administrator_can_be_declared_without_knowing_what_it_does_when_full() -> None:

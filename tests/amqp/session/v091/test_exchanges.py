@@ -141,6 +141,8 @@ def test_names_that_are_not_to_be_had(me: Person) -> None:
 def test_passive_tells_whether_it_is_there(hall: Hall, me: Person) -> None:
     with refused(NOT_FOUND, "no exchange 'ex'"):
         hall.vhost.exchanges.known(me.principal, me.origin, "ex")
+    with refused(NOT_AUTHORIZED, "default exchange"):
+        hall.vhost.exchanges.known(me.principal, me.origin, "")
     me.exchange("ex")
     assert hall.vhost.exchanges.known(me.principal, me.origin, "ex").name == "ex"
 

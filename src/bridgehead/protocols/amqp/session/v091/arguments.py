@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.broker.queues.settings import DROP_HEAD, REJECT, DeadLetter, QueueSettings
-from bridgehead.core.errors import CONFLICT, Refusal
+from bridgehead.core.errors import CONFLICT, LOCKED, Refusal
 from bridgehead.protocols.amqp.mapping.routing_keys import topic_of
 
 # How this page and DeadLetter.exchange call the default exchange, whose own name is empty. Nobody else may be called
@@ -95,9 +95,15 @@ def alternate_exchange(arguments: Arguments) -> str:
 
 
 def check_same_queue(name: str, known: QueueSettings, asked: QueueSettings, arguments: Arguments) -> None:
-    """Raise Refusal (CONFLICT: 406) when a queue that is there was declared otherwise (section 1.7.2.1: "the server
-    MUST raise a channel exception"). What a declaration does not say about a full queue is no contradiction: a queue
+    """Raise Refusal (CONFLICT: 406; LOCKED: 405 for whose it is) when a queue that is there was declared otherwise
+    (section 1.7.2.1: "the server MUST raise a channel exception"). What a declaration does not say about a full queue is no contradiction: a queue
     that was made by other means than this protocol can be declared without knowing it."""
+    if bool(known.exclusive) != bool(asked.exclusive):
+        raise Refusal(
+            LOCKED,
+            f"cannot obtain exclusive access to locked queue '{name}': it was declared with exclusive "
+            f"{shown(bool(known.exclusive))}, declare it so or delete it first",
+        )
     kept = _told(known)
     wanted = _told(asked)
     if OVERFLOW not in arguments:
@@ -130,7 +136,6 @@ def _told(settings: QueueSettings) -> dict[str, object]:
     dead = settings.dead_letter
     return {
         "durable": settings.durable,
-        "exclusive": bool(settings.exclusive),
         "auto_delete": settings.auto_delete,
         MESSAGE_TTL: _milliseconds(settings.message_ttl),
         EXPIRES: _milliseconds(settings.expires),

@@ -45,6 +45,7 @@ from bridgehead.protocols.amqp.session.v091.bindings import (
 )
 
 RESERVED: Final = "amq."
+_ALWAYS_THERE: Final = "the default exchange is always there and cannot be declared"
 
 # Section 3.1.3: the exchanges that every server has, beside the bridge.
 _PREDECLARED: Final = (
@@ -76,6 +77,8 @@ class Exchanges:
 
     def known(self, principal: Principal, origin: Origin, name: str) -> Exchange:
         """The exchange, for one who may know of it. NOT_FOUND: there is none."""
+        if name in ("", DEFAULT_EXCHANGE):
+            raise Refusal(NOT_AUTHORIZED, _ALWAYS_THERE)
         exchange = self._exchanges.get(name)
         if exchange is None or exchange.owner is not None:
             topic = exchange_topic(name)
@@ -102,7 +105,7 @@ class Exchanges:
         if kind not in KINDS:
             raise Refusal(CONFLICT, f"invalid exchange type '{kind:.40}': the hub has {', '.join(KINDS)}")
         if name in ("", DEFAULT_EXCHANGE):
-            raise Refusal(NOT_AUTHORIZED, "the default exchange is always there and cannot be declared")
+            raise Refusal(NOT_AUTHORIZED, _ALWAYS_THERE)
         alternate = alternate_exchange(arguments)
         there = self._exchanges.get(name)
         if there is None or there.owner is not None:
