@@ -96,8 +96,8 @@ def alternate_exchange(arguments: Arguments) -> str:
 
 def check_same_queue(name: str, known: QueueSettings, asked: QueueSettings, arguments: Arguments) -> None:
     """Raise Refusal (CONFLICT: 406; LOCKED: 405 for whose it is) when a queue that is there was declared otherwise
-    (section 1.7.2.1: "the server MUST raise a channel exception"). What a declaration does not say about a full queue is no contradiction: a queue
-    that was made by other means than this protocol can be declared without knowing it."""
+    (section 1.7.2.1: "the server MUST raise a channel exception"). What a declaration does not say about a full queue
+    is no contradiction: a queue that was made by other means than this protocol can be declared without knowing it."""
     if bool(known.exclusive) != bool(asked.exclusive):
         raise Refusal(
             LOCKED,
