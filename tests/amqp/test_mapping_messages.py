@@ -28,7 +28,7 @@ from bridgehead.protocols.amqp.codec.v1.sections import (
     put_properties,
     put_section,
 )
-from bridgehead.protocols.amqp.codec.v1.types import Symbol, ULong
+from bridgehead.protocols.amqp.codec.v1.types import Symbol, ULong, Uuid
 from bridgehead.protocols.amqp.codec.v1.writer import encode_value
 from bridgehead.protocols.amqp.mapping.message_v091 import (
     v091_content,
@@ -159,6 +159,55 @@ def test_the_head_of_many_messages_is_read_once_and_kept_apart_from_the_body() -
     assert one.properties.native.form == HEAD_FORM
     assert one.properties.native.octets == put_properties(Properties(content_type="text/plain"))
     assert (one.payload, other.payload) == (b"1", b"2" * 300)
+
+
+@given(properties, properties, annotation_maps, st.binary(max_size=20))
+def test_what_numbers_a_message_changes_nothing_else(
+    one: Properties, other: Properties, notes: dict[Symbol, object], body: bytes
+) -> None:
+    """The same by the way that decodes little and by the one that decodes all: a second data section takes that."""
+    for each in (one, other):
+        front = put_section(MESSAGE_ANNOTATIONS, notes) + put_properties(each)
+        quick = taken(front + put_data(body))
+        whole = taken(front + put_data(body) + put_data(b""))
+        assert quick.payload == whole.payload == body
+        assert (quick.expires_at, quick.retain) == (whole.expires_at, whole.retain)
+        for name in ("content_type", "is_text", "response_topic", "correlation_data", "user_properties", "priority"):
+            assert getattr(quick.properties, name) == getattr(whole.properties, name), name
+        assert v1_payload(quick, NOW) + put_data(b"") == v1_payload(whole, NOW)
+
+
+@pytest.mark.parametrize("content_type", [None, "a/b", "c/d"])
+def test_a_numbered_message_keeps_its_own_number(content_type: str | None) -> None:
+    identifiers: list[object] = ["m-1", ULong(7), ULong(700), Uuid(bytes(16)), b"x", None]
+    for identifier in identifiers:
+        for subject in ("s", "t" * 300, "ü"):
+            sent = Properties(message_id=identifier, to="/topics/a", subject=subject, content_type=content_type)
+            message = taken(put_header(Header(ttl=5000)) + put_properties(sent) + put_data(b"x"))
+            found = Sections(v1_payload(message, NOW)).properties()
+            assert (found.message_id, found.subject) == (identifier, subject)
+            assert message.properties.content_type == content_type
+            assert message.expires_at == NOW + 5
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"\xc0\x03\x01\xa1\x05",  # a text that runs past the end
+        b"\xc0\x04\x01\xa1\x01x\x40",  # more octets than fields
+        b"\xc0\x02\x02\x40",  # fewer
+        b"\xc0\x05\x03\x40\x40\xa1\x01\xff",  # no UTF-8
+        b"\xc0\x04\x04\x40\x40\x40\x41",  # a boolean for a subject
+        b"\xc0\x09\x07\x40\x40\x40\x40\x40\x40\xa1\x00",  # a string for a content type
+        b"\xd0\x00\x00\x00\x04\x00\x00\x00\x0e",
+        b"\xd0\x00\x00\x00\x02\x00\x00",
+    ],
+)
+def test_properties_that_are_none_are_refused_after_good_ones(fields: bytes) -> None:
+    assert taken(put_properties(Properties(message_id="m")) + put_data(b"x")).payload == b"x"
+    for _ in range(2):
+        with pytest.raises(AmqpError):
+            taken(b"\x00\x53\x73" + fields + put_data(b"x"))
 
 
 def test_a_body_that_would_be_written_otherwise_is_kept_whole() -> None:

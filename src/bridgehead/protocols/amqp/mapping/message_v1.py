@@ -39,6 +39,14 @@ from bridgehead.protocols.amqp.codec.v1.types import Symbol
 from bridgehead.protocols.amqp.mapping.addresses import TOPIC, parse_address, topic_address
 from bridgehead.protocols.amqp.mapping.cloud_events import application_properties_of, user_properties_of
 from bridgehead.protocols.amqp.mapping.correlation import correlation_of, octets_of
+from bridgehead.protocols.amqp.mapping.heads import (
+    bare_at,
+    body_at,
+    content_type_of,
+    has_message_id,
+    own_fields_end,
+    properties_at,
+)
 from bridgehead.protocols.amqp.mapping.texts import LONGEST, can_tell, json_of, topic_to_tell
 
 FORM: Final = "amqp-1.0"  # the octets are the message without header and delivery-annotations
@@ -69,6 +77,7 @@ class _Meaning:
 
 
 _MEANINGS: Final[dict[bytes, _Meaning]] = {}
+_USUAL: Final[dict[bytes, _Meaning]] = {}  # by what a head is without fields that only its receivers look at
 
 
 def message_from_v1(topic: str, payload: bytes, qos: int, origin: Origin, now: float) -> Message:
@@ -77,13 +86,13 @@ def message_from_v1(topic: str, payload: bytes, qos: int, origin: Origin, now: f
     at = data_at(payload)
     if at >= 0:
         return Message(topic, payload[at:], qos, False, origin)
-    body_at = _body_at(payload)
-    if body_at > 0:
-        head = payload[:body_at]
+    begin = body_at(payload)
+    if begin > 0:
+        head = payload[:begin]
         meaning = _MEANINGS.get(head)
         if meaning is None:
             meaning = _meaning_of_head(head)
-        body = payload[body_at + (5 if payload[body_at + 3] == 0xA0 else 8) :]
+        body = payload[begin + (5 if payload[begin + 3] == 0xA0 else 8) :]
     else:
         sections = Sections(payload)
         body, content_type, is_text = _body_of(sections)
@@ -97,44 +106,55 @@ def message_from_v1(topic: str, payload: bytes, qos: int, origin: Origin, now: f
     return Message(topic, body, qos, meaning.retain, origin, meaning.properties, expires_at)
 
 
-def _body_at(payload: bytes) -> int:
-    """Where the data section begins that ends the message and is as `put_data` writes it, if what comes before are
-    sections by their usual descriptors; else -1."""
-    size = len(payload)
-    at = 0
-    while at + 5 <= size and payload[at] == 0 and payload[at + 1] == 0x53:
-        if payload[at + 2] == DATA:
-            code = payload[at + 3]
-            if code == 0xA0:
-                return at if size == at + 5 + payload[at + 4] else -1
-            if code == 0xB0 and at + 8 <= size:
-                length = int.from_bytes(payload[at + 4 : at + 8], "big")
-                return at if length >= 256 and size == at + 8 + length else -1
-            return -1
-        code = payload[at + 3]
-        if code == 0x45:
-            at += 4
-        elif code in (0xC0, 0xC1):
-            at += 5 + payload[at + 4]
-        elif code in (0xD0, 0xD1) and at + 8 <= size:
-            at += 8 + int.from_bytes(payload[at + 4 : at + 8], "big")
-        else:
-            return -1
-    return -1
-
-
 def _meaning_of_head(head: bytes) -> _Meaning:
+    """Of one that is not remembered. Clients number their messages: where nothing else is new, nothing is decoded."""
+    begin = properties_at(head)
+    if begin >= 0:
+        end = own_fields_end(head, begin)
+        if end > 0:
+            key = b"%b\0%b\0%b" % (head[:begin], head[end:], content_type_of(head, begin))
+            known = _USUAL.get(key)
+            if known is None:
+                known = _decoded(head)
+                _remember(_USUAL, key, known)
+            else:
+                known = _with_native(known, Native(HEAD_FORM, head[bare_at(head) :]))
+            if not has_message_id(head, begin):
+                _remember(_MEANINGS, head, known)
+            return known
+    meaning = _decoded(head)
+    _remember(_MEANINGS, head, meaning)
+    return meaning
+
+
+def _remember(meanings: dict[bytes, _Meaning], octets: bytes, meaning: _Meaning) -> None:
+    if len(octets) <= _LONGEST_REMEMBERED:
+        if len(meanings) >= _REMEMBERED:
+            meanings.clear()
+        meanings[octets] = meaning
+
+
+def _with_native(meaning: _Meaning, native: Native) -> _Meaning:
+    known = meaning.properties
+    made = MessageProperties(
+        known.content_type,
+        known.is_text,
+        known.response_topic,
+        known.correlation_data,
+        known.user_properties,
+        known.priority,
+        native,
+    )
+    return _Meaning(made, meaning.retain, meaning.ttl, meaning.until, meaning.user_id)
+
+
+def _decoded(head: bytes) -> _Meaning:
     sections = Sections(head)
     if sections.body or sections.has(FOOTER):
         # A second body follows, and of which kind the whole message tells.
         raise AmqpError("amqp:decode-error", "a body of one kind is followed by another body", clause="AMQP-3.2")
     bare = sections.without([HEADER, DELIVERY_ANNOTATIONS])
-    meaning = _meaning_of(sections, Native(HEAD_FORM, bare) if bare else None, None, False)
-    if len(head) <= _LONGEST_REMEMBERED:
-        if len(_MEANINGS) >= _REMEMBERED:
-            _MEANINGS.clear()
-        _MEANINGS[head] = meaning
-    return meaning
+    return _meaning_of(sections, Native(HEAD_FORM, bare) if bare else None, None, False)
 
 
 def _meaning_of(sections: Sections, native: Native | None, body_type: str | None, is_text: bool) -> _Meaning:
@@ -288,6 +308,9 @@ def _front(message: Message) -> _Front | None:
     known = _FRONTS.get(octets)
     if known is not None:
         return known
+    if native.form == HEAD_FORM and octets[2] != MESSAGE_ANNOTATIONS and octets.startswith(b"\0\x53"):
+        nothing: dict[object, object] = {}
+        return _Front(nothing, octets)
     sections = Sections(octets)
     own: dict[object, object] = {}
     if sections.has(MESSAGE_ANNOTATIONS):
