@@ -8,9 +8,11 @@ from typing import Final
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.journal import SESSIONS, WILLS
 from bridgehead.broker.ports import Store
+from bridgehead.broker.queues import recovery as queues
 from bridgehead.core.errors import BUSY, UNAVAILABLE, Refusal
 from bridgehead.core.policy import Principal
 from bridgehead.node.following import Following
+from bridgehead.protocols.amqp.session.v091 import exchange_records
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.login.authenticate import Authenticator
 from bridgehead.security.login.chain import Chain
@@ -64,6 +66,8 @@ class Identities:
         Errors: SecurityError, StoreError, records.CorruptRecord.
         """
         names = {key.partition("/")[0] for bucket in (SESSIONS, WILLS) for key, _ in store.scan(bucket)}
+        # Queues and exchanges act with the rights of who declared and bound them.
+        names |= queues.identities_of(store) | exchange_records.identities_of(store)
         principals = [self._authenticator.principal(name) for name in sorted(names)]
         self._broker.recover([principal for principal in principals if principal is not None])
         self._following.begin()

@@ -19,6 +19,18 @@ OF_QUEUE: Final = "w"  # what the name of a queue's log begins with
 _PAGE: Final = 1000
 
 
+def identities_of(store: Store) -> set[str]:
+    """The names of those who declared queues that are kept, or bound them: they are to be admitted before."""
+    found: set[str] = set()
+    for _, record in store.scan(QUEUES):
+        kept = records.read_queue(record)
+        found.add(kept.author.name)
+        for _, author in kept.feeds:
+            found.add(author.name)
+    found.discard("")  # the hub itself
+    return found
+
+
 def recover_queues(store: Store, queues: Queues, journal: Journal, event: EventSink) -> None:
     """Read queues, their entries, what became of these and what feeds them; the principals are admitted already. What
     may have been with a consumer comes again, and says so. Raises records.CorruptRecord."""

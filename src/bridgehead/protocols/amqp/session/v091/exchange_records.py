@@ -8,6 +8,7 @@ from typing import Any, Final
 from pamqp import decode, encode
 
 from bridgehead.broker import records
+from bridgehead.broker.ports import Store
 from bridgehead.broker.queues.stock import Author
 from bridgehead.protocols.amqp.session.v091.arguments import Arguments
 from bridgehead.protocols.amqp.session.v091.bindings import Binding, Exchange
@@ -84,6 +85,14 @@ def read_binding(record: bytes) -> BindingRecord:
     return BindingRecord(
         str(source), str(destination), bool(to_exchange), str(routing_key), table, _read_author(author)
     )
+
+
+def identities_of(store: Store) -> set[str]:
+    """The names of those who declared exchanges that are kept, or bound them: they are to be admitted before."""
+    found = {read_exchange(record).author.name for _, record in store.scan(EXCHANGES)}
+    for _, record in store.scan(BINDINGS):
+        found.add(read_binding(record).author.name)
+    return found
 
 
 # Field values (section 4.2.5) whose types MessagePack does not have, or has another use for, as lists that begin with
