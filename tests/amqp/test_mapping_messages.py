@@ -103,7 +103,7 @@ def recovered(message: Message) -> Message:
 # 1.0 to 1.0. ------------------------------------------------------------------------------------------
 
 
-@clause("AMQP-3.2")
+@clause("AMQP-3.2", "AMQP-3.2.2", "AMQP-3.2.3", "AMQP-3.2.5", "AMQP-3.2.9")
 @given(messages, st.integers(0, 2))
 def test_a_receiver_of_1_0_gets_the_bare_message_octet_for_octet(payload: bytes, qos: int) -> None:
     sent = Sections(payload)
@@ -387,7 +387,7 @@ def test_a_reply_to_that_is_no_topic_is_no_response_topic(reply_to: str) -> None
     assert taken(put_properties(Properties(reply_to=reply_to)) + put_data(b"x")).properties.response_topic is None
 
 
-@clause("AMQPANON-2")
+@clause("AMQPANON-2", "AMQP-3.2.15")
 def test_to_is_read_without_the_rest() -> None:
     assert to_of(put_properties(Properties(to="/topics/a")) + put_data(b"x")) == "/topics/a"
     assert to_of(put_data(b"x")) is None
