@@ -26,6 +26,17 @@ def with_headers(content: bytes, added: dict[str, Any]) -> bytes:
     return _changed(content, added, None)
 
 
+def without_headers(content: bytes) -> bytes:
+    """The same without its headers."""
+    flags = int.from_bytes(content[:2], "big")
+    at = 2
+    for bit in range(_FIRST, _HEADERS, -1):
+        if flags >> bit & 1:
+            at = _end_of(content, at, bit)
+    end = _end_of(content, at, _HEADERS) if flags >> _HEADERS & 1 else at
+    return (flags & ~(1 << _HEADERS)).to_bytes(2, "big") + content[2:at] + content[end:]
+
+
 def _changed(content: bytes, added: dict[str, Any] | None, expiration: str | None) -> bytes:
     flags = int.from_bytes(content[:2], "big")
     at = 2

@@ -76,8 +76,10 @@ def encode_nack(channel: int, tag: int) -> bytes:
 
 
 def short_string(text: str) -> bytes:
-    """4.2.5.3; what is longer than 255 octets is cut."""
-    octets = text.encode("utf-8", "replace")[:255]
+    """4.2.5.3; what is longer than 255 octets is cut, between two characters."""
+    octets = text.encode("utf-8", "replace")
+    if len(octets) > 255:
+        octets = octets[:255].decode("utf-8", "ignore").encode("utf-8")
     return u8(len(octets)) + octets
 
 

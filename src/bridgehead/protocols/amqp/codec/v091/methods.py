@@ -14,6 +14,7 @@ from bridgehead.protocols.amqp.codec.v091.errors import (
     ConnectionFault,
 )
 from bridgehead.protocols.amqp.codec.v091.frames import METHOD, frame
+from bridgehead.protocols.amqp.codec.v091.hot import short_string
 from bridgehead.protocols.amqp.codec.v091.tables import check_table, long_at, skip_short
 
 _FAULTS: Final = (
@@ -122,6 +123,21 @@ def _long_string(payload: bytes, at: int) -> bytes:
 def secure(challenge: bytes) -> bytes:
     """The frame of connection.secure."""
     return frame(METHOD, 0, b"\x00\x0a\x00\x14" + len(challenge).to_bytes(4, "big") + challenge)
+
+
+# pamqp makes none of these two with a name beyond its own alphabet, which is neither the protocol's nor RabbitMQ's.
+
+
+def return_frame(channel: int, code: int, text: str, exchange: str, routing_key: str) -> bytes:
+    """The frame of basic.return."""
+    names = short_string(text) + short_string(exchange) + short_string(routing_key)
+    return frame(METHOD, channel, b"\x00\x3c\x00\x32" + code.to_bytes(2, "big") + names)
+
+
+def declare_ok_frame(channel: int, queue: str, messages: int, consumers: int) -> bytes:
+    """The frame of queue.declare-ok."""
+    counts = messages.to_bytes(4, "big") + consumers.to_bytes(4, "big")
+    return frame(METHOD, channel, b"\x00\x32\x00\x0b" + short_string(queue) + counts)
 
 
 def method_frame(channel: int, method: base.Frame) -> bytes:

@@ -31,6 +31,8 @@ _LONG: Final = (ord("S"), ord("x"))
 # Values of one table with all that lies in it. The library takes microseconds for each, so what a frame can hold of
 # them would keep everybody waiting.
 MOST_VALUES: Final = 1024
+_HEADERS: Final = 13  # bits of the property flags
+_SIZES: Final[dict[int, int]] = {12: 1, 11: 1, 6: 8}  # delivery-mode, priority, timestamp; the others are short strings
 _DEEP: Final = 1 << 16  # as deep as a frame can hold tables: where the depth was looked at before
 _TABLE: Final = ord("F")
 _ARRAY: Final = ord("A")
@@ -125,18 +127,25 @@ def fields_of(table: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def check_content(content: bytes, depth: i64) -> None:
-    """Look through the property flags and properties of a content header (4.2.6.1). Raises ConnectionFault (502)."""
+    """Look through the property flags and properties of a content header (4.2.6.1): all that is flagged is there, and
+    nothing else, for the octets go on to others. Raises ConnectionFault (502)."""
     end: i64 = len(content)
     if end < 2:
         raise _fault("the property flags of a content header are missing", 0)
-    high: i64 = content[0]
-    low: i64 = content[1]
-    if low & 1:
-        raise _fault("the class basic has no second word of property flags", 0)
+    flags: int = content[0] << 8 | content[1]
+    if flags & 3:
+        raise _fault("the class basic has no more than fourteen properties", 0)
     at: i64 = 2
-    if high & 0x80:
-        at = skip_short(content, at, end)  # content-type
-    if high & 0x40:
-        at = skip_short(content, at, end)  # content-encoding
-    if high & 0x20:
-        at = check_table(content, at, end, depth)  # headers
+    for bit in range(15, 1, -1):
+        if not flags >> bit & 1:
+            continue
+        if bit == _HEADERS:
+            at = check_table(content, at, end, depth)
+            continue
+        size = _SIZES.get(bit, -1)
+        if size < 0:
+            at = skip_short(content, at, end)
+        else:
+            at += size
+    if at != end:
+        raise _fault("the properties of a content header have another length than the header", at)

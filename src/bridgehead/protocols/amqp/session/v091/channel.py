@@ -21,10 +21,17 @@ from bridgehead.protocols.amqp.codec.v091.hot import (
     encode_deliver,
     short_string,
 )
-from bridgehead.protocols.amqp.codec.v091.methods import method_frame
+from bridgehead.protocols.amqp.codec.v091.methods import method_frame, return_frame
 from bridgehead.protocols.amqp.codec.v091.tables import check_content
+from bridgehead.protocols.amqp.mapping.content_v091 import without_headers
 from bridgehead.protocols.amqp.mapping.errors import reply_code_of
-from bridgehead.protocols.amqp.mapping.message_v091 import headers_of, message_from_v091, v091_content
+from bridgehead.protocols.amqp.mapping.message_v091 import (
+    PERSISTENT,
+    TRANSIENT,
+    headers_of,
+    message_from_v091,
+    v091_content,
+)
 from bridgehead.protocols.amqp.mapping.routing_keys import routing_key_of
 from bridgehead.protocols.amqp.session.v091.arguments import BRIDGE
 from bridgehead.protocols.amqp.session.v091.confirming import Confirms
@@ -35,7 +42,9 @@ from bridgehead.protocols.amqp.session.v091.declaring import topic_for
 from bridgehead.protocols.amqp.session.v091.transaction import Enlisting, Transaction
 
 _SHORTEST_CONTENT: Final = 14  # class, weight, body size, property flags
+_AROUND_CONTENT: Final = 20  # octets of a header frame around property flags and properties
 _GET_OK: Final = b"\x00\x3c\x00\x47"
+_BEGUN: Final = 4  # messages of the largest size that a connection may have begun to send, on all of its channels
 
 
 class Channel(Enlisting):
@@ -57,9 +66,10 @@ class Channel(Enlisting):
         self._publish: Publish | None = None
         self._content = b""
         self._size = -1  # of the body, -1 before the content header
-        self._parts: list[bytes] = []
-        self._had = 0
+        self._body = bytearray()  # as far as it has come; a list of parts would weigh more than what they hold
+        self._coming = 0  # octets of the content that has begun, counted in the peer's
         # The last publishes were of one kind: what they go to.
+        self._from: dict[Queue, None] = {}  # the queues that it may have deliveries of
         self._topic = ""
         self._topic_exchange = ""
         self._topic_key = ""
@@ -90,12 +100,12 @@ class Channel(Enlisting):
             because = f"message size {size} is larger than configured max size {self.peer.config.message_octets}"
             raise ChannelFault(because, codes.PRECONDITION_FAILED)
         content = payload[12:]
-        if len(content) > 3:
+        if content not in (PERSISTENT, TRANSIENT):
             check_content(content, self.peer.config.nesting)
         self._content = content
         self._size = size
-        self._had = 0
         if size:
+            self._comes(len(content))
             return False
         self._published(b"")
         return True
@@ -104,24 +114,44 @@ class Channel(Enlisting):
         """A part of the body; whether a message is whole with it. Raises V091Error."""
         if self._size < 0:
             raise ConnectionFault("a body frame that no content header announced", codes.UNEXPECTED_FRAME)
-        had = self._had + len(payload)
+        had = len(self._body) + len(payload)
         if had > self._size:
             raise ConnectionFault("the body frames hold more than the content header said", codes.FRAME_ERROR)
         if had < self._size:
-            self._had = had
-            self._parts.append(payload)
+            self._body += payload
+            self._comes(len(payload))
             return False
-        if self._parts:
-            self._parts.append(payload)
-            payload = b"".join(self._parts)
-            self._parts = []
+        if self._body:
+            self._body += payload
+            payload = bytes(self._body)
+        self._come()
         self._published(payload)
         return True
+
+    def _comes(self, octets: int) -> None:
+        """A part of a content has come. Raises ConnectionFault (506) when all channels together have begun too much."""
+        peer = self.peer
+        self._coming += octets
+        peer.coming += octets
+        if peer.coming > _BEGUN * peer.config.message_octets:
+            raise ConnectionFault(
+                "the connection's channels have begun more than the hub holds: end one message first",
+                codes.RESOURCE_ERROR,
+            )
+
+    def _come(self) -> None:
+        """The content is whole, or will never be."""
+        self.peer.coming -= self._coming
+        self._coming = 0
+        if self._body:
+            self._body = bytearray()
 
     def _published(self, body: bytes) -> None:
         publish = self._publish
         assert publish is not None
+        content = self._content
         self._publish = None
+        self._content = b""
         self._size = -1
         peer = self.peer
         exchange = publish.exchange
@@ -131,16 +161,16 @@ class Channel(Enlisting):
             self._topic_exchange = exchange
             self._topic_key = routing_key
         try:
-            message = message_from_v091(self._topic, self._content, body, peer.origin, peer.broker.clock.now)
+            message = message_from_v091(self._topic, content, body, peer.origin, peer.broker.clock.now)
             if self.transaction is not None:
-                self.transaction.publish(publish, message, self._content)
+                self.transaction.publish(publish, message, content)
                 return
             ticket = self.let_in(publish, message)
         except Refusal as refusal:
-            self._not_let_in(publish, refusal, self._content, body)
+            self._not_let_in(publish, refusal, content, body)
             return
         if ticket == NOBODY and publish.mandatory:
-            self._return(publish, self._content, body)
+            self._return(publish, content, body)
         if self.confirms is not None:
             self.confirms.taken(ticket)
             self.dirty = True
@@ -184,9 +214,8 @@ class Channel(Enlisting):
     def _return(self, publish: Publish, content: bytes, body: bytes) -> None:
         """basic.return (1.8.3.8)."""
         text = reply_text(codes.NO_ROUTE, "").removesuffix(" - ")
-        method = commands.Basic.Return(codes.NO_ROUTE, text, publish.exchange, publish.routing_key)
         outbox = self.peer.outbox
-        outbox.write(method_frame(self.number, method))
+        outbox.write(return_frame(self.number, codes.NO_ROUTE, text, publish.exchange, publish.routing_key))
         outbox.write(encode_content(self.number, content, body, self.peer.frame_max))
 
     # Content out. -----------------------------------------------------------------------------------
@@ -230,7 +259,15 @@ class Channel(Enlisting):
         outbox.write(encode_content(self.number, self._content_of(entry), entry.message.payload, self.peer.frame_max))
 
     def _content_of(self, entry: Entry) -> bytes:
-        return v091_content(entry.message, self.peer.broker.clock.now, headers_of_dead(entry))
+        content = v091_content(entry.message, self.peer.broker.clock.now, headers_of_dead(entry))
+        room = self.peer.frame_max - _AROUND_CONTENT
+        if len(content) > room:
+            # A header is one frame (4.2.6.1): one that this peer's frame-max has no room for would end its connection,
+            # and that of the next consumer.
+            content = without_headers(content)
+            if len(content) > room:
+                content = PERSISTENT if entry.message.qos else TRANSIENT
+        return content
 
     def consumer_cancelled(self, consumer: BasicConsumer, meaning: str, because: str) -> None:
         """The queue is gone, or the right to take from it: its deliveries are the queue's again."""
@@ -240,6 +277,17 @@ class Channel(Enlisting):
                 unacked.entry = None
         if self.peer.cancels and not self.closing:
             self.peer.outbox.write(method_frame(self.number, commands.Basic.Cancel(consumer.tag, True)))
+
+    def takes_from(self, queue: Queue) -> None:
+        """The channel may have deliveries of this queue from now on."""
+        self.peer.vhost.takers.setdefault(queue, {})[self] = None
+        self._from[queue] = None
+
+    def queue_gone(self, queue: Queue) -> None:
+        self._from.pop(queue, None)
+        for unacked in self.unacked.values():
+            if unacked.queue is queue:
+                unacked.entry = None
 
     def drop(self, consumer: BasicConsumer) -> None:
         if self.consumers.pop(consumer.tag, None) is not None:
@@ -279,7 +327,7 @@ class Channel(Enlisting):
             one = self.unacked.pop(tag, None)
             if one is None:
                 raise self._unknown(tag)
-            self._settle(one, True)
+            self._settle(one, True, False)
             consumer = one.consumer
             if consumer is not None:
                 consumer.unacked -= 1
@@ -288,7 +336,7 @@ class Channel(Enlisting):
             elif consumer is not None and consumer.parked:
                 self.peer.broker.queues.wake(consumer)
 
-    def settle(self, tags: list[int], accepted: bool, requeue: bool) -> None:
+    def settle(self, tags: list[int], accepted: bool, requeue: bool, conditional: bool = False) -> None:
         """End these deliveries: accepted, put back to their places, or dead."""
         back: dict[Queue, list[Entry]] = {}
         for tag in tags:
@@ -298,18 +346,18 @@ class Channel(Enlisting):
             if requeue and not accepted and one.entry is not None:
                 back.setdefault(one.queue, []).append(one.entry)  # together, so that their order is as it was
             else:
-                self._settle(one, accepted)
+                self._settle(one, accepted, conditional)
             if one.consumer is not None:
                 one.consumer.unacked -= 1
         for queue, entries in back.items():
             queue.give_back(entries, True)
         self.wake()
 
-    def _settle(self, one: Unacked, accepted: bool) -> None:
+    def _settle(self, one: Unacked, accepted: bool, conditional: bool) -> None:
         entry = one.entry
         if entry is not None:
             if accepted:
-                self.peer.broker.queues.accept(one.queue, entry)
+                self.peer.broker.queues.accept(one.queue, entry, None, conditional and entry.lasts)
             else:
                 self.peer.broker.queues.reject(one.queue, entry)
 
@@ -317,7 +365,7 @@ class Channel(Enlisting):
         """There may be room for deliveries again."""
         queues = self.peer.broker.queues
         for consumer in list(self.consumers.values()):
-            if consumer.parked:
+            if consumer.parked and consumer.ready():
                 queues.wake(consumer)
 
     def requeue_all(self) -> None:
@@ -329,16 +377,32 @@ class Channel(Enlisting):
     def release(self) -> None:
         """The channel is over: consumers end, what is not acknowledged goes back."""
         self.closing = True
-        self.transaction = None
+        if self.transaction is not None:
+            self.transaction.abandon()
+            self.transaction = None
         self.answers.clear()
         self.confirms = None
         self._publish = None
-        self._parts = []
+        self._content = b""
+        self._size = -1
+        self._come()
         queues = self.peer.broker.queues
         for consumer in list(self.consumers.values()):
             queues.stop(consumer)
             self.drop(consumer)
         self.settle(list(self.unacked), False, True)
+        takers = self.peer.vhost.takers
+        for queue in self._from:
+            there = takers.get(queue)
+            if there is not None:
+                there.pop(self, None)
+                if not there:
+                    del takers[queue]
+        self._from = {}
+
+    def waits(self) -> int:
+        """How many answers and confirms wait for a commit."""
+        return len(self.answers) + (0 if self.confirms is None else len(self.confirms))
 
     def committed(self, durable: int) -> None:
         self.answers.flush(durable)

@@ -67,23 +67,34 @@ class Connection(Login):
             found = self._decoder.frames
             fault = error
         counters.packets_received += len(found)
+        self._ahead.extend(found)
+        self._take_all()
+        if fault is not None and self.state < CLOSING:
+            self._ahead.clear()
+            self._fail(fault)
+        fault = None
+        if self.is_congested():
+            self.attention = True
+            self.outbox.touch()
+
+    def _take_all(self) -> None:
+        """What came, as far as there is room for answers: to one read of basic.get they may be gigabytes. The rest has
+        its turn when there is room again; nothing is read meanwhile."""
+        ahead = self._ahead
         published = 0
-        for each in found:
+        while ahead:
             if self.state >= CLOSING:
-                self._while_closing(each)
+                self._while_closing(ahead.popleft())
                 continue
+            if super().is_congested():
+                break
+            each = ahead.popleft()
             try:
                 published += self._take(each)
             except PeerError as error:
                 self._judge(each, error)
-        if fault is not None and self.state < CLOSING:
-            self._fail(fault)
-        fault = None
         if self.state == OPEN:
             self._end_turn(published)
-        if self.is_congested():
-            self.attention = True
-            self.outbox.touch()
 
     def _take(self, each: frames.Frame) -> int:
         """Returns how many messages are whole with it."""
@@ -202,9 +213,12 @@ class Connection(Login):
 
     def _end_turn(self, published: int) -> None:
         durable = self.broker.journal.durable
+        awaited = 0
         for channel in self._channels.values():
             if channel.dirty:
                 channel.flush(durable)
+            awaited += channel.waits()
+        self._awaited = awaited
         if published and self.config.publish_rate > 0:
             now = self.broker.clock.now
             if self._pace is None:
@@ -216,6 +230,7 @@ class Connection(Login):
             for channel in self._channels.values():
                 if not channel.closing:
                     channel.committed(ticket)
+            self._settled()
 
     def not_committed(self, ticket: int, retry: int) -> None:
         if self.state != OPEN:
@@ -229,21 +244,47 @@ class Connection(Login):
                 self._close_channel(channel, codes.INTERNAL_ERROR, _STORE_FAILED, b"")
             else:
                 channel.flush(self.broker.journal.durable)
+        self._settled()
+
+    def _settled(self) -> None:
+        """A commit has ended: who was not read because too much waited for it is read again."""
+        was = self._awaited
+        awaited = 0
+        for channel in self._channels.values():
+            awaited += channel.waits()
+        self._awaited = awaited
+        most = self.config.unsettled
+        if was >= most > awaited:
+            self._last_received = self.broker.clock.now  # who is not read cannot be heard
+            self.attention = True
+            self.outbox.touch()
 
     def drained(self) -> None:
+        if self._ahead:
+            self._take_all()
+            if self.is_congested():
+                self.attention = True
+                self.outbox.touch()
+                return
         if self.state == OPEN:
             for channel in list(self._channels.values()):
                 channel.wake()
 
     def has_waiting(self) -> bool:
+        if self._ahead:
+            return not super().is_congested()
         for channel in self._channels.values():
             for consumer in channel.consumers.values():
-                if consumer.parked and consumer.queue.waiting:
+                if consumer.parked and consumer.queue.waiting and consumer.ready():
                     return True
         return False
 
     def is_congested(self) -> bool:
-        return super().is_congested() or self._throttled_until > self.broker.clock.now
+        if super().is_congested():
+            return True
+        if self.state != OPEN:
+            return False
+        return self._throttled_until > self.broker.clock.now or self._awaited >= self.config.unsettled
 
     # Ending. ----------------------------------------------------------------------------------------
 
@@ -292,6 +333,8 @@ class Connection(Login):
         self._channels = {}
         self._verbs = {}
         for channel in channels.values():
+            channel.closing = True  # or what the first gives back would go to each of the others in turn
+        for channel in channels.values():
             channel.release()
         peer = self._peer
         self._peer = None
@@ -311,6 +354,7 @@ class Connection(Login):
 
     def _finish(self) -> None:
         self.state = CLOSED
+        self._ahead.clear()
         self.closed = True
         self.attention = True
         self.outbox.touch()
@@ -334,7 +378,7 @@ class Connection(Login):
             return self.accepted_at + self.config.connect_timeout
         when = min(self.expires_at, self._next_beat)
         if self._beat:
-            when = min(when, self._last_received + 2 * self._beat)
+            when = min(when, max(self._last_received, self._throttled_until) + 2 * self._beat)
         if self._throttled_until > self.broker.clock.now:
             when = min(when, self._throttled_until)
         return when
@@ -351,12 +395,20 @@ class Connection(Login):
                 self._end("the connection was not opened in time", REFUSED, "")
         elif now >= self.expires_at:
             self._close(codes.CONNECTION_FORCED, "what proved the identity has expired: log in anew", DISCONNECTED)
-        elif self._beat and now >= self._last_received + 2 * self._beat:
+        elif self._beat and self._is_unheard() and now >= self._last_received + 2 * self._beat:
             # 4.2.7: without a handshake.
             self._end(f"missed heartbeats, timeout: {2 * self._beat:g} s", DISCONNECTED, "")
         elif now >= self._next_beat:
             self._next_beat = now + self._beat / 2
             self.outbox.write(frames.HEARTBEAT_FRAME)
+
+    def _is_unheard(self) -> bool:
+        """Whether its silence is its own: a peer that the hub does not read, for its own reasons, cannot be heard. One
+        that takes nothing for so long is gone."""
+        if self.is_congested() and not super().is_congested():
+            self._last_received = self.broker.clock.now
+            return False
+        return True
 
 
 def _index(method: bytes) -> tuple[int, int]:

@@ -11,8 +11,8 @@ from bridgehead.core.policy import Principal
 
 
 class Unacked:
-    """A delivery that is not acknowledged. `entry` is None when the queue has taken it back by itself. `ticket` is the
-    transaction's business: it is acknowledged in one that is not committed."""
+    """A delivery that is not acknowledged. `entry` is None when the queue has taken it back by itself, or is
+    gone. `in_transaction`: it is acknowledged in one that is not committed."""
 
     def __init__(self, queue: Queue, entry: Entry | None, consumer: BasicConsumer | None) -> None:
         self.queue: Final = queue
@@ -31,6 +31,10 @@ class Deliveries:
         raise NotImplementedError
 
     def consumer_cancelled(self, consumer: BasicConsumer, meaning: str, because: str) -> None:
+        raise NotImplementedError
+
+    def queue_gone(self, queue: Queue) -> None:
+        """The queue was deleted, and what came from it with it."""
         raise NotImplementedError
 
 

@@ -18,7 +18,10 @@ from bridgehead.wire.outbox import Outbox
 
 class Peer:
     """Who is at the other end. `principal` is another object after a secret was updated: don't keep it. `frame_max` as
-    it was tuned. `cancels`: it wants to hear of consumers that the hub cancelled. `consumers` counts them."""
+    it was tuned. `cancels`: it wants to hear of consumers that the hub cancelled.
+
+    Counted over all channels, for their ceilings: `consumers`; `coming`, octets of contents that have begun and are not
+    whole; `transactions` that hold something."""
 
     def __init__(
         self,
@@ -44,6 +47,8 @@ class Peer:
         self.frame_max: Final = frame_max
         self.cancels: Final = cancels
         self.consumers = 0
+        self.coming = 0
+        self.transactions = 0
 
 
 class Answers:
@@ -66,8 +71,14 @@ class Answers:
         """When everything that was written up to now lasts."""
         self._put(self._peer.broker.journal.wait(self._peer.receiver), method)
 
+    def lasting_octets(self, octets: bytes) -> None:
+        """As `lasting`, for a frame that is made already."""
+        self._put_octets(self._peer.broker.journal.wait(self._peer.receiver), octets)
+
     def _put(self, ticket: int, method: base.Frame) -> None:
-        octets = method_frame(self._channel, method)
+        self._put_octets(ticket, method_frame(self._channel, method))
+
+    def _put_octets(self, ticket: int, octets: bytes) -> None:
         if self._held or ticket > self._peer.broker.journal.durable:
             self._held.append((ticket, octets))
         else:

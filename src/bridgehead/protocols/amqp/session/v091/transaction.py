@@ -27,7 +27,8 @@ class Enlisting(Deliveries):
     def returned(self, publish: Publish, message: Message, content: bytes) -> None:
         raise NotImplementedError
 
-    def settle(self, tags: list[int], accepted: bool, requeue: bool) -> None:
+    def settle(self, tags: list[int], accepted: bool, requeue: bool, conditional: bool = False) -> None:
+        """`conditional`: what is accepted is back when the journal's batch is refused."""
         raise NotImplementedError
 
 
@@ -45,12 +46,14 @@ class Transaction:
         self._channel: Final = channel
         self._messages: list[tuple[Publish, Message, bytes]] = []
         self._octets = 0
+        self._open = False  # it holds something, and counts
         self._acknowledgements: list[_Acknowledgement] = []
 
     def publish(self, publish: Publish, message: Message, content: bytes) -> None:
         """Raises ConnectionFault (506) when it grows too large, Refusal when the door would not let the message in."""
         peer = self._channel.peer
         config = peer.config
+        self._begun()
         self._octets += message.weight
         if len(self._messages) >= config.transaction_messages or self._octets > config.transaction_octets:
             raise ConnectionFault("the transaction holds as much as it may: commit sooner", RESOURCE_ERROR)
@@ -58,6 +61,9 @@ class Transaction:
         self._messages.append((publish, message, content))
 
     def acknowledge(self, tags: list[int], accepted: bool, requeue: bool) -> None:
+        if not tags:
+            return
+        self._begun()
         for tag in tags:
             self._channel.unacked[tag].in_transaction = True
         self._acknowledgements.append(_Acknowledgement(tags, accepted, requeue))
@@ -86,7 +92,7 @@ class Transaction:
             if ticket == NOBODY and publish.mandatory:
                 channel.returned(publish, message, content)
         for one in acknowledgements:
-            channel.settle(one.tags, one.accepted, one.requeue)
+            channel.settle(one.tags, one.accepted, one.requeue, True)
 
     def roll_back(self) -> None:
         """The messages are forgotten, the deliveries unacknowledged as before (1.9.2.5)."""
@@ -94,7 +100,25 @@ class Transaction:
         self._begin_anew()
         self._free(acknowledgements)
 
+    def abandon(self) -> None:
+        """The channel is over."""
+        self._begin_anew()
+
+    def _begun(self) -> None:
+        """It holds something from now on. Raises ConnectionFault (506) when too many of the connection's do."""
+        if self._open:
+            return
+        peer = self._channel.peer
+        if peer.transactions >= peer.config.transactions:
+            because = f"a connection has at most {peer.config.transactions} transactions that hold something"
+            raise ConnectionFault(because, RESOURCE_ERROR)
+        peer.transactions += 1
+        self._open = True
+
     def _begin_anew(self) -> None:
+        if self._open:
+            self._open = False
+            self._channel.peer.transactions -= 1
         self._messages = []
         self._acknowledgements = []
         self._octets = 0

@@ -11,6 +11,7 @@ from bridgehead.core.errors import Refusal
 from bridgehead.protocols.amqp.codec.v091 import errors as codes
 from bridgehead.protocols.amqp.codec.v091.errors import ChannelFault, ConnectionFault
 from bridgehead.protocols.amqp.codec.v091.hot import short_string
+from bridgehead.protocols.amqp.codec.v091.methods import declare_ok_frame
 from bridgehead.protocols.amqp.mapping.errors import reply_code_of
 from bridgehead.protocols.amqp.session.v091.arguments import Arguments
 from bridgehead.protocols.amqp.session.v091.channel import Channel
@@ -111,7 +112,7 @@ class Verbs:
         queue = peer.vhost.declaring.queue(peer.principal, peer.origin, self._name(method.queue))
         if queue in peer.vhost.alone or (method.exclusive and queue.consumer_count):
             raise ChannelFault(f"queue '{queue.name}' in vhost '/' in exclusive use", codes.ACCESS_REFUSED)
-        if not tag:
+        while not tag or tag in channel.consumers:  # a peer may have called one of its own so
             self._tags += 1
             tag = f"amq.ctag-{peer.serial}-{channel.number}-{self._tags}"
         consumer = BasicConsumer(
@@ -126,6 +127,7 @@ class Verbs:
             channel.prefetch,
         )
         peer.broker.queues.attach(consumer, queue)
+        channel.takes_from(queue)
         channel.consumers[tag] = consumer
         peer.consumers += 1
         if method.exclusive:
@@ -146,6 +148,11 @@ class Verbs:
         channel = self._channel
         peer = channel.peer
         queue = self._queue(method.queue)
+        if not method.no_ack:
+            if len(channel.unacked) >= peer.config.prefetch:
+                because = f"a channel has at most {peer.config.prefetch} deliveries without acknowledgement"
+                raise ChannelFault(because, codes.PRECONDITION_FAILED)
+            channel.takes_from(queue)
         entry = peer.broker.queues.get(peer.principal, peer.origin, queue, bool(method.no_ack))
         if entry is None:
             channel.answers.say(commands.Basic.GetEmpty())
@@ -198,7 +205,9 @@ class Verbs:
                 cast(Arguments, method.arguments or {}),
             )
         self._last = queue.name
-        self._lasting(method, commands.Queue.DeclareOk(queue.name, queue.waiting, queue.consumer_count))
+        if not method.nowait:
+            answer = declare_ok_frame(self._channel.number, queue.name, queue.waiting, queue.consumer_count)
+            self._channel.answers.lasting_octets(answer)
 
     def _bind_queue(self, method: commands.Queue.Bind | commands.Queue.Unbind) -> None:
         peer = self._channel.peer

@@ -12,6 +12,7 @@ from bridgehead.core.entry import Entry
 from bridgehead.core.message import Message
 from bridgehead.core.policy import Principal
 from bridgehead.protocols.amqp.config import AmqpConfig
+from bridgehead.protocols.amqp.session.v091.consuming import Deliveries
 from bridgehead.protocols.amqp.session.v091.declaring import Declaring
 from bridgehead.protocols.amqp.session.v091.exchanges import Exchanges
 from bridgehead.protocols.amqp.session.v091.routing import Routing
@@ -27,6 +28,8 @@ class Vhost(DeadLetters):
         self.declaring: Final = Declaring(broker, self.exchanges)
         # Queues with an exclusive consumer (1.8.3.3): nobody else may consume there meanwhile.
         self.alone: Final[dict[Queue, object]] = {}
+        # Channels that may have deliveries of a queue: of one that is deleted they count nowhere, so nobody keeps them.
+        self.takers: Final[dict[Queue, dict[Deliveries, None]]] = {}
 
     def route(
         self, principal: Principal, exchange: str, routing_key: str, message: Message, entry: Entry
@@ -35,6 +38,8 @@ class Vhost(DeadLetters):
 
     def queue_gone(self, queue: Queue) -> None:
         self.exchanges.queue_gone(queue)
+        for channel in self.takers.pop(queue, ()):
+            channel.queue_gone(queue)
 
     def identity_gone(self, name: str) -> None:
         self.exchanges.identity_gone(name)
