@@ -19,16 +19,16 @@ ISSUER = "https://login.office.example"
 AUDIENCE = "bridgehead"
 LIFETIME = 30  # seconds
 KEY_ID = "office-1"
+KEYS = "issuer-keys.json"
 
 
 class Issuer:
-    """`keys` is the file with the public key for the hub (JWKS, RFC 7517)."""
+    """`folder` gets KEYS, the public key for the hub (JWKS, RFC 7517), and the tokens."""
 
     def __init__(self, folder: Path) -> None:
         self._key = ECKey.generate_key("P-256", {"kid": KEY_ID, "use": "sig", "alg": "ES256"})
         self._folder = folder
-        self.keys = folder / "issuer-keys.json"
-        self.keys.write_text(json.dumps({"keys": [self._key.as_dict(private=False)]}))
+        (folder / KEYS).write_text(json.dumps({"keys": [self._key.as_dict(private=False)]}))
 
     def sign(self, subject: str) -> str:
         now = int(time.time())

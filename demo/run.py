@@ -1,8 +1,9 @@
 """The demo: an office with sensors, a control, a display, and an intruder. `make demo` runs it; DEMO_SECONDS bounds it.
 
-Everything is real: the hub is a process of its own with a data folder that is empty at the start. Three clients speak
+Everything is real: the hub is a process of its own with a data folder that is empty at the start. Two clients speak
 MQTT (Eclipse Paho, over TLS with certificates), two speak CoAP over DTLS: a node with a pre-shared key, and a display
-with a raw public key. All credentials come from `bridgehead device add`.
+with a raw public key. The office control speaks AMQP over TLS: it takes readings from a queue, and proves itself by
+tokens of the company's login service. All other credentials come from `bridgehead device add`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+import issuer
 import stage
 from rich.console import Console
 
 HERE = Path(__file__).resolve().parent
 BRIDGEHEAD = [sys.executable, "-m", "bridgehead"]
-MQTT, COAP = "mqtts", "coaps"  # as the ready line names the listeners
+MQTT, COAP, AMQP = "mqtts", "coaps", "amqps"  # as the ready line names the listeners
+CONTROL = "office-control"
+QUEUE = ("readings", "--from", "Office/+/Temperature")
 # name, program, listener, what `device add` is told
 CAST = [
     (
@@ -31,16 +35,24 @@ CAST = [
         ["--certificate", "--publish", "Office/Meetingroom/Temperature", "--max-qos", "1"],
     ),
     (
-        "office-control",
+        CONTROL,
         "office_control.py",
-        MQTT,
-        ["--certificate", "--subscribe", "Office/+/Temperature", "--publish", "Office/+/Notice", "--no-retain"],
+        AMQP,
+        [
+            "--token-subject",
+            f"{issuer.ISSUER} {CONTROL}",
+            "--subscribe",
+            "$QUEUE/readings",
+            "--publish",
+            "Office/+/Notice",
+            "--no-retain",
+        ],
     ),
     ("lobby-node", "coap_node.py", COAP, ["--psk", "--publish", "Office/Lobby/Temperature"]),
     ("corridor-display", "coap_display.py", COAP, ["--raw-key", "--subscribe", "Office/+/Temperature"]),
     ("intruder", "intruder.py", MQTT, ["--certificate", "--publish", "Lobby/#", "--subscribe", "Lobby/#"]),
 ]
-CONFIGURATION = """\
+CONFIGURATION = f"""\
 [[listener]]
 protocol = "mqtt"
 bind = "127.0.0.1:0"
@@ -48,6 +60,15 @@ bind = "127.0.0.1:0"
 [[listener]]
 protocol = "coap"
 bind = "127.0.0.1:0"
+
+[[listener]]
+protocol = "amqp"
+bind = "127.0.0.1:0"
+
+[[token_issuer]]
+issuer = "{issuer.ISSUER}"
+keys = "{issuer.KEYS}"
+audience = ["{issuer.AUDIENCE}"]
 
 [log]
 level = "info"
@@ -115,6 +136,8 @@ async def perform(seconds: float, console: Console) -> None:
         data = place / "data"
         configuration = place / "hub.toml"
         configuration.write_text(CONFIGURATION)
+        login = issuer.Issuer(place)
+        token = login.write(CONTROL)
         running: list[asyncio.subprocess.Process] = []
         show: stage.Stage | None = None
         try:
@@ -124,8 +147,8 @@ async def perform(seconds: float, console: Console) -> None:
             hub, ports = await start_hub(data, configuration)
             running.append(hub)
             console.print(
-                f"   It listens on 127.0.0.1:{ports[MQTT]} (MQTT over TLS) and :{ports[COAP]} (CoAP over DTLS), "
-                "and lets nobody in.",
+                f"   It listens on 127.0.0.1:{ports[MQTT]} (MQTT over TLS), :{ports[COAP]} (CoAP over DTLS) and "
+                f":{ports[AMQP]} (AMQP over TLS), and lets nobody in.",
                 soft_wrap=True,
             )
             console.print("2. Five devices are enrolled, each with its credential and its permissions:", soft_wrap=True)
@@ -134,15 +157,19 @@ async def perform(seconds: float, console: Console) -> None:
                 bundle = str(place / name)
                 where = ("--data", str(data), "--host", "localhost", "--out", bundle)
                 await run(*BRIDGEHEAD, "device", "add", name, *where, *options)
+            console.print(f"   bridgehead queue add {' '.join(QUEUE)}", soft_wrap=True)
+            await run(*BRIDGEHEAD, "queue", "add", *QUEUE, "--data", str(data))
             show = stage.Stage(console, data, [name for name, _, _, _ in CAST])
             console.print("3. They connect.", soft_wrap=True)
             async with asyncio.timeout(seconds or None), asyncio.TaskGroup() as group:
                 group.create_task(follow(place / "hub.log", show))
                 for name, program, listener, _ in CAST:
                     port = str(ports[listener])
-                    client = await start(sys.executable, str(HERE / program), name, str(place / name), port)
+                    given = [name, str(place / name), port, *([str(token)] if name == CONTROL else [])]
+                    client = await start(sys.executable, str(HERE / program), *given)
                     running.append(client)
                     group.create_task(listen(name, client, show))
+                group.create_task(login.keep(CONTROL))
                 group.create_task(show.run())
         except TimeoutError:
             if show is None or not show.close():

@@ -125,16 +125,16 @@ class Stage:
             readings,
             display,
             Panel(self._because, title="which permission let them through"),
-            Panel(notices, title="the office control tells people"),
+            Panel(notices, title="the office control tells people: AMQP, by tokens of the company's login"),
             tries,
             Text("Ctrl-C ends all.", "dim"),
         )
 
     def close(self) -> bool:
-        """The end of the play, with its count. False when a reading of either protocol or the refusal is missing."""
+        """The end of the play, with its count. False when a reading over either protocol or the refusal is missing."""
         shown = sum(count for _, count in self._displayed.values())
         self._console.print(
-            f"Time is up: {self._received} readings arrived over MQTT and {shown} over CoAP, "
+            f"Time is up: {self._received} readings arrived over AMQP and {shown} over CoAP, "
             f"the intruder was refused {self._refused} times, "
             f"people were told {len(self._notices)} times.",
             soft_wrap=True,

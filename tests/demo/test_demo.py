@@ -1,4 +1,4 @@
-"""The demo plays: readings cross between MQTT and CoAP, the intruder is refused; each kind of thermometer is found."""
+"""The demo plays: readings cross between MQTT, CoAP and AMQP, the intruder is refused; thermometers are found."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def test_the_demo_plays_to_its_end() -> None:
     assert "corridor-display shows Office/Meetingroom/Temperature" in ended.stdout
     assert "corridor-display shows Office/Lobby/Temperature" in ended.stdout
     assert "the hub: lobby-node proved itself by psk" in ended.stdout
+    assert "the hub: office-control proved itself by token" in ended.stdout
     assert "the hub: corridor-display proved itself by rpk" in ended.stdout
 
 

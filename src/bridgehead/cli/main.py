@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "device": "bridgehead.cli.device",
     "role": "bridgehead.cli.role",
     "group": "bridgehead.cli.group",
+    "queue": "bridgehead.cli.queue",
     "policy": "bridgehead.cli.policy",
     "ca": "bridgehead.cli.ca",
     "pub": "bridgehead.cli.publish_subscribe",
@@ -48,7 +49,7 @@ def build_app(command: str | None = None) -> typer.Typer:
     """The typer app with the module of `command` registered, or with all of them."""
     app = typer.Typer(
         name="bridgehead",
-        help="A secure hub that starts closed. It speaks MQTT; CoAP, AMQP and DDS are to come.",
+        help="A secure hub that starts closed. It speaks MQTT, CoAP and AMQP; DDS is to come.",
         invoke_without_command=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -28,6 +28,7 @@ from bridgehead.node.login import make_authenticator
 from bridgehead.node.mqtt import MqttServers
 from bridgehead.node.process import settle_memory
 from bridgehead.node.proxy import Proxy
+from bridgehead.node.queues import OwnersQueues
 from bridgehead.node.renewal import Renewal, maintain
 from bridgehead.node.settings import apply_limits, apply_login, waits_for_a_start
 from bridgehead.node.system_topics import SystemTopics
@@ -124,6 +125,8 @@ class Node:
             amqp = Amqp(self.config, broker)
             identities = Identities(authenticator, broker, lambda: admit_log_in(self._audit))
             identities.recover(store)
+            owners_queues = OwnersQueues(identity.registry, broker)
+            owners_queues.follow()
             self._driver.start(broker)
             server = MqttServers(self.config, broker, identities, self._driver.offset)
             amqp.begin(identities, self._driver.offset)
@@ -148,7 +151,7 @@ class Node:
             try:
                 await listeners.change(self.config.listeners, self.config.limits, self.config.tls.ticket_lifetime)
                 self._tell_ready(identity, listeners)
-                await self._work(broker, identities, listeners, server, coap, amqp, renewal)
+                await self._work(broker, identities, owners_queues, listeners, server, coap, amqp, renewal)
             finally:
                 await self._end(server, listeners, https, coap, amqp, proxy)
         finally:
@@ -173,6 +176,7 @@ class Node:
         self,
         broker: Broker,
         identities: Identities,
+        owners_queues: OwnersQueues,
         listeners: Listeners,
         server: MqttServers,
         coap: Coap,
@@ -183,7 +187,7 @@ class Node:
         revocations must not go on."""
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._follow_identities(identities)),
+                group.create_task(self._follow_identities(identities, owners_queues)),
                 group.create_task(renewal.watch()),
                 group.create_task(renewal.maintain()),
                 group.create_task(self._publish_figures(SystemTopics(broker, self._driver.time()))),
@@ -216,11 +220,12 @@ class Node:
 
     # What goes on beside the protocols. ---------------------------------------------------------------
 
-    async def _follow_identities(self, identities: Identities) -> None:
+    async def _follow_identities(self, identities: Identities, queues: OwnersQueues) -> None:
         while True:
             self._driver.clock.now = self._driver.time()
             try:
                 identities.follow()
+                queues.follow()
             except SecurityError as fault:
                 self._log(vocabulary.IDENTITIES_UNREADABLE, {"because": str(fault)})
             await asyncio.sleep(FOLLOW_INTERVAL)

@@ -129,6 +129,13 @@ class SystemTopics:
             "store/commits/failed": counters.commits_failed,
         }
         figures |= {f"publish/messages/dropped/{why}": count for why, count in dropped.items()}
+        figures["queues/count"] = len(broker.queues)
+        figures["queues/bytes"] = broker.queues.octets
+        for queue in broker.queues.all():
+            if queue.administrators:  # of clients' queues there may be as many as clients like
+                figures[f"queues/{queue.name}/messages"] = queue.waiting
+                figures[f"queues/{queue.name}/unsettled"] = queue.unsettled
+                figures[f"queues/{queue.name}/consumers"] = queue.consumer_count
         self._update_load(counters, received, sum(dropped.values()), now)
         return {name: str(value) for name, value in figures.items()} | self._load.figures()
 

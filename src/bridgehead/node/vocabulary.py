@@ -41,6 +41,7 @@ IDENTITY_CHANGED: Final = "identity.changed"
 IDENTITY_ENDED: Final = "identity.ended"
 PERMISSIONS_CHANGED: Final = "identity.permissions-changed"
 IDENTITIES_UNREADABLE: Final = "identity.registry-unreadable"
+QUEUE_NOT_APPLIED: Final = "queue.not-applied"  # what the owner says of it and what is there exclude one another
 FIGURES_REFUSED: Final = "system-topics.refused"
 SUPPRESSED: Final = "log.suppressed"
 LINES_LOST: Final = "log.lines-lost"
@@ -147,6 +148,10 @@ VOCABULARY: Final[dict[str, Entry]] = {
     policies.GROUP_ADDED: Entry(logging.INFO, _BUSY),
     policies.GROUP_CHANGED: Entry(logging.INFO, _BUSY),
     policies.GROUP_REMOVED: Entry(logging.INFO, _BUSY),
+    policies.QUEUE_ADDED: Entry(logging.INFO, _BUSY),
+    policies.QUEUE_CHANGED: Entry(logging.INFO, _BUSY),
+    policies.QUEUE_REMOVED: Entry(logging.INFO, _BUSY),
+    QUEUE_NOT_APPLIED: Entry(logging.ERROR, _RARE),
     identities.ACT_REFUSED: Entry(logging.WARNING, _BUSY),
     identities.MASTER_KEY_ROTATED: Entry(logging.WARNING, _RARE),
     identities.MASTER_KEY_PROTECTED: Entry(logging.WARNING, _RARE),

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from bridgehead.broker.queues.names import check_name as check_queue_name
 from bridgehead.core.errors import Refusal
 from bridgehead.core.policy import Permission
 from bridgehead.core.topic import check_topic_filter, covers
@@ -29,6 +30,7 @@ from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.hours import Hours
 from bridgehead.security.mechanisms import KINDS, PROTOCOLS
 
+MOST_PRIORITIES: Final = 255
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}?")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -131,6 +133,45 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     retained_of_revoked: Literal["keep", "hide", "purge"] = "keep"
     revision: int = 0
     applied_at: float = 0.0
+
+
+class QueueRecord(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A queue of the hub's owner. `feeds` are the Topic Filters whose messages come into it. A time is in seconds; 0 is
+    no limit of its own. `dead_letter`: the queue that gets what was rejected, expired, pushed out or failed too often;
+    "": that is gone."""
+
+    name: str
+    created: float
+    feeds: tuple[str, ...] = ()
+    durable: bool = True
+    message_ttl: float = 0.0
+    max_messages: int = 0
+    max_octets: int = 0
+    overflow: Literal["reject", "drop-head"] = "reject"
+    dead_letter: str = ""
+    max_priority: int = 0
+    max_deliveries: int = 0
+    single_active: bool = False
+
+
+def check_queue(queue: QueueRecord) -> None:
+    """Errors: NotAcceptable."""
+    try:
+        check_queue_name(queue.name)
+        if queue.dead_letter:
+            check_queue_name(queue.dead_letter)
+        for topic_filter in queue.feeds:
+            check_topic_filter(topic_filter)
+            if topic_filter.startswith("$"):
+                raise NotAcceptable(f"{topic_filter!r} cannot feed a queue: what begins with $ are the hub's own names")
+    except Refusal as refusal:
+        raise NotAcceptable(refusal.because) from None
+    if queue.dead_letter == queue.name:
+        raise NotAcceptable(f"the queue {queue.name!r} cannot get its own dead letters: name another one")
+    if not 0 <= queue.max_priority <= MOST_PRIORITIES:
+        raise NotAcceptable(f"a queue has at most {MOST_PRIORITIES} priorities: give a smaller number")
+    if min(queue.message_ttl, queue.max_messages, queue.max_octets, queue.max_deliveries) < 0:
+        raise NotAcceptable("the numbers of a queue are not negative: leave out what has no limit")
 
 
 def is_name(text: str) -> bool:

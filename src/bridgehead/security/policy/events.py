@@ -15,3 +15,7 @@ ROLE_REMOVED: Final = "role.removed"
 GROUP_ADDED: Final = "group.added"
 GROUP_CHANGED: Final = "group.changed"
 GROUP_REMOVED: Final = "group.removed"
+# name, feeds: how many topic filters feed it
+QUEUE_ADDED: Final = "queue.added"
+QUEUE_CHANGED: Final = "queue.changed"
+QUEUE_REMOVED: Final = "queue.removed"

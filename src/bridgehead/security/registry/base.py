@@ -10,13 +10,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from bridgehead.security.errors import SecurityError
-from bridgehead.security.records import Device, Group, Policy, Role
+from bridgehead.security.records import Device, Group, Policy, QueueRecord, Role
 from bridgehead.security.registry.database import BUSY_SECONDS, Database
 
 DEVICE: Final = "device"
 ROLE: Final = "role"
 GROUP: Final = "group"
 POLICY: Final = "policy"
+QUEUE: Final = "queue"
 _CHANGES_KEPT: Final = 10_000
 
 # The tables that `nearest` looks for names in, by the kind of record.
@@ -24,14 +25,15 @@ _NAMES: Final = {
     DEVICE: "SELECT name FROM devices LIMIT 10000",
     ROLE: "SELECT name FROM roles LIMIT 10000",
     GROUP: "SELECT name FROM groups LIMIT 10000",
+    QUEUE: "SELECT name FROM queues LIMIT 10000",
 }
 
-_Record = TypeVar("_Record", Device, Role, Group, Policy)
+_Record = TypeVar("_Record", Device, Role, Group, Policy, QueueRecord)
 
 
 class Change:
-    """`kind` is DEVICE, ROLE, GROUP or POLICY: the record `name` was added, changed or removed. The policy's name is
-    empty."""
+    """`kind` is DEVICE, ROLE, GROUP, POLICY or QUEUE: the record `name` was added, changed or removed. The policy's
+    name is empty."""
 
     def __init__(self, kind: str, name: str) -> None:
         self.kind: Final = kind
@@ -87,9 +89,13 @@ class RegistryBase:
             return msgspec.json.decode(record, type=kind)
         except msgspec.MsgspecError:  # its text may hold values of the record
             raise SecurityError(
-                f"the record of {f'{kind.__name__.lower()} {name!r}' if name else 'the policy'} in {self.path} "
+                f"the record of {f'{_called(kind)} {name!r}' if name else 'the policy'} in {self.path} "
                 "is damaged, or a newer Bridgehead's: restore the file from a backup, or update"
             ) from None
+
+
+def _called(kind: type) -> str:
+    return kind.__name__.removesuffix("Record").lower()
 
 
 def integer(value: object) -> int:

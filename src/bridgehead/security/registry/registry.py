@@ -1,5 +1,5 @@
-"""Device, role and group records and the policy in DATA/identity.db. Any process may write; the hub sees it by
-`version` and `changes`."""
+"""Records of devices, roles, groups and queues, and the policy, in DATA/identity.db. Any process may write; the hub
+sees it by `version` and `changes`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from msgspec.structs import replace
 from bridgehead.security.credentials import ScramRecord
 from bridgehead.security.errors import NotAcceptable
 from bridgehead.security.records import Device, PermissionRecord, check_device
-from bridgehead.security.registry.base import DEVICE, GROUP, POLICY, ROLE, Change
+from bridgehead.security.registry.base import DEVICE, GROUP, POLICY, QUEUE, ROLE, Change
 from bridgehead.security.registry.credentials import RegistryCredentials, issued_to
 from bridgehead.security.registry.policy import RegistryPolicy
+from bridgehead.security.registry.queues import RegistryQueues
 from bridgehead.security.registry.tokens import RegistryTokens
 
-__all__ = ["DEVICE", "GROUP", "POLICY", "ROLE", "Change", "Registry"]
+__all__ = ["DEVICE", "GROUP", "POLICY", "QUEUE", "ROLE", "Change", "Registry"]
 
 
-class Registry(RegistryPolicy, RegistryCredentials, RegistryTokens):
+class Registry(RegistryPolicy, RegistryCredentials, RegistryTokens, RegistryQueues):
     """The records. Errors of every method: SecurityError; NotAcceptable for what cannot be put in or is not there."""
 
     def devices(self) -> list[Device]:

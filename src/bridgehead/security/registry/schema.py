@@ -76,7 +76,12 @@ def _second(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_first, _second)
+def _third(connection: sqlite3.Connection) -> None:
+    """Queues of the hub's owner."""
+    connection.execute("CREATE TABLE queues (name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID")
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_first, _second, _third)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> tuple[int, int]:
