@@ -12,13 +12,11 @@ from bridgehead.broker.journal import Journal
 from bridgehead.broker.queues.feeds import Feeds
 from bridgehead.broker.queues.ports import DeadLetters
 from bridgehead.broker.queues.queue import Queue
-from bridgehead.broker.queues.stock import Office, Stock
+from bridgehead.broker.queues.stock import MOST_DEATHS, Office, Stock, goes_round
 from bridgehead.core.clock import Clock
-from bridgehead.core.entry import REJECTED, Death, Entry
+from bridgehead.core.entry import Death, Entry
 from bridgehead.core.errors import Refusal
 from bridgehead.core.message import NEVER, Message
-
-_DEATHS: Final = 32  # that are noted of one message: the oldest are forgotten
 
 
 class _Died:
@@ -33,6 +31,7 @@ class DeadLetterOffice(Office):
     goes with the rights of who declared the queue."""
 
     def __init__(self, journal: Journal, clock: Clock, counters: Counters, event: EventSink) -> None:
+        super().__init__()
         self._journal: Final = journal
         self._clock: Final = clock
         self._counters: Final = counters
@@ -82,7 +81,11 @@ class DeadLetterOffice(Office):
         message = Message(topic, old.payload, old.qos, False, old.origin, old.properties, NEVER)
         deaths = self._noted(died)
         if letter.topic:
-            door.publish(principal, message, None)
+            self.carried = deaths
+            try:
+                door.publish(principal, message, None)
+            finally:
+                self.carried = ()
             return
         key = entry.routing_key if letter.routing_key is None else letter.routing_key
         if letter.queue:
@@ -97,7 +100,7 @@ class DeadLetterOffice(Office):
             if not targets:
                 self._lost(died, f"the exchange {letter.exchange!r} knows no queue for it")
         for target in targets:
-            if _goes_round(deaths, target.name):
+            if goes_round(deaths, target.name):
                 self._lost(died, f"it has been in the queue {target.name!r} before, and nobody rejected it since")
                 continue
             try:
@@ -117,18 +120,8 @@ class DeadLetterOffice(Office):
             else:
                 others.append(death)
         newest = Death(name, died.reason, count, self._clock.now, entry.exchange, (entry.routing_key,))
-        return (newest, *others[: _DEATHS - 1])
+        return (newest, *others[: MOST_DEATHS - 1])
 
     def _lost(self, died: _Died, because: str) -> None:
         self._counters.dead_letters_lost += 1
         self._event(DEAD_LETTER_LOST, {"queue": died.stock.name, "reason": died.reason, "because": because})
-
-
-def _goes_round(deaths: tuple[Death, ...], queue: str) -> bool:
-    """Whether it was in the queue before and nobody has rejected it since: it would go on so for ever."""
-    for death in deaths:
-        if death.reason == REJECTED:
-            return False
-        if death.queue == queue:
-            return True
-    return False

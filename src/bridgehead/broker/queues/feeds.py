@@ -6,7 +6,7 @@ from typing import Final
 
 from bridgehead.broker.door import Door
 from bridgehead.broker.queues.queue import Feed, Queue
-from bridgehead.broker.queues.stock import Author, Surroundings
+from bridgehead.broker.queues.stock import Author, Surroundings, goes_round
 from bridgehead.core.errors import QUOTA_EXCEEDED, Refusal
 from bridgehead.core.message import Message, Origin
 from bridgehead.core.permission import Permission
@@ -45,8 +45,12 @@ class Feeder(Receiver):
         if queue.fed == serial:
             return
         queue.fed = serial
+        deaths = self._around.office.carried
+        if deaths and goes_round(deaths, queue.name):
+            self._around.counters.dead_letters_lost += 1
+            return
         try:
-            queue.put(message, None, "amq.topic", message.topic)
+            queue.put(message, None, "amq.topic", message.topic, deaths)
         except Refusal:
             return  # the queue is full: it has told so, and the publisher of a topic is not asked to wait for it
 

@@ -88,6 +88,8 @@ class Queue(Serving):
         self, message: Message, consumer: Consumer, exchange: str, routing_key: str, deaths: tuple[Death, ...]
     ) -> None:
         """Nothing waits before it and nothing is to be written: straight to the consumer."""
+        if not consumer.settled:
+            self.check_room(message.weight)
         entry = Entry(self.next_sequence, message)
         self.next_sequence += 1
         entry.exchange = exchange
@@ -100,8 +102,8 @@ class Queue(Serving):
         weight = message.weight
         entry.weight = weight
         self.octets += weight
-        self.account.octets += weight
-        self.total.octets += weight
+        self.account.take(weight)
+        self.total.take(weight)
         entry.state = ACQUIRED
         if self.settings.message_ttl is not None:
             self._shorten(entry)
@@ -210,7 +212,7 @@ class Queue(Serving):
                 self.journal.delete(HELD, self.key_of(entry))
             entry.holder = ""
         marked = entry.deliveries > 0 or entry.annotations is not None
-        if annotations is not None:
+        if annotations is not None and self._may_carry(entry, annotations):
             entry.annotations = annotations
         if failed:
             entry.deliveries += 1
@@ -225,6 +227,22 @@ class Queue(Serving):
             self.journal.put(MARKED, self.key_of(entry), records.write_mark(entry), True)
         self.come_back(entry)
         self.offer_again(entry)
+        return True
+
+    def _may_carry(self, entry: Entry, annotations: bytes) -> bool:
+        """What consumers add to a message weighs too; what there is no room for is left out."""
+        more = len(annotations) - (0 if entry.annotations is None else len(entry.annotations))
+        limits = self.around.limits
+        if more > 0 and (
+            self.octets + more > limits.named_queue_octets
+            or (self.account.cost + more > limits.named_queue_octets_per_identity and self.author.name)
+            or self.total.cost + more > limits.all_named_queue_octets
+        ):
+            return False
+        entry.weight += more
+        self.octets += more
+        self.account.octets += more
+        self.total.octets += more
         return True
 
     def give_back(self, entries: list[Entry], failed: bool) -> None:
@@ -292,8 +310,9 @@ class Queue(Serving):
         self.gone = True
         for entry in self.all_waiting():
             entry.state = GONE
-        self.account.octets -= self.octets
-        self.total.octets -= self.octets
+        entries = self.waiting + self.unsettled
+        self.account.let_go(self.octets, entries)
+        self.total.let_go(self.octets, entries)
         self.octets = self.waiting = self.waiting_octets = 0
         self.holdings.clear()
         if self.log:
@@ -358,6 +377,13 @@ class Queue(Serving):
         now = self.clock.now
         for holding in list(self.holdings.values()):
             if holding.until <= now:
+                self.give_back(list(holding.entries.values()), False)
+                self.holdings.pop(holding.holder, None)
+
+    def forsake(self, name: str) -> None:
+        """What is kept for links of this identity that are away goes back: it has no right to it any more."""
+        for holding in list(self.holdings.values()):
+            if holding.holder.startswith(f"{name}/"):
                 self.give_back(list(holding.entries.values()), False)
                 self.holdings.pop(holding.holder, None)
 
@@ -430,8 +456,8 @@ class Queue(Serving):
             return
         weight = entry.weight
         self.octets += weight
-        self.account.octets += weight
-        self.total.octets += weight
+        self.account.take(weight)
+        self.total.take(weight)
         if entry.lasts and (entry.deliveries or entry.annotations is not None):
             self.journal.put(MARKED, self.key_of(entry), records.write_mark(entry), True)
         entry.holder = ""

@@ -233,6 +233,8 @@ class Queues(Declaring):
             if owner == name or owner.startswith(f"{name}/"):
                 self.connection_ended(owner)
         for queue in self.all():
+            if queue.holdings:
+                queue.forsake(name)
             if queue.feeds and self.feeds.rejudge(queue):
                 queue.note()
 

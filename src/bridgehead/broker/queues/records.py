@@ -116,6 +116,8 @@ def read_mark(record: bytes, entry: Entry) -> None:
     deliveries, annotations = records.read(record, "mark of an entry", 2)
     entry.deliveries = int(deliveries)
     entry.annotations = None if annotations is None else bytes(annotations)
+    if entry.annotations is not None:
+        entry.weight += len(entry.annotations)
 
 
 def write_holding(holder: str, lasting: float) -> bytes:

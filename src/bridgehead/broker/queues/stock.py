@@ -13,12 +13,15 @@ from bridgehead.broker.queues.line import Line
 from bridgehead.broker.queues.names import queue_topic
 from bridgehead.broker.queues.settings import DROP_HEAD, HIGHEST_PRIORITY, QueueSettings
 from bridgehead.core.clock import Clock
-from bridgehead.core.entry import EXPIRED, GONE, PUSHED_OUT, READY, Entry
+from bridgehead.core.entry import EXPIRED, GONE, PUSHED_OUT, READY, REJECTED, Death, Entry
 from bridgehead.core.errors import QUEUE_FULL, QUOTA_EXCEEDED, Refusal
 from bridgehead.core.message import NEVER
 from bridgehead.core.policy import Context, Principal
 
 _SPARE: Final = 64  # times of the past that the heap may hold beside those of the present
+MOST_DEATHS: Final = 32  # that are noted of one message: the oldest are forgotten
+# What a message costs in memory beside its weight, in octets: else a million empty ones would be nothing.
+_BESIDE: Final = 512
 
 
 class Author:
@@ -44,13 +47,43 @@ class Account:
     def __init__(self) -> None:
         self.queues = 0
         self.octets = 0
+        self.entries = 0
+
+    @property
+    def cost(self) -> int:
+        """Octets of memory, about."""
+        return self.octets + _BESIDE * self.entries
+
+    def take(self, weight: int) -> None:
+        """One more entry."""
+        self.octets += weight
+        self.entries += 1
+
+    def let_go(self, weight: int, entries: int = 1) -> None:
+        self.octets -= weight
+        self.entries -= entries
 
 
 class Office:
-    """Who takes care of what has died in a queue."""
+    """Who takes care of what has died in a queue. `carried`: while a dead letter is published to a topic, its deaths,
+    for the queues that this topic feeds."""
+
+    def __init__(self) -> None:
+        self.carried: tuple[Death, ...] = ()
 
     def bury(self, stock: Stock, entry: Entry, reason: str) -> None:
         raise NotImplementedError
+
+
+def goes_round(deaths: tuple[Death, ...], queue: str) -> bool:
+    """Whether it was in the queue before, or in more others than are remembered, and nobody has rejected it since: it
+    would go on so for ever."""
+    for death in deaths:
+        if death.reason == REJECTED:
+            return False
+        if death.queue == queue:
+            return True
+    return len(deaths) >= MOST_DEATHS
 
 
 class Alarms:
@@ -132,8 +165,8 @@ class Stock(Shelf):
         """A new one, at the end of its line."""
         weight = entry.weight
         self.octets += weight
-        self.account.octets += weight
-        self.total.octets += weight
+        self.account.take(weight)
+        self.total.take(weight)
         self.waiting += 1
         self.waiting_octets += weight
         self.lines[self.place_of(entry)].push(entry)
@@ -165,8 +198,8 @@ class Stock(Shelf):
             return  # and all of it with it
         weight = entry.weight
         self.octets -= weight
-        self.account.octets -= weight
-        self.total.octets -= weight
+        self.account.let_go(weight)
+        self.total.let_go(weight)
         if entry.in_line:
             self.lines[self.place_of(entry)].removed(entry)
         if entry.lasts:
@@ -207,10 +240,10 @@ class Stock(Shelf):
         ):
             self._tell_full()
             raise Refusal(QUOTA_EXCEEDED, f"the queue {self.name!r} holds as much as a queue may")
-        if self.account.octets + weight + beside > limits.named_queue_octets_per_identity and self.author.name:
+        if self.account.cost + weight + beside > limits.named_queue_octets_per_identity and self.author.name:
             self._tell_full()
             raise Refusal(QUOTA_EXCEEDED, f"the queues of {self.author.name!r} hold as much as they may")
-        if self.total.octets + weight + beside > limits.all_named_queue_octets:
+        if self.total.cost + weight + beside > limits.all_named_queue_octets:
             self._tell_full()
             raise Refusal(QUOTA_EXCEEDED, "the hub's queues hold as much as they may")
 
