@@ -79,11 +79,6 @@ def sent(
     return house.broker.queues.publish(house.principals[name], message, called, receiver)
 
 
-def house_of_queues(*arguments: object) -> House:
-    """A house whose principals may do everything with queues, and others nothing."""
-    return House()
-
-
 def waiting(queue: Queue) -> list[bytes]:
     """What could be taken now, in the order of taking."""
     return [entry.message.payload for entry in queue.all_waiting()]
