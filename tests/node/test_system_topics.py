@@ -12,6 +12,7 @@ import pytest
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.limits import Limits
 from bridgehead.broker.ports import Batch, StoreError
+from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import Refusal
 from bridgehead.core.message import Message
@@ -157,6 +158,7 @@ def test_load_is_mosquittos_weighted_average() -> None:
 
 async def test_every_topic_is_documented() -> None:
     broker = make_broker()
+    broker.queues.establish("NAME", QueueSettings())
     topics = SystemTopics(broker, started=0.0)
     names = set(topics.figures(await topics.survey(), 1000.0))
     page = (Path(__file__).parents[2] / "docs" / "system-topics.md").read_text()
