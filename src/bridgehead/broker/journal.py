@@ -108,6 +108,7 @@ class Journal:
         self._current = _Pending(1)
         self._under_way: _Pending | None = None
         self._scheduled = False
+        self._refusing = False  # what is written now follows from a refusal: it waits for the retry
         self._failing = False
         self.keeping = False  # what is appended now is not refused with its batch but tried again
         self.holding = False  # what is delivered exactly once now waits for the batch also in memory
@@ -127,7 +128,7 @@ class Journal:
 
     def _writing(self) -> Batch:
         self.writes += 1
-        if not self._scheduled:
+        if not self._scheduled and not self._refusing:
             self._scheduled = True
             self._schedule()
         return self._current.batch
@@ -385,6 +386,7 @@ class Journal:
             self._failing = True
             self._event(COMMIT_FAILED, {"because": str(error)})
         later = self._current
+        self._refusing = True
         for undo in reversed(pending.undo):
             undo.undo(later.undo)
         self._carry_over(pending)
@@ -394,6 +396,7 @@ class Journal:
             if retry:
                 later.waiting[receiver] = None
             receiver.not_committed(pending.ticket, retry)
+        self._refusing = False
 
     def _carry_over(self, pending: _Pending) -> None:
         """What follows from something already told or done goes into the next batch, until it lasts."""

@@ -280,6 +280,19 @@ def test_a_message_that_could_not_be_kept_is_not_confirmed(hub: AmqpHub, client:
     assert client.declare("q", durable=True).message_count == 1
 
 
+def test_a_full_disk_is_tried_again_once_a_second_and_not_without_pause(hub: AmqpHub) -> None:
+    client = Client(hub).open()
+    hub.store.full = True
+    client.send(commands.Queue.Declare(queue="q", durable=True))  # comes to rest
+    failed = hub.broker.counters.commits_failed
+    assert failed <= 2
+    hub.pass_time(3.5)
+    assert failed < hub.broker.counters.commits_failed <= failed + 4
+    hub.store.full = False
+    hub.pass_time(2)
+    assert hub.broker.journal.idle
+
+
 def test_a_full_queue_that_rejects_tells_the_publisher(client: Client) -> None:
     client.declare("q", arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
     client.ask(commands.Confirm.Select(), commands.Confirm.SelectOk)
