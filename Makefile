@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 WITH_COMPILED := $(addprefix tests/,attacks broker clients core crash hostile mqtt node policy store transport/dtls wire) \
 	$(addprefix tests/coap/,client codec proxy session test_chain.py test_mapping.py test_random_requests.py test_server.py \
 	whole/test_modes.py whole/test_oscore.py) \
-	$(addprefix tests/amqp/,client codec session test_dissect.py test_mapping_across.py test_mapping_messages.py \
+	$(addprefix tests/amqp/,client codec session test_dissect.py test_mapping_across.py test_mapping_content_v091.py test_mapping_messages.py \
 	test_mapping_names.py test_mapping_values.py test_server.py test_server_cbs.py peers/test_091_pika.py \
 	whole/test_clients.py whole/test_receivers.py whole/test_senders.py)
 

@@ -99,7 +99,7 @@ AMQP091 = Catalogue(
     "the sections and methods with rules for what the hub does, summed up in our words",
     (("AMQP 0-9-1, and the extensions that its clients use", "AMQP091-"),),
 )
-CATALOGUES = (MQTT, COAP, AMQP)
+CATALOGUES = (MQTT, COAP, AMQP, AMQP091)
 
 
 class Clause(NamedTuple):
