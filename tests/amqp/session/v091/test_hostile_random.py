@@ -186,6 +186,7 @@ def check(hub: AmqpHub, client: Client, other: Client) -> None:
         assert not queue.unsettled
 
 
+@pytest.mark.clause("AMQP091-1.1")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(st.tuples(PIECES, DOINGS), max_size=14))
 def test_an_open_connection(pieces: list[tuple[bytes, str]]) -> None:

@@ -9,7 +9,14 @@ from pamqp import commands
 from bridgehead.broker.door import NOBODY
 from bridgehead.broker.queues.queue import Queue
 from bridgehead.core.entry import Entry
-from bridgehead.core.errors import NAME_INVALID, QUEUE_FULL, STORE_UNAVAILABLE, Refusal
+from bridgehead.core.errors import (
+    NAME_INVALID,
+    NOT_AUTHORIZED,
+    NOT_FOUND,
+    QUEUE_FULL,
+    STORE_UNAVAILABLE,
+    Refusal,
+)
 from bridgehead.core.message import Message
 from bridgehead.protocols.amqp.codec.v091 import errors as codes
 from bridgehead.protocols.amqp.codec.v091.errors import ChannelFault, ConnectionFault, reply_text
@@ -39,7 +46,7 @@ from bridgehead.protocols.amqp.session.v091.consuming import BasicConsumer, Unac
 from bridgehead.protocols.amqp.session.v091.contract import Answers, Peer
 from bridgehead.protocols.amqp.session.v091.dead_letters import headers_of_dead
 from bridgehead.protocols.amqp.session.v091.declaring import topic_for
-from bridgehead.protocols.amqp.session.v091.transaction import Enlisting, Transaction
+from bridgehead.protocols.amqp.session.v091.transaction import Enlisting, Room, Transaction
 
 _SHORTEST_CONTENT: Final = 14  # class, weight, body size, property flags
 _AROUND_CONTENT: Final = 20  # octets of a header frame around property flags and properties
@@ -61,6 +68,9 @@ class Channel(Enlisting):
         self.prefetch = 0  # of consumers that begin from now on
         self.prefetch_together = 0  # of the channel's consumers together
         self.flows = True
+        self.finishing = False  # the peer closed it: close-ok comes behind what waits for a commit
+        self.beginning: list[BasicConsumer] = []  # their consume-ok waits: they get nothing before it
+        self._by_get = 0  # of `unacked`, which no prefetch counts
         self.dirty = False  # it has something to say when the turn ends
         self._tag = 0
         self._publish: Publish | None = None
@@ -189,6 +199,35 @@ class Channel(Enlisting):
         receiver = peer.receiver if self.confirms is not None or self.transaction is not None else None
         return routing.publish(peer.principal, message, publish.exchange, publish.routing_key, headers, receiver)
 
+    def check(self, publish: Publish, message: Message, room: Room) -> None:
+        """Whether a message of a transaction could be let in now, beside those that were checked before it. Raises
+        Refusal."""
+        peer = self.peer
+        broker = peer.broker
+        broker.door.permit(peer.principal, message.topic, message.origin, True)
+        queues: list[Queue]
+        if publish.exchange:
+            exchanges = peer.vhost.exchanges
+            there = exchanges.find(publish.exchange)
+            if there is exchanges.bridge:
+                return
+            if there is None:
+                raise Refusal(NOT_FOUND, f"no exchange '{publish.exchange}' in vhost '/': declare it first")
+            if there.internal:
+                raise Refusal(NOT_AUTHORIZED, f"exchange '{publish.exchange}' is internal")
+            headers = headers_of(message) if peer.vhost.routing.needs_headers(publish.exchange) else {}
+            queues = list(peer.vhost.routing.way(there, publish.routing_key, headers, message.origin.verified).queues)
+        else:
+            found = broker.queues.find(publish.routing_key)
+            queues = [] if found is None else [found]
+        for queue in queues:
+            count, octets = room.by_queue.get(queue, (0, 0))
+            count += 1
+            octets += message.weight
+            room.octets += message.weight
+            room.by_queue[queue] = (count, octets)
+            queue.check_room(octets, count, room.octets - octets)
+
     def _not_let_in(self, publish: Publish, refusal: Refusal, content: bytes, body: bytes) -> None:
         meaning = refusal.meaning
         if meaning == NAME_INVALID and not publish.exchange:
@@ -226,7 +265,8 @@ class Channel(Enlisting):
         if consumer.settled:
             return True
         held = len(self.unacked)
-        return held < self.peer.config.prefetch and (not self.prefetch_together or held < self.prefetch_together)
+        together = self.prefetch_together
+        return held < self.peer.config.prefetch and (not together or held - self._by_get < together)
 
     def deliver(self, consumer: BasicConsumer, entry: Entry) -> None:
         self._tag += 1
@@ -250,13 +290,13 @@ class Channel(Enlisting):
         self._tag += 1
         if not no_ack:
             self.unacked[self._tag] = Unacked(queue, entry, None)
+            self._by_get += 1
         exchange, routing_key = _names_of(queue, entry)
         again = b"\x01" if entry.again else b"\x00"
         names = short_string(exchange) + short_string(routing_key)
         head = _GET_OK + self._tag.to_bytes(8, "big") + again + names + queue.waiting.to_bytes(4, "big")
-        outbox = self.peer.outbox
-        outbox.write(frame(METHOD, self.number, head))
-        outbox.write(encode_content(self.number, self._content_of(entry), entry.message.payload, self.peer.frame_max))
+        content = encode_content(self.number, self._content_of(entry), entry.message.payload, self.peer.frame_max)
+        self.answers.say_octets(frame(METHOD, self.number, head) + content)
 
     def _content_of(self, entry: Entry) -> bytes:
         content = v091_content(entry.message, self.peer.broker.clock.now, headers_of_dead(entry))
@@ -329,7 +369,9 @@ class Channel(Enlisting):
                 raise self._unknown(tag)
             self._settle(one, True, False)
             consumer = one.consumer
-            if consumer is not None:
+            if consumer is None:
+                self._by_get -= 1
+            else:
                 consumer.unacked -= 1
             if self.prefetch_together or len(self.unacked) == self.peer.config.prefetch - 1:
                 self.wake()
@@ -347,7 +389,9 @@ class Channel(Enlisting):
                 back.setdefault(one.queue, []).append(one.entry)  # together, so that their order is as it was
             else:
                 self._settle(one, accepted, conditional)
-            if one.consumer is not None:
+            if one.consumer is None:
+                self._by_get -= 1
+            else:
                 one.consumer.unacked -= 1
         for queue, entries in back.items():
             queue.give_back(entries, True)
@@ -374,14 +418,27 @@ class Channel(Enlisting):
 
     # Ending. ----------------------------------------------------------------------------------------
 
+    def finish(self) -> None:
+        """The peer closed it. What is to be told of commits is told before close-ok; the rest ends now."""
+        self.finishing = True
+        self._release()
+
+    def finished(self) -> bool:
+        return self.finishing and not self.waits()
+
     def release(self) -> None:
         """The channel is over: consumers end, what is not acknowledged goes back."""
+        self.answers.clear()
+        self.confirms = None
+        self.finishing = False
+        self._release()
+
+    def _release(self) -> None:
         self.closing = True
+        self.beginning = []
         if self.transaction is not None:
             self.transaction.abandon()
             self.transaction = None
-        self.answers.clear()
-        self.confirms = None
         self._publish = None
         self._content = b""
         self._size = -1
@@ -407,6 +464,19 @@ class Channel(Enlisting):
     def committed(self, durable: int) -> None:
         self.answers.flush(durable)
         self.flush(durable)
+        if self.beginning and not len(self.answers):
+            beginning = self.beginning
+            self.beginning = []
+            for consumer in beginning:
+                self.begin(consumer)
+
+    def begin(self, consumer: BasicConsumer) -> None:
+        """Its consume-ok is out, or is not asked for: it gets what there is."""
+        if len(self.answers):
+            self.beginning.append(consumer)
+            return
+        consumer.started = True
+        self.peer.broker.queues.wake(consumer)
 
     def flush(self, durable: int) -> None:
         """At the end of a turn: what can be confirmed."""

@@ -86,7 +86,7 @@ class Connection(Login):
             if self.state >= CLOSING:
                 self._while_closing(ahead.popleft())
                 continue
-            if super().is_congested():
+            if self._is_full():
                 break
             each = ahead.popleft()
             try:
@@ -133,6 +133,9 @@ class Connection(Login):
     def _channel_method(self, channel: Channel, payload: bytes) -> None:
         method = decode_method(payload, self.config.nesting)
         if isinstance(method, commands.Channel.Close):
+            if channel.waits():
+                channel.finish()
+                return
             self._drop_channel(channel)
             self.outbox.write(method_frame(channel.number, commands.Channel.CloseOk()))
         elif isinstance(method, commands.Channel.Open):
@@ -150,6 +153,8 @@ class Connection(Login):
         channel = self._channels.get(number)
         if channel is not None:
             # 1.5.2.5: only the answer counts, and a close of the peer that crossed ours.
+            if channel.finishing:
+                return
             if head == _CHANNEL_CLOSE:
                 self.outbox.write(method_frame(number, commands.Channel.CloseOk()))
             elif head == _CHANNEL_CLOSE_OK:
@@ -227,23 +232,36 @@ class Connection(Login):
 
     def committed(self, ticket: int) -> None:
         if self.state == OPEN:
-            for channel in self._channels.values():
-                if not channel.closing:
-                    channel.committed(ticket)
+            for channel in list(self._channels.values()):
+                self._tell(channel, ticket)
             self._settled()
+
+    def _tell(self, channel: Channel, durable: int) -> None:
+        if channel.closing and not channel.finishing:
+            return
+        channel.committed(durable)
+        if channel.finished():
+            self._finish_channel(channel)
+
+    def _finish_channel(self, channel: Channel) -> None:
+        self._drop_channel(channel)
+        self.outbox.write(method_frame(channel.number, commands.Channel.CloseOk()))
 
     def not_committed(self, ticket: int, retry: int) -> None:
         if self.state != OPEN:
             return
         for channel in list(self._channels.values()):
-            if channel.closing:
+            if channel.closing and not channel.finishing:
                 continue
             if channel.confirms is not None:
                 channel.confirms.not_committed(ticket)
             if channel.answers.waits_for(ticket):
+                if channel.finishing:
+                    self._finish_channel(channel)
+                    continue
                 self._close_channel(channel, codes.INTERNAL_ERROR, _STORE_FAILED, b"")
             else:
-                channel.flush(self.broker.journal.durable)
+                self._tell(channel, self.broker.journal.durable)
         self._settled()
 
     def _settled(self) -> None:
@@ -254,7 +272,9 @@ class Connection(Login):
             awaited += channel.waits()
         self._awaited = awaited
         most = self.config.unsettled
-        if was >= most > awaited:
+        if self._ahead:
+            self._take_all()
+        if was >= most > awaited or self.attention:
             self._last_received = self.broker.clock.now  # who is not read cannot be heard
             self.attention = True
             self.outbox.touch()
@@ -272,7 +292,7 @@ class Connection(Login):
 
     def has_waiting(self) -> bool:
         if self._ahead:
-            return not super().is_congested()
+            return not self._is_full()
         for channel in self._channels.values():
             for consumer in channel.consumers.values():
                 if consumer.parked and consumer.queue.waiting and consumer.ready():
@@ -280,11 +300,17 @@ class Connection(Login):
         return False
 
     def is_congested(self) -> bool:
-        if super().is_congested():
+        if self._is_full():
             return True
         if self.state != OPEN:
             return False
         return self._throttled_until > self.broker.clock.now or self._awaited >= self.config.unsettled
+
+    def _is_full(self) -> bool:
+        """Too much is to be sent, or will be after a commit."""
+        if super().is_congested():
+            return True
+        return self._peer is not None and self._peer.held > 2 * self.outbox.limit
 
     # Ending. ----------------------------------------------------------------------------------------
 

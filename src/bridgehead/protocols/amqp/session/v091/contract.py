@@ -21,7 +21,7 @@ class Peer:
     it was tuned. `cancels`: it wants to hear of consumers that the hub cancelled.
 
     Counted over all channels, for their ceilings: `consumers`; `coming`, octets of contents that have begun and are not
-    whole; `transactions` that hold something."""
+    whole; `held`, octets of answers that wait for a commit; `transactions` that hold something."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Peer:
         self.cancels: Final = cancels
         self.consumers = 0
         self.coming = 0
+        self.held = 0
         self.transactions = 0
 
 
@@ -71,6 +72,10 @@ class Answers:
         """When everything that was written up to now lasts."""
         self._put(self._peer.broker.journal.wait(self._peer.receiver), method)
 
+    def say_octets(self, octets: bytes) -> None:
+        """As `say`, for frames that are made already."""
+        self._put_octets(0, octets)
+
     def lasting_octets(self, octets: bytes) -> None:
         """As `lasting`, for a frame that is made already."""
         self._put_octets(self._peer.broker.journal.wait(self._peer.receiver), octets)
@@ -81,6 +86,7 @@ class Answers:
     def _put_octets(self, ticket: int, octets: bytes) -> None:
         if self._held or ticket > self._peer.broker.journal.durable:
             self._held.append((ticket, octets))
+            self._peer.held += len(octets)
         else:
             self._peer.outbox.write(octets)
 
@@ -91,6 +97,7 @@ class Answers:
             if ticket > durable:
                 break
             self._peer.outbox.write(octets)
+            self._peer.held -= len(octets)
             count += 1
         del held[:count]
 
@@ -101,4 +108,6 @@ class Answers:
         return False
 
     def clear(self) -> None:
+        for _, octets in self._held:
+            self._peer.held -= len(octets)
         self._held = []

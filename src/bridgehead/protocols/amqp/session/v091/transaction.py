@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.broker.door import NOBODY
-from bridgehead.core.errors import QUEUE_FULL, Refusal
+from bridgehead.broker.queues.queue import Queue
+from bridgehead.core.errors import Refusal
 from bridgehead.core.message import Message
 from bridgehead.protocols.amqp.codec.v091.errors import RESOURCE_ERROR, ChannelFault, ConnectionFault
 from bridgehead.protocols.amqp.codec.v091.hot import Publish
@@ -14,12 +15,23 @@ from bridgehead.protocols.amqp.session.v091.consuming import Deliveries, Unacked
 from bridgehead.protocols.amqp.session.v091.contract import Peer
 
 
+class Room:
+    """What the messages of one transaction need of queues."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self.by_queue: dict[Queue, tuple[int, int]] = {}  # messages and octets
+
+
 class Enlisting(Deliveries):
     """What a transaction needs of its channel."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer: Final = peer
         self.unacked: dict[int, Unacked] = {}  # by delivery tag, ascending
+
+    def check(self, publish: Publish, message: Message, room: Room) -> None:
+        raise NotImplementedError
 
     def let_in(self, publish: Publish, message: Message) -> int:
         raise NotImplementedError
@@ -57,7 +69,7 @@ class Transaction:
         self._octets += message.weight
         if len(self._messages) >= config.transaction_messages or self._octets > config.transaction_octets:
             raise ConnectionFault("the transaction holds as much as it may: commit sooner", RESOURCE_ERROR)
-        peer.broker.door.permit(peer.principal, message.topic, message.origin, True)
+        self._channel.check(publish, message, Room())
         self._messages.append((publish, message, content))
 
     def acknowledge(self, tags: list[int], accepted: bool, requeue: bool) -> None:
@@ -72,12 +84,12 @@ class Transaction:
         """Everything within one batch of the journal: `journal.wait` then knows when it lasts. Raises ChannelFault when
         the door has changed its mind about a message; then nothing was done."""
         channel = self._channel
-        peer = channel.peer
         messages, acknowledgements = self._messages, self._acknowledgements
         self._begin_anew()
         try:
-            for _, message, _ in messages:
-                peer.broker.door.permit(peer.principal, message.topic, message.origin, True)
+            room = Room()
+            for publish, message, _ in messages:
+                self._channel.check(publish, message, room)
         except Refusal as refusal:
             self._free(acknowledgements)
             raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
@@ -85,8 +97,6 @@ class Transaction:
             try:
                 ticket = channel.let_in(publish, message)
             except Refusal as refusal:
-                if refusal.meaning == QUEUE_FULL:
-                    continue  # as a full queue drops it outside of a transaction
                 self._free(acknowledgements)
                 raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
             if ticket == NOBODY and publish.mandatory:

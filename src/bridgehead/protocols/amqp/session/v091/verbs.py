@@ -133,8 +133,11 @@ class Verbs:
         if method.exclusive:
             peer.vhost.alone[queue] = consumer
         self._say(method, commands.Basic.ConsumeOk(tag))
-        consumer.started = True
-        peer.broker.queues.wake(consumer)
+        if method.nowait:
+            consumer.started = True
+            peer.broker.queues.wake(consumer)
+        else:
+            channel.begin(consumer)
 
     def _cancel(self, method: commands.Basic.Cancel) -> None:
         channel = self._channel
