@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridgehead.core.errors import LocalMisuse
 from bridgehead.protocols.amqp.codec.v1.errors import DECODE_ERROR, AmqpError
-from bridgehead.protocols.amqp.codec.v1.reader import MAX_VALUES, NESTING, decode_value, skip_value
+from bridgehead.protocols.amqp.codec.v1.reader import NESTING, decode_value, skip_value
 from bridgehead.protocols.amqp.codec.v1.types import (
     Array,
     Byte,
@@ -259,7 +259,7 @@ def test_elements_without_octets_cost_bounded_memory() -> None:
     octets = b"\xd0" + (len(many) + 4).to_bytes(4, "big") + (200).to_bytes(4, "big") + many
     tracemalloc.start()
     try:
-        with pytest.raises(AmqpError, match=f"more than {MAX_VALUES} values"):
+        with pytest.raises(AmqpError, match="too many values"):
             decode_value(octets)
         _, peak = tracemalloc.get_traced_memory()
     finally:

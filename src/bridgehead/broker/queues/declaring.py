@@ -288,12 +288,15 @@ class Declaring:
         now = self._clock.now
         times = self._alarms.times
         left = _AT_A_TIME
+        due: list[Stock] = []
+        # Those whose time has come up to here: one that wants more at once has its turn after others had theirs.
         while left and times and times[0][0] <= now:
             left -= 1
             when, _, stock = heapq.heappop(times)
-            if when != stock.alarm or stock.gone:
-                continue
-            stock.alarm = NEVER
+            if when == stock.alarm and not stock.gone:
+                stock.alarm = NEVER
+                due.append(stock)
+        for stock in due:
             queue = self._queues.get(stock.name)
             if queue is None or queue is not stock:
                 continue

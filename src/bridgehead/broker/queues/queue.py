@@ -488,10 +488,11 @@ class Queue(Serving):
         return when
 
     def handle_timeout(self) -> None:
+        self.renew()
         self.expire()
         if self.holdings:
             self.give_up_holdings()
-        if self.active:
+        if self.active or self.any_draining:
             self.pump()
 
 

@@ -10,6 +10,7 @@ from bridgehead.broker.queues.stock import Account, Author, Stock, Surroundings
 from bridgehead.core.entry import ACQUIRED, EXPIRED, GONE, READY, Consumer, Entry
 
 _STEPS: Final = 10_000  # entries that one pump looks at; it goes on when others have had their turn
+_ASKING: Final = 5  # steps that it takes to ask a consumer whether it wants an entry
 _AT_ONCE: Final = 64
 
 
@@ -27,6 +28,11 @@ class Serving(Stock):
         self.any_draining = False
         self._again = False
         self._steps = 0
+        self._pumped_at: float = -1.0
+
+    def renew(self) -> None:
+        """Others have had their turn."""
+        self._pumped_at = -1.0
 
     @property
     def consumer_count(self) -> int:
@@ -85,8 +91,14 @@ class Serving(Stock):
         if self.pumping:
             self._again = True
             return
+        if self.plain or self.clock.now != self._pumped_at:
+            self._pumped_at = self.clock.now
+            self._steps = _STEPS
+        elif self._steps <= 0:
+            # Whoever attaches a thousand times with one read does not have a thousand times its steps.
+            self.around.alarms.set(self, self.clock.now)
+            return
         self.pumping = True
-        self._steps = _STEPS
         try:
             while True:
                 self._again = False
@@ -152,7 +164,7 @@ class Serving(Stock):
             if not consumer.chooses:
                 best = consumer
             elif entry.sequence > consumer.seen[place] or entry in consumer.missed:
-                self._steps -= 1
+                self._steps -= _ASKING
                 # It is the first of its line, so nothing before it is left to ask about.
                 consumer.seen[place] = max(consumer.seen[place], entry.sequence)
                 consumer.missed.pop(entry, None)
@@ -181,10 +193,10 @@ class Serving(Stock):
                 self.give(entry, consumer)
 
     def _next_wanted(self, consumer: Consumer) -> Entry | None:
-        while consumer.missed:
+        while consumer.missed and self._steps > 0:
             entry = next(iter(consumer.missed))
             del consumer.missed[entry]
-            self._steps -= 1
+            self._steps -= _ASKING
             if entry.state == READY and not entry.ticket and consumer.suits(entry):
                 return entry
         for i in range(len(self.lines)):
@@ -193,7 +205,7 @@ class Serving(Stock):
                 if not places:
                     break
                 for entry in places:
-                    self._steps -= 1
+                    self._steps -= _ASKING
                     if entry.state == READY:
                         if entry.ticket:
                             break

@@ -20,6 +20,7 @@ TOPICS: Final = "/topics/"
 QUEUES: Final = "/queues/"
 _SCHEMES: Final = ("amqps://", "amqp://")
 _FOREIGN: Final = ("topic://", "queue://")
+_LONGEST_ADDRESS: Final = 3 * 65_535 + 1024  # of a Topic Name as long as any, percent-encoded
 _PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HEX: Final = "0123456789ABCDEF"
 _VALUES: Final = {character: value for value, character in enumerate("0123456789abcdef")} | {
@@ -47,6 +48,8 @@ class Address:
 def parse_address(text: str, for_receiver: bool) -> Address:
     """What an address names. Raises AmqpError: amqp:invalid-field for one that cannot be read, amqp:not-found for
     another broker's way of writing."""
+    if len(text) > _LONGEST_ADDRESS:
+        raise AmqpError(INVALID_FIELD, f"an address of {len(text)} characters: no name here is so long")
     if text.startswith("amqp") and text.startswith(_SCHEMES):
         text = _path_of(text)
     if text.startswith(TOPICS):

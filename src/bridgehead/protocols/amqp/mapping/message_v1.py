@@ -249,6 +249,16 @@ class _Front:
         self.rest: Final = rest
 
 
+class _Live:
+    """What was made last of a message that expires."""
+
+    def __init__(self) -> None:
+        self.message: Message | None = None
+        self.now = 0.0
+        self.made = b""
+
+
+_live: Final = _Live()
 _FRONTS: Final[dict[bytes, _Front]] = {}
 _TOPICS: Final[dict[str, bytes]] = {}
 _DURABLE: Final = put_header(Header(True))
@@ -272,9 +282,16 @@ def v1_payload(message: Message, now: float) -> bytes:
     encoded = message.encoded
     if isinstance(encoded, bytes):
         return encoded
+    if _live.message is message and _live.now == now:
+        return _live.made
     made = _header(message, now, 0, False) + _annotations(message, False, None) + _rest(message)
     if message.expires_at == NEVER:
         message.encoded = made
+    else:
+        # Its ttl is told anew each time, but not to each receiver of one moment.
+        _live.message = message
+        _live.now = now
+        _live.made = made
     return made
 
 
@@ -337,6 +354,7 @@ def _annotations(message: Message, retain: bool, added: bytes | None) -> bytes:
         more, _ = decode_value(added)
         if isinstance(more, dict):
             all_of_them.update(more)
+            all_of_them.pop(RETAIN, None)  # the hub's word, too
     all_of_them[TOPIC_NAME] = message.topic
     if retain:
         all_of_them[RETAIN] = True

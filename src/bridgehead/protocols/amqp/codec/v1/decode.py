@@ -55,7 +55,7 @@ from bridgehead.protocols.amqp.codec.v1.performatives import (
     Open,
     Transfer,
 )
-from bridgehead.protocols.amqp.codec.v1.reader import NESTING, Reader
+from bridgehead.protocols.amqp.codec.v1.reader import MAX_VALUES, NESTING, Reader
 from bridgehead.protocols.amqp.codec.v1.sasl import (
     SaslChallenge,
     SaslInit,
@@ -107,6 +107,7 @@ _KINDS: Final[tuple[tuple[int, str, str], ...]] = (
     (SASL_RESPONSE, "sasl-response", "AMQP-5.3.3.4"),
     (SASL_OUTCOME, "sasl-outcome", "AMQP-5.3.3.5"),
 )
+_FEW: Final = 4_000  # values: of each a few octets come, and a hundred are kept
 NAMES: Final[dict[int, str]] = {code: name for code, name, _ in _KINDS}
 _SECTIONS: Final[dict[int, str]] = {code: section for code, _, section in _KINDS}
 _SYMBOLS: Final[dict[str, int]] = {f"amqp:{name}:list": code for code, name, _ in _KINDS}
@@ -114,7 +115,9 @@ _SYMBOLS: Final[dict[str, int]] = {f"amqp:{name}:list": code for code, name, _ i
 
 def decode_performative(data: bytes, offset: i64, end: i64) -> tuple[Performative, i64]:
     """The performative of a frame's body, and where its payload begins. Raises AmqpError."""
-    reader = Reader(data, offset, end)
+    # An unsettled map may be long (2.7.3); anything else says what it says with few values.
+    is_attach = end - offset > 3 and data[offset + 1] == 0x53 and data[offset + 2] == ATTACH
+    reader = Reader(data, offset, end, MAX_VALUES if is_attach else _FEW)
     value = composite_of(reader.value(NESTING))
     if not isinstance(value, Performative):
         raise undecodable("the frame's body begins with no performative", int(offset), "AMQP-2.3.2")

@@ -30,6 +30,7 @@ from bridgehead.protocols.amqp.codec.v1.types import (
 NESTING: Final = 32
 # How many values one call decodes: elements without octets (1.6.24) would else cost memory and no octets.
 MAX_VALUES: Final = 100_000
+_FREE: Final = 256  # values that may be more than the octets they come in
 
 
 def decode_value(data: bytes, offset: int = 0, depth: int = NESTING) -> tuple[object, int]:
@@ -50,11 +51,13 @@ def skip_value(data: bytes, offset: int, end: int, depth: int = NESTING) -> int:
 class Reader:
     """Stands at `pos` in the octets before `end`."""
 
-    def __init__(self, data: bytes, pos: i64, end: i64) -> None:
+    def __init__(self, data: bytes, pos: i64, end: i64, values: i64 = MAX_VALUES) -> None:
         self.data: Final = data
         self.pos = pos
         self.end = end
-        self._values: i64 = MAX_VALUES
+        # Elements without octets (1.6.24) are values, too: a hundred thousand of them in ten octets would take longer
+        # than ten octets may.
+        self._values = min(values, end - pos + _FREE)
 
     def value(self, depth: i64) -> object:
         """The next value, with its constructor."""
@@ -143,7 +146,7 @@ class Reader:
         """The value of a format code, without the constructor."""
         self._values -= 1
         if self._values < 0:
-            raise undecodable(f"more than {MAX_VALUES} values in one", self.pos, "AMQP-1.6.22")
+            raise undecodable("there are too many values in one", self.pos, "AMQP-1.6.22")
         kind = code >> 4
         if kind == 4:
             return self._without_octets(code)
@@ -312,7 +315,7 @@ class Reader:
         if width < 0 and -width * count > room:
             raise undecodable(f"{count} elements do not fit into {room} octets", self.pos, "AMQP-1.6.24")
         if count > self._values:
-            raise undecodable(f"more than {MAX_VALUES} values in one", self.pos, "AMQP-1.6.24")
+            raise undecodable("there are too many values in one", self.pos, "AMQP-1.6.24")
         items: list[object] = []
         while count > 0:
             items.append(self._body(code, depth))

@@ -36,6 +36,7 @@ AMQP_SEQUENCE: Final = 0x76
 AMQP_VALUE: Final = 0x77
 FOOTER: Final = 0x78
 NORMAL_PRIORITY: Final = 4  # 3.2.1
+_MOST_PARTS: Final = 10_000
 
 _SYMBOLS: Final[dict[str, int]] = {
     "amqp:header:list": HEADER,
@@ -164,6 +165,8 @@ class Sections:
             reader.skip(NESTING)
             self.end[code] = int(reader.pos)
             if code == self.body:
+                if len(self._parts) >= _MOST_PARTS:
+                    raise undecodable(f"a body has more than {_MOST_PARTS} sections", at, "AMQP-3.2")
                 self._parts.append((begin, int(reader.pos)))
             last = code
 
@@ -256,8 +259,12 @@ class Sections:
     def values(self) -> list[object]:
         """What the sections of the body hold: octets, lists, or the one value."""
         found: list[object] = []
+        # One reader for all: what one message may hold is not what one section may, times a million sections.
+        reader = Reader(self.payload, 0, len(self.payload))
         for begin, end in self._parts:
-            value = Reader(self.payload, begin, end).value(NESTING)
+            reader.pos = begin
+            reader.end = end
+            value = reader.value(NESTING)
             if self.body == AMQP_SEQUENCE and not isinstance(value, list):
                 raise undecodable("an amqp-sequence holds no list", begin, "AMQP-3.2.7")
             found.append(value)

@@ -40,6 +40,12 @@ def refused_attach(attach: Attach) -> Attach:
     )
 
 
+def bare(attach: Attach) -> Attach:
+    """What a link needs of its attach once that is answered: maps of a few octets take much when they are decoded, and
+    a link may last for years."""
+    return Attach(attach.name, attach.handle, attach.role, attach.snd_settle_mode, attach.rcv_settle_mode)
+
+
 def attach_of_sender(
     link: OutgoingLink, attach: Attach, unsettled: dict[bytes, DeliveryState | None], max_frame_size: int
 ) -> Attach:

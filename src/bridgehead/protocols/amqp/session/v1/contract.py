@@ -100,7 +100,7 @@ class IncomingDelivery:
         self.delivery_id = delivery_id
         self.tag: Final = tag
         self.message_format: Final = message_format
-        self.payload: Final = payload
+        self.payload = payload  # until it was handed over
         self.settled: Final = settled  # by the sender, on the transfer
         self.second: Final = second
         self.state: DeliveryState | None = None

@@ -97,9 +97,12 @@ def _free_name(peer: Peer, word: str) -> str:
     return f"{stem}/{number}{word}"
 
 
-def policy_of(name: str) -> int:
-    """The lifetime policy of a queue, -1 when it is no dynamic node."""
-    if not name.startswith(DYNAMIC):
+def policy_of(queue: Queue) -> int:
+    """The lifetime policy of a queue, -1 when it is no dynamic node: others may be called so by who may declare them,
+    and are not deleted for that."""
+    name = queue.name
+    owner = queue.settings.exclusive
+    if not owner or not name.startswith(f"{DYNAMIC}{owner}/"):
         return -1
     for code, word in _WORDS.items():
         if word and name.endswith(word):
@@ -109,7 +112,7 @@ def policy_of(name: str) -> int:
 
 def receiver_closed(peer: Peer, queue: Queue, created: bool) -> None:
     """A link that had the queue as its terminus is gone; `created`: the node was made for this link."""
-    policy = policy_of(queue.name)
+    policy = policy_of(queue)
     if policy < 0 or queue.gone:
         return
     if policy == DELETE_ON_CLOSE:
@@ -131,7 +134,7 @@ def link_closed(peer: Peer, address: str) -> None:
 
 def emptied(peer: Peer, queue: Queue) -> None:
     """A message was settled: if it was the last one, the node may be over (3.5.12)."""
-    if policy_of(queue.name) == DELETE_ON_NO_MESSAGES and not queue.gone and _is_empty(queue):
+    if policy_of(queue) == DELETE_ON_NO_MESSAGES and not queue.gone and _is_empty(queue):
         _delete(peer, queue)
 
 

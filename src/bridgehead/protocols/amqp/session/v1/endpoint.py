@@ -29,7 +29,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
 )
 from bridgehead.protocols.amqp.codec.v1.hot import encode_flow
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach, Begin, Detach, Disposition, Flow, Transfer
-from bridgehead.protocols.amqp.codec.v1.states import TransactionalState
+from bridgehead.protocols.amqp.codec.v1.states import Received, TransactionalState
 from bridgehead.protocols.amqp.session.v1.attaching import Opener, attach_of_sender, attach_of_taker, refused_attach
 from bridgehead.protocols.amqp.session.v1.contract import (
     IncomingDelivery,
@@ -49,6 +49,7 @@ from bridgehead.wire.errors import PeerError
 from bridgehead.wire.outbox import Outbox
 
 _HALF: Final = 0x8000_0000
+_IN_VAIN: Final = 500_000  # deliveries at one moment of the hub's clock: some tenth of a second
 
 
 class SessionEndpoint(SessionPort):
@@ -74,6 +75,8 @@ class SessionEndpoint(SessionPort):
         self._sent: Final = Settling(wiring.outbox, channel, False)
         self._look_at: list[Taker] = []
         self._run_later: list[Sender] = []
+        self._vain = 0  # deliveries that were looked at in vain at `_vain_at`
+        self._vain_at: float = 0.0
         self.is_ending = False  # our end is out: everything but the peer's end is discarded (2.5.5)
         answer = Begin(channel, 0, config.incoming_window, config.outgoing_window, config.handle_max)
         self._outbox.write(frame(channel, encode(answer)))
@@ -167,15 +170,36 @@ class SessionEndpoint(SessionPort):
                 if only is not None:
                     self._dispose(only, state, settled)
                 return
-            for number in _within(list(self.unsettled) if span > len(self.unsettled) else None, first, span):
+            if not settled and (state is None or isinstance(state, Received)):
+                return  # nothing changes by that
+            before = len(self.unsettled)
+            for number in _within(list(self.unsettled) if span > before else None, first, span):
                 delivery = self.unsettled.get(number)
                 if delivery is not None:
                     self._dispose(delivery, state, settled)
+            self._looked_at(min(span + 1, before) - max(before - len(self.unsettled), 0))
             return
-        for number in _within(list(self.incoming) if span > len(self.incoming) else None, first, span):
+        if not settled:
+            return  # what a sender tells of its own deliveries matters when it settles
+        before = len(self.incoming)
+        for number in _within(list(self.incoming) if span > before else None, first, span):
             incoming = self.incoming.get(number)
             if incoming is not None and isinstance(incoming.link, Taker):
                 incoming.link.dispose(incoming, state, settled)
+        self._looked_at(min(span + 1, before) - max(before - len(self.incoming), 0))
+
+    def _looked_at(self, in_vain: int) -> None:
+        """Deliveries that a range made us look at and that are as unsettled as before: a range is a few octets, and a
+        thousand of them come with one read."""
+        now = self._wiring.peer.broker.clock.now
+        if now != self._vain_at:
+            self._vain_at = now
+            self._vain = 0
+        self._vain += in_vain
+        if self._vain > _IN_VAIN:
+            raise SessionFault(
+                RESOURCE_LIMIT_EXCEEDED, "ranges of dispositions again and again over what stays unsettled"
+            )
 
     def _dispose(self, delivery: OutgoingDelivery, state: DeliveryState | None, settled: bool) -> None:
         link = delivery.link
@@ -408,7 +432,8 @@ class SessionEndpoint(SessionPort):
 
     def run_later(self, link: OutgoingLink) -> None:
         assert isinstance(link, Sender)
-        self._run_later.append(link)
+        if not self._run_later or self._run_later[-1] is not link:
+            self._run_later.append(link)
         self._wiring.touch(self)
 
     def run_senders(self) -> None:

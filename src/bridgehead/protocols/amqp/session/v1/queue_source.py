@@ -152,7 +152,7 @@ class QueueSource(Source):
         self._waiting: deque[Entry] = deque()  # acquired, and there was no room in the window or the outbox
         self._shown: list[int] = [0] * len(queue.lines)  # a copying one: up to where each line was shown
         self._numbered = 0
-        self._may_be_over: Final = policy_of(queue.name) >= 0  # when it is empty
+        self._may_be_over: Final = policy_of(queue) >= 0  # when it is empty
         self._left = False
         self._nothing_more = False
         self.session: Session | None = None

@@ -17,6 +17,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
 from bridgehead.protocols.amqp.codec.v1.hot import NO_STATE, TransferEncoder
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach, Flow, Transfer
 from bridgehead.protocols.amqp.codec.v1.states import Rejected, TransactionalState
+from bridgehead.protocols.amqp.session.v1.attaching import bare
 from bridgehead.protocols.amqp.session.v1.contract import NO_ID, OutgoingDelivery, OutgoingLink, Source
 from bridgehead.protocols.amqp.session.v1.faults import LinkFault, error_of
 from bridgehead.protocols.amqp.session.v1.ports import SessionPort
@@ -61,7 +62,7 @@ class Sender(OutgoingLink):
     def __init__(self, wiring: Wiring, session: SessionPort, attach: Attach, handle: int) -> None:
         super().__init__(wiring.peer, attach)
         self.handle: Final = handle
-        self.attach: Final = attach
+        self.attach: Attach = attach
         self.node: Source | None = None
         self.delivery_count = 0
         self.unsettled_count = 0
@@ -123,6 +124,9 @@ class Sender(OutgoingLink):
             elif self.attach.incomplete_unsettled:
                 continue  # 2.7.3: the peer may have it, and had no room to say so
             node.again(delivery)
+        self.attach = bare(self.attach)
+        self.source = None
+        self.properties = None
         self.run()
 
     # What the peer asks for. ------------------------------------------------------------------------
@@ -158,7 +162,7 @@ class Sender(OutgoingLink):
         if transaction is None:
             raise LinkFault(UNKNOWN_ID, "no such transaction is open", clause="AMQP-4.5.8")
         self.acquires_in = txn_id
-        transaction.acquirers.append(self)
+        transaction.acquirers[self] = None
 
     def run(self) -> None:
         """Credit, window or room may have come."""

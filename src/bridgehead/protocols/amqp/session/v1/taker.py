@@ -26,6 +26,7 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
 from bridgehead.protocols.amqp.codec.v1.performatives import Attach, Flow, Transfer
 from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED, Rejected, TransactionalState
 from bridgehead.protocols.amqp.codec.v1.termini import Source as SourceValue
+from bridgehead.protocols.amqp.session.v1.attaching import bare
 from bridgehead.protocols.amqp.session.v1.contract import NO_ID, IncomingDelivery, IncomingLink, Target
 from bridgehead.protocols.amqp.session.v1.faults import LinkFault, rejected_for
 from bridgehead.protocols.amqp.session.v1.ports import SessionPort
@@ -90,7 +91,7 @@ class Taker(IncomingLink):
     def __init__(self, wiring: Wiring, session: SessionPort, attach: Attach, handle: int) -> None:
         super().__init__(wiring.peer, attach)
         self.handle: Final = handle
-        self.attach: Final = attach
+        self.attach: Attach = attach
         self.node: Target | None = None
         self.credit = 0
         self.delivery_count: int = attach.initial_delivery_count
@@ -107,8 +108,7 @@ class Taker(IncomingLink):
         self._incomplete = False  # our unsettled map had no room for all of it (2.7.3)
         # A message that has not arrived whole: its first transfer and its parts.
         self._first: Transfer | None = None
-        self._parts: list[bytes] = []
-        self._octets = 0
+        self._parts = bytearray()  # joined as they come: a million parts of one octet are a million octets
         self._unsettled: dict[bytes, IncomingDelivery] = {}  # by tag: not settled by the sender yet
 
     # Attaching. -------------------------------------------------------------------------------------
@@ -140,10 +140,13 @@ class Taker(IncomingLink):
             delivery = IncomingDelivery(NO_ID, tag, 0, b"", False, True)
             delivery.known = True
             delivery.outcome = state
-            if theirs is not None and tag in theirs:
+            if self.attach.incomplete_unsettled or (theirs is not None and tag in theirs):
                 self._unsettled[tag] = delivery
-            elif not self.attach.incomplete_unsettled:
+            else:
                 node.disposed(delivery, state, True)  # 2.6.13: the sender has settled what it does not know
+        self.attach = bare(self.attach)
+        self.target = None
+        self.properties = None
         self._session.look_at(self)
 
     # Credit. ----------------------------------------------------------------------------------------
@@ -212,7 +215,7 @@ class Taker(IncomingLink):
         self._collect(payload)
         if transfer.more:
             return
-        parts = b"".join(self._parts)
+        parts = bytes(self._parts)
         self._forget_parts()
         self._complete(first, transfer, parts)
 
@@ -235,21 +238,19 @@ class Taker(IncomingLink):
 
     def _collect(self, payload: bytes) -> None:
         octets = len(payload)
-        self._octets += octets
         wiring = self._wiring
         wiring.partial_octets += octets
-        if self._octets > self.max_message_size:
+        self._parts += payload
+        if len(self._parts) > self.max_message_size:
             self._forget_parts()
             raise self._too_large()
         if wiring.partial_octets > 2 * self.peer.config.message_octets:
             self._forget_parts()
             raise LinkFault(RESOURCE_LIMIT_EXCEEDED, "too many messages of this connection have begun and not ended")
-        self._parts.append(payload)
 
     def _forget_parts(self) -> None:
-        self._wiring.partial_octets -= self._octets
-        self._octets = 0
-        self._parts = []
+        self._wiring.partial_octets -= len(self._parts)
+        self._parts = bytearray()
         self._first = None
         self.posting_in = None
 
@@ -362,6 +363,9 @@ class Taker(IncomingLink):
                 node.transfer(delivery)
         except (Refusal, PeerError) as fault:
             self._refuse_delivery(delivery, fault)
+        # It is kept until the sender settles: who never does is not kept the messages of.
+        delivery.payload = b""
+        delivery.state = None
 
     def _refuse_delivery(self, delivery: IncomingDelivery, fault: Exception) -> None:
         if isinstance(fault, LinkFault):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.broker.queues.names import check_name, queue_topic
 from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 from bridgehead.core.errors import NOT_FOUND as MISSING
@@ -37,6 +38,7 @@ _TOPIC_WORDS: Final = ("topic", "temporary-topic")
 _NEVER: Final = "never"
 _LINK_DETACH: Final = Symbol("link-detach")
 _REMEMBERED: Final = 256  # addresses of one anonymous link
+_LONGEST_REMEMBERED: Final = 1024  # characters of one
 
 
 class Node:
@@ -116,6 +118,8 @@ def _queue(name: str, peer: Peer) -> Node:
     queue = queues.find(name)
     if queue is None:
         if not peer.config.create_queues:
+            check_name(name)
+            peer.broker.door.permit(peer.principal, queue_topic(name), peer.origin, True)
             raise AmqpError(NOT_FOUND, f"there is no queue {name!r}: declare it first, with `bridgehead queue add`")
         queue = queues.declare(peer.principal, peer.origin, name, QueueSettings(durable=True))
     return Node(queue.topic, name)
@@ -276,6 +280,8 @@ class AnonymousTarget(NodeTarget):
         if node is not None and (not node.queue or self._peer.broker.queues.find(node.queue) is not None):
             return node
         node = resolve(to, [], self._peer)
+        if len(to) > _LONGEST_REMEMBERED:
+            return node
         if len(self._nodes) >= _REMEMBERED:
             self._nodes.clear()
         self._nodes[to] = node

@@ -141,7 +141,11 @@ def _default_outcome(source: termini.Source) -> Outcome:
     asked = source.default_outcome
     if asked is None:
         return RELEASED
-    if isinstance(asked, Accepted | Rejected | Released | Modified):
+    if isinstance(asked, Rejected):
+        return Rejected(None)  # why is for nobody here, and is not kept
+    if isinstance(asked, Modified):
+        return Modified(asked.delivery_failed, asked.undeliverable_here, None)
+    if isinstance(asked, Accepted | Released):
         return asked
     raise AmqpError(
         NOT_IMPLEMENTED, "the default-outcome is accepted, rejected, released or modified", clause="AMQP-3.5.3"

@@ -352,15 +352,12 @@ class TopicSource(Source):
                 returned.annotations = joined_annotations(returned.annotations, state.message_annotations)
         delivery.again = True
         # As Dispatcher.put_back does, but that several that come back keep their order.
-        ahead: list[Delivery] = []
-        while session.queue and session.queue[0].sequence < delivery.sequence:
-            before = session.queue.popleft()
-            session.hold(-before.message.weight)
-            ahead.append(before)
+        place = 0 if session.queue is None else _place(session.queue, delivery.sequence)
         self._dispatcher.put_back(session, delivery)
-        ahead.reverse()
-        for before in ahead:
-            self._dispatcher.put_back(session, before)
+        queue = session.queue
+        if place and queue is not None:
+            queue.popleft()
+            queue.insert(place, delivery)
         self._link.later()
 
     # The end. ---------------------------------------------------------------------------------------
@@ -414,6 +411,24 @@ class TopicSource(Source):
     def closed(self) -> None:
         if not self._left:
             self._end("the link was closed")
+
+
+def _place(queue: deque[Delivery], sequence: int) -> int:
+    """How many have a lower number. They are in order, and it is near the head."""
+    size = len(queue)
+    low = 0
+    high = 1
+    while high <= size and queue[high - 1].sequence < sequence:
+        low = high
+        high *= 2
+    high = min(high, size)
+    while low < high:
+        middle = (low + high) // 2
+        if queue[middle].sequence < sequence:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def open_topic_source(link: OutgoingLink, topic_filter: str, share: str, terms: Terms) -> TopicSource:

@@ -12,7 +12,8 @@ from bridgehead.protocols.amqp.codec.v1.errors import (
     UNKNOWN_ID,
     AmqpError,
 )
-from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED, RELEASED, TransactionalState
+from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED, RELEASED, Modified, Rejected, TransactionalState
+from bridgehead.protocols.amqp.codec.v1.writer import encode_value
 from bridgehead.protocols.amqp.session.v1.contract import (
     IncomingDelivery,
     IncomingLink,
@@ -48,7 +49,7 @@ class Transaction:
         self.taken: list[IncomingDelivery] = []
         self.retirements: dict[OutgoingDelivery, Retirement] = {}
         self.acquired: dict[OutgoingDelivery, None] = {}
-        self.acquirers: list[OutgoingLink] = []
+        self.acquirers: dict[OutgoingLink, None] = {}
         self.octets = 0
         self.failed = ""
 
@@ -109,7 +110,7 @@ class Transactions:
             outcome = rejected_for(fault)
         link.answer(delivery, TransactionalState(state.txn_id, outcome), not delivery.second)
         delivery.outcome = outcome
-        if not delivery.settled and delivery.second:
+        if fault is None and not delivery.settled and delivery.second:
             transaction.taken.append(delivery)
 
     def _enlist(self, transaction: Transaction, node: Target, delivery: IncomingDelivery) -> Exception | None:
@@ -139,20 +140,38 @@ class Transactions:
             # 4.4.2: then the control link is terminated, and with it go its transactions.
             transaction.control.detach(TRANSACTION_ROLLBACK, "a delivery was given to two transactions at once")
             return
-        if transaction.size >= self._peer.config.transaction_messages and delivery not in transaction.retirements:
-            transaction.failed = f"a transaction holds at most {self._peer.config.transaction_messages} messages"
+        config = self._peer.config
+        outcome = state.outcome
+        octets = 0
+        if isinstance(outcome, Rejected):
+            outcome = Rejected(None)  # why is for nobody here
+        elif isinstance(outcome, Modified) and outcome.message_annotations:
+            octets = len(encode_value(outcome.message_annotations))
+        if self._octets + octets > config.transaction_octets:
+            transaction.failed = f"the transactions of a connection hold at most {config.transaction_octets} octets"
+            raise LinkFault(RESOURCE_LIMIT_EXCEEDED, transaction.failed)
+        if transaction.size >= config.transaction_messages and delivery not in transaction.retirements:
+            transaction.failed = f"a transaction holds at most {config.transaction_messages} messages"
+            if delivery not in transaction.acquired:
+                raise LinkFault(RESOURCE_LIMIT_EXCEEDED, transaction.failed)
+        transaction.octets += octets
+        self._octets += octets
         delivery.txn_id = state.txn_id
         if settled:
             delivery.settled = True
-        transaction.retirements[delivery] = Retirement(delivery, state.outcome, settled)
+        transaction.retirements[delivery] = Retirement(delivery, outcome, settled)
 
     def link_ends(self, link: OutgoingLink) -> None:
         """What was retired on a link that is gone can get its outcome no more."""
         for transaction in self._open.values():
-            for delivery in transaction.retirements:
-                if delivery.link is link:
-                    transaction.failed = "a link with deliveries of the transaction was detached before the discharge"
-                    break
+            transaction.acquirers.pop(link, None)
+            retired = [delivery for delivery in transaction.retirements if delivery.link is link]
+            if retired:
+                transaction.failed = "a link with deliveries of the transaction was detached before the discharge"
+            for delivery in retired:
+                del transaction.retirements[delivery]
+            for delivery in [delivery for delivery in transaction.acquired if delivery.link is link]:
+                del transaction.acquired[delivery]
 
     # The end. ---------------------------------------------------------------------------------------
 
