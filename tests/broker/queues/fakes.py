@@ -6,8 +6,11 @@ from bridgehead.broker.queues.queue import Queue
 from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.core.entry import Consumer, Entry
 from bridgehead.core.message import NEVER, NORMAL_PRIORITY, Message, MessageProperties, Origin
+from bridgehead.core.permission import Permission
+from bridgehead.core.rights import Rights
 from bridgehead.core.session import Receiver
-from tests.broker.fakes import House
+from tests.broker.fakes import EVERYTHING, House
+from tests.mqtt.dialogue import ManualStore
 
 
 class FakeConsumer(Consumer):
@@ -57,6 +60,15 @@ def declared(house: House, name: str = "jobs", settings: QueueSettings | None = 
     return house.broker.queues.declare(
         house.principals[owner], origin_of(owner), name, settings if settings is not None else QueueSettings()
     )
+
+
+def queue_house(store: ManualStore | None = None, now: float = 1_000_000.0) -> House:
+    """A house whose principals may do everything with queues too."""
+    house = House(store, now=now)
+    for principal in house.principals.values():
+        rights = [*EVERYTHING, Permission("$QUEUE/#", publish=True, subscribe=True)]
+        principal.amend([Rights(principal.name, rights)], {}, ["*"])
+    return house
 
 
 def origin_of(name: str, client_id: str = "") -> Origin:
