@@ -9,14 +9,7 @@ from pamqp import commands
 from bridgehead.broker.door import NOBODY
 from bridgehead.broker.queues.queue import Queue
 from bridgehead.core.entry import Entry
-from bridgehead.core.errors import (
-    NAME_INVALID,
-    NOT_AUTHORIZED,
-    NOT_FOUND,
-    QUEUE_FULL,
-    STORE_UNAVAILABLE,
-    Refusal,
-)
+from bridgehead.core.errors import NAME_INVALID, QUEUE_FULL, STORE_UNAVAILABLE, Refusal
 from bridgehead.core.message import Message
 from bridgehead.protocols.amqp.codec.v091 import errors as codes
 from bridgehead.protocols.amqp.codec.v091.errors import ChannelFault, ConnectionFault, reply_text
@@ -46,7 +39,7 @@ from bridgehead.protocols.amqp.session.v091.consuming import BasicConsumer, Unac
 from bridgehead.protocols.amqp.session.v091.contract import Answers, Peer
 from bridgehead.protocols.amqp.session.v091.dead_letters import headers_of_dead
 from bridgehead.protocols.amqp.session.v091.declaring import topic_for
-from bridgehead.protocols.amqp.session.v091.transaction import Enlisting, Room, Transaction
+from bridgehead.protocols.amqp.session.v091.transaction import Enlisting, Transaction
 
 _SHORTEST_CONTENT: Final = 14  # class, weight, body size, property flags
 _AROUND_CONTENT: Final = 20  # octets of a header frame around property flags and properties
@@ -173,7 +166,7 @@ class Channel(Enlisting):
         try:
             message = message_from_v091(self._topic, content, body, peer.origin, peer.broker.clock.now)
             if self.transaction is not None:
-                self.transaction.publish(publish, message, content)
+                self._enlist(self.transaction, publish, message, content)
                 return
             ticket = self.let_in(publish, message)
         except Refusal as refusal:
@@ -184,6 +177,13 @@ class Channel(Enlisting):
         if self.confirms is not None:
             self.confirms.taken(ticket)
             self.dirty = True
+
+    def _enlist(self, transaction: Transaction, publish: Publish, message: Message, content: bytes) -> None:
+        """Whatever keeps a message out of a transaction is told: nobody commits without it unawares."""
+        try:
+            transaction.publish(publish, message, content)
+        except Refusal as refusal:
+            raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
 
     def _topic_for(self, exchange: str, routing_key: str) -> str:
         try:
@@ -198,35 +198,6 @@ class Channel(Enlisting):
         headers = headers_of(message) if publish.exchange and routing.needs_headers(publish.exchange) else None
         receiver = peer.receiver if self.confirms is not None or self.transaction is not None else None
         return routing.publish(peer.principal, message, publish.exchange, publish.routing_key, headers, receiver)
-
-    def check(self, publish: Publish, message: Message, room: Room) -> None:
-        """Whether a message of a transaction could be let in now, beside those that were checked before it. Raises
-        Refusal."""
-        peer = self.peer
-        broker = peer.broker
-        broker.door.permit(peer.principal, message.topic, message.origin, True)
-        queues: list[Queue]
-        if publish.exchange:
-            exchanges = peer.vhost.exchanges
-            there = exchanges.find(publish.exchange)
-            if there is exchanges.bridge:
-                return
-            if there is None:
-                raise Refusal(NOT_FOUND, f"no exchange '{publish.exchange}' in vhost '/': declare it first")
-            if there.internal:
-                raise Refusal(NOT_AUTHORIZED, f"exchange '{publish.exchange}' is internal")
-            headers = headers_of(message) if peer.vhost.routing.needs_headers(publish.exchange) else {}
-            queues = list(peer.vhost.routing.way(there, publish.routing_key, headers, message.origin.verified).queues)
-        else:
-            found = broker.queues.find(publish.routing_key)
-            queues = [] if found is None else [found]
-        for queue in queues:
-            count, octets = room.by_queue.get(queue, (0, 0))
-            count += 1
-            octets += message.weight
-            room.octets += message.weight
-            room.by_queue[queue] = (count, octets)
-            queue.check_room(octets, count, room.octets - octets)
 
     def _not_let_in(self, publish: Publish, refusal: Refusal, content: bytes, body: bytes) -> None:
         meaning = refusal.meaning

@@ -6,11 +6,12 @@ from typing import Final
 
 from bridgehead.broker.door import NOBODY
 from bridgehead.broker.queues.queue import Queue
-from bridgehead.core.errors import Refusal
+from bridgehead.core.errors import NOT_AUTHORIZED, NOT_FOUND, Refusal
 from bridgehead.core.message import Message
 from bridgehead.protocols.amqp.codec.v091.errors import RESOURCE_ERROR, ChannelFault, ConnectionFault
 from bridgehead.protocols.amqp.codec.v091.hot import Publish
 from bridgehead.protocols.amqp.mapping.errors import reply_code_of
+from bridgehead.protocols.amqp.mapping.message_v091 import headers_of
 from bridgehead.protocols.amqp.session.v091.consuming import Deliveries, Unacked
 from bridgehead.protocols.amqp.session.v091.contract import Peer
 
@@ -29,9 +30,6 @@ class Enlisting(Deliveries):
     def __init__(self, peer: Peer) -> None:
         self.peer: Final = peer
         self.unacked: dict[int, Unacked] = {}  # by delivery tag, ascending
-
-    def check(self, publish: Publish, message: Message, room: Room) -> None:
-        raise NotImplementedError
 
     def let_in(self, publish: Publish, message: Message) -> int:
         raise NotImplementedError
@@ -69,7 +67,7 @@ class Transaction:
         self._octets += message.weight
         if len(self._messages) >= config.transaction_messages or self._octets > config.transaction_octets:
             raise ConnectionFault("the transaction holds as much as it may: commit sooner", RESOURCE_ERROR)
-        self._channel.check(publish, message, Room())
+        _check(self._channel.peer, publish, message, None)
         self._messages.append((publish, message, content))
 
     def acknowledge(self, tags: list[int], accepted: bool, requeue: bool) -> None:
@@ -89,7 +87,7 @@ class Transaction:
         try:
             room = Room()
             for publish, message, _ in messages:
-                self._channel.check(publish, message, room)
+                _check(channel.peer, publish, message, room)
         except Refusal as refusal:
             self._free(acknowledgements)
             raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
@@ -139,3 +137,34 @@ class Transaction:
                 unacked = self._channel.unacked.get(tag)
                 if unacked is not None:
                     unacked.in_transaction = False
+
+
+def _check(peer: Peer, publish: Publish, message: Message, room: Room | None) -> None:
+    """Whether the message could be let in now, beside those that were checked before it; None: where there is room is
+    asked at the commit. Raises Refusal."""
+    broker = peer.broker
+    broker.door.permit(peer.principal, message.topic, message.origin, True)
+    queues: list[Queue]
+    if publish.exchange:
+        exchanges = peer.vhost.exchanges
+        there = exchanges.find(publish.exchange)
+        if there is exchanges.bridge:
+            return
+        if there is None:
+            raise Refusal(NOT_FOUND, f"no exchange '{publish.exchange}' in vhost '/': declare it first")
+        if there.internal:
+            raise Refusal(NOT_AUTHORIZED, f"exchange '{publish.exchange}' is internal: publish to one it is bound to")
+        headers = headers_of(message) if peer.vhost.routing.needs_headers(publish.exchange) else {}
+        queues = list(peer.vhost.routing.way(there, publish.routing_key, headers, message.origin.verified).queues)
+    else:
+        found = broker.queues.find(publish.routing_key)
+        queues = [] if found is None else [found]
+    if room is None:
+        return
+    for queue in queues:
+        count, octets = room.by_queue.get(queue, (0, 0))
+        count += 1
+        octets += message.weight
+        room.octets += message.weight
+        room.by_queue[queue] = (count, octets)
+        queue.check_room(octets, count, room.octets - octets)
