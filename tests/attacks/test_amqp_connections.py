@@ -395,3 +395,20 @@ def test_which_queues_there_are_is_not_told_to_who_may_not_send_there() -> None:
         told.append(peer.condition())
         peer.send(Detach(handle, True))
     assert told == ["amqp:unauthorized-access"] * 2
+
+
+def test_an_address_that_is_a_symbol_names_nothing() -> None:
+    """It equals a string, but records of topics cannot be made of it: the commit would fail, and others' with it."""
+    hub = AmqpHub()
+    peer = hub.container()
+    source = Source(Symbol("t"), 2, "never")
+    peer.send(Attach("r", 0, True, source=source, target=Target("here")))
+    assert peer.condition() == "amqp:invalid-field"
+    peer.send(Attach("s", 1, False, source=Source("here"), target=Target(Symbol("t")), initial_delivery_count=0))
+    assert peer.condition() == "amqp:invalid-field"
+    peer.next_handle = 2
+    link = peer.sender(None)
+    retained = put_section(MESSAGE_ANNOTATIONS, {Symbol("x-opt-retain"): True})
+    link.transfer(retained + put_properties(Properties(to=Symbol("t"))) + data(b"1"))
+    assert isinstance(link.outcome(), Rejected)
+    assert len(hub.broker.retained) == 0

@@ -321,7 +321,7 @@ def test_a_session_of_before_has_no_proof_and_no_conditional_right() -> None:
             held = records.read_session(record)
             assert held.context == Context("mqtt", STRONG)
             fields = (held.log, held.created, held.protocol, held.expiry_interval, held.expires_at, held.unsent)
-            store.buckets[where] = records._write(fields)
+            store.buckets[where] = records.write(fields)
     after = hub.crash()
     session = after.broker.sessions.of("office")[0]
     assert session.principal.context is None

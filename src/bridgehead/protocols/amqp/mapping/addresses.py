@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.protocols.amqp.codec.v1.errors import INVALID_FIELD, NOT_FOUND, AmqpError
+from bridgehead.protocols.amqp.codec.v1.types import Symbol
 
 TOPIC: Final = 1
 QUEUE: Final = 2
@@ -48,6 +49,9 @@ class Address:
 def parse_address(text: str, for_receiver: bool) -> Address:
     """What an address names. Raises AmqpError: amqp:invalid-field for one that cannot be read, amqp:not-found for
     another broker's way of writing."""
+    if isinstance(text, Symbol):
+        # It would be the name of a topic from here on, and what is kept on disk knows no symbols.
+        raise AmqpError(INVALID_FIELD, "an address is a string, and this one is a symbol", clause="AMQP-3.5.3")
     if len(text) > _LONGEST_ADDRESS:
         raise AmqpError(INVALID_FIELD, f"an address of {len(text)} characters: no name here is so long")
     if text.startswith("amqp") and text.startswith(_SCHEMES):
