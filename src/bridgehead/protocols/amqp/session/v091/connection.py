@@ -67,28 +67,31 @@ class Connection(Login):
             found = self._decoder.frames
             fault = error
         counters.packets_received += len(found)
-        self._ahead.extend(found)
-        self._take_all()
+        if self._ahead:
+            found = self._ahead + found
+        self._take_all(found)
         if fault is not None and self.state < CLOSING:
-            self._ahead.clear()
+            self._ahead = []
             self._fail(fault)
         fault = None
         if self.is_congested():
             self.attention = True
             self.outbox.touch()
 
-    def _take_all(self) -> None:
+    def _take_all(self, found: list[frames.Frame]) -> None:
         """What came, as far as there is room for answers: to one read of basic.get they may be gigabytes. The rest has
         its turn when there is room again; nothing is read meanwhile."""
-        ahead = self._ahead
+        self._ahead = []
         published = 0
-        while ahead:
+        done = 0
+        for each in found:
             if self.state >= CLOSING:
-                self._while_closing(ahead.popleft())
+                self._while_closing(each)
                 continue
-            if self._is_full():
+            if each.kind == frames.METHOD and self._is_full():
+                self._ahead = found[done:]
                 break
-            each = ahead.popleft()
+            done += 1
             try:
                 published += self._take(each)
             except PeerError as error:
@@ -273,7 +276,7 @@ class Connection(Login):
         self._awaited = awaited
         most = self.config.unsettled
         if self._ahead:
-            self._take_all()
+            self._take_all(self._ahead)
         if was >= most > awaited or self.attention:
             self._last_received = self.broker.clock.now  # who is not read cannot be heard
             self.attention = True
@@ -281,7 +284,7 @@ class Connection(Login):
 
     def drained(self) -> None:
         if self._ahead:
-            self._take_all()
+            self._take_all(self._ahead)
             if self.is_congested():
                 self.attention = True
                 self.outbox.touch()
@@ -380,7 +383,7 @@ class Connection(Login):
 
     def _finish(self) -> None:
         self.state = CLOSED
-        self._ahead.clear()
+        self._ahead = []
         self.closed = True
         self.attention = True
         self.outbox.touch()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from pamqp import commands
@@ -89,7 +88,7 @@ class Login(Hearing):
         self._pace: Pace | None = None
         self._throttled_until = 0.0
         self._close_by: float = NEVER
-        self._ahead: deque[frames.Frame] = deque()  # came, and has its turn when there is room for the answers
+        self._ahead: list[frames.Frame] = []  # came, and has its turn when there is room for the answers
         self._awaited = 0  # answers and confirms that wait for a commit
         properties: dict[str, FieldValue] = {"product": "Bridgehead"}
         properties["capabilities"] = dict.fromkeys(_CAPABILITIES, True)
