@@ -97,6 +97,7 @@ class QueueMachine(RuleBasedStateMachine):
         declared(self.house, GRAVES, QueueSettings(durable=True))
         declared(self.house, QUEUE, self.settings)
         self.house.turn()
+        self.attach(3, False, 0, False)
 
     def open(self, store: ManualStore) -> None:
         now: float = self.house.clock.now if hasattr(self, "house") else 1_000_000.0
@@ -190,6 +191,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.house.broker.queues.attach(consumer, self.queue)
         self.bury()
 
+    @precondition(lambda self: self.consumers)
     @rule(index=st.integers(0, 3), credit=st.integers(1, 5))
     def wake(self, index: int, credit: int) -> None:
         if index < len(self.consumers):
@@ -197,6 +199,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.house.broker.queues.wake(self.consumers[index])
             self.bury()
 
+    @precondition(lambda self: self.consumers)
     @rule(index=st.integers(0, 3))
     def drain(self, index: int) -> None:
         if index < len(self.consumers):
@@ -206,6 +209,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert consumer.drained == before + 1
             self.bury()
 
+    @precondition(lambda self: len(self.consumers) > 1)
     @rule(index=st.integers(0, 3), failed=st.booleans())
     def detach(self, index: int, failed: bool) -> None:
         if index >= len(self.consumers):
@@ -225,6 +229,7 @@ class QueueMachine(RuleBasedStateMachine):
         held = [(consumer, entry) for consumer in self.consumers for entry in self.acquired(consumer)]
         return held[index % len(held)] if held else None
 
+    @precondition(lambda self: self.chosen(0) is not None)
     @rule(index=st.integers(0, 20))
     def accept(self, index: int) -> None:
         found = self.chosen(index)
@@ -233,6 +238,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.house.broker.queues.accept(self.queue, found[1], self.publisher)
             assert self.house.broker.queues.accept(self.queue, found[1], self.publisher) == 0  # a second time
 
+    @precondition(lambda self: self.chosen(0) is not None)
     @rule(index=st.integers(0, 20))
     def reject(self, index: int) -> None:
         found = self.chosen(index)
@@ -241,6 +247,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert number_of(found[1]) in self.graves()
             self.bury()
 
+    @precondition(lambda self: self.chosen(0) is not None)
     @rule(index=st.integers(0, 20), failed=st.booleans(), elsewhere=st.sampled_from([False, False, True]))
     def release(self, index: int, failed: bool, elsewhere: bool) -> None:
         found = self.chosen(index)
@@ -275,6 +282,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.house.clock.now += seconds
         self.house.broker.handle_timeout()
         self.bury()
+
+    @rule(count=st.integers(1, 5))
+    def publish_some(self, count: int) -> None:
+        """So many that last, and their commit."""
+        for _ in range(count):
+            self.publish(1, 4, NEVER)
+        self.turn()
 
     @rule()
     def turn(self) -> None:
@@ -394,5 +408,5 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
