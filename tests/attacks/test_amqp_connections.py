@@ -412,3 +412,25 @@ def test_an_address_that_is_a_symbol_names_nothing() -> None:
     link.transfer(retained + put_properties(Properties(to=Symbol("t"))) + data(b"1"))
     assert isinstance(link.outcome(), Rejected)
     assert len(hub.broker.retained) == 0
+
+
+def test_a_share_s_name_is_no_filter() -> None:
+    """[MQTT-4.8.2-2], by whatever protocol it is asked for."""
+    hub = AmqpHub()
+    peer = hub.container()
+    for handle, address in enumerate(("/topics/%24share%2F%2B%2Ft", "/topics/%24share%2Fa%23%2Ft", "$share//t")):
+        peer.send(Attach("r", handle, True, source=Source(address), target=Target("here")))
+        assert peer.condition() == "amqp:invalid-field"
+
+
+def test_a_topic_that_is_called_like_a_queue_is_neither_way_around_the_other() -> None:
+    hub = AmqpHub()
+    made = queue(hub)
+    peer = hub.container()
+    heard = peer.receiver("/topics/%24QUEUE%2F%23")
+    put(hub, b"in the queue")
+    assert heard.deliveries() == []
+    link = peer.sender("/topics/%24QUEUE%2Forders")
+    link.transfer(body=b"on the topic")
+    assert [each.body for each in heard.deliveries()] == [b"on the topic"]
+    assert made.waiting == 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bridgehead.broker.limits import Limits
+from bridgehead.broker.queues.ports import DeadLetters
+from bridgehead.broker.queues.queue import Queue
 from bridgehead.broker.queues.settings import DROP_HEAD, DeadLetter, QueueSettings
+from bridgehead.core.entry import Entry
+from bridgehead.core.message import Message
+from bridgehead.core.policy import Principal
 from bridgehead.protocols.amqp.codec.v1.states import ACCEPTED, Modified
 from bridgehead.protocols.amqp.codec.v1.termini import Source
 from bridgehead.protocols.amqp.codec.v1.types import Symbol
 from tests.amqp.dialogue import AmqpHub
 from tests.amqp.session.v1.receiving import publish, put, queue
-
-FULL = QueueSettings(max_messages=0, overflow=DROP_HEAD)
 
 
 def test_a_queue_that_is_fed_by_the_topic_of_its_dead_letters_ends_them() -> None:
@@ -25,6 +28,30 @@ def test_a_queue_that_is_fed_by_the_topic_of_its_dead_letters_ends_them() -> Non
     assert hub.broker.counters.dead_letters_lost == 2
     got = hub.container().receiver("/queues/orders").deliveries()
     assert [each.body for each in got] == [b"2"]
+
+
+class ToTopic(DeadLetters):
+    """An exchange that is bound to a topic."""
+
+    def __init__(self, hub: AmqpHub) -> None:
+        super().__init__()
+        self._hub = hub
+
+    def route(
+        self, principal: Principal, exchange: str, routing_key: str, message: Message, entry: Entry
+    ) -> list[Queue]:
+        sent = Message("t", message.payload, message.qos, False, message.origin)
+        self._hub.broker.door.publish(principal, sent, None)
+        return []
+
+
+def test_nor_does_it_go_round_by_an_exchange_that_is_bound_to_a_topic() -> None:
+    hub = AmqpHub()
+    hub.broker.queues.set_exchanges(ToTopic(hub))
+    full = QueueSettings(max_messages=0, overflow=DROP_HEAD, dead_letter=DeadLetter(exchange="x"))
+    hub.broker.queues.feed(queue(hub, settings=full), ["t"])
+    publish(hub, "t", b"1")
+    assert hub.broker.queues.all()[0].waiting == 0
 
 
 def test_what_expires_does_not_go_round_by_a_topic() -> None:

@@ -96,7 +96,11 @@ class DeadLetterOffice(Office):
             door.permit_message(principal, target.topic, message)
             targets = [target]
         else:
-            targets = self.exchanges.route(principal, letter.exchange, key, message, entry)
+            self.carried = deaths  # an exchange may know topics, too
+            try:
+                targets = self.exchanges.route(principal, letter.exchange, key, message, entry)
+            finally:
+                self.carried = ()
             if not targets:
                 self._lost(died, f"the exchange {letter.exchange!r} knows no queue for it")
         for target in targets:

@@ -69,7 +69,7 @@ def _topic(attach: Attach, link: OutgoingLink, asked: termini.Source, name: str)
     topic_filter = name
     if name.startswith(_SHARED):
         share, _, topic_filter = name[len(_SHARED) :].partition("/")
-        if not share or not topic_filter:
+        if not share or not topic_filter or "+" in share or "#" in share:
             raise AmqpError(INVALID_FIELD, "a shared subscription is written $share/name/filter", clause="AMQP-3.5.3")
     source = open_topic_source(link, topic_filter, share, terms)
     link.source = answer(asked, asked.address, terms, None)
