@@ -1,5 +1,5 @@
-"""Bad input that a hub has to expect of AMQP 0-9-1: the reply code for it, the connection or channel closed, nothing kept
-of it, and whoever else is connected undisturbed."""
+"""Bad input that a hub has to expect of AMQP 0-9-1: the reply code for it, the connection or channel closed, nothing of
+it kept, and whoever else is connected undisturbed."""
 
 from __future__ import annotations
 

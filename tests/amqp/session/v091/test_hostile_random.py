@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pamqp import base, commands
 
+from bridgehead.core.errors import BAD_CREDENTIALS, Refusal
 from bridgehead.protocols.amqp.codec.v091.frames import BODY, HEADER, METHOD, Decoder, frame
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.session.v091.vhost import vhost_of
@@ -216,3 +217,54 @@ def do(hub: AmqpHub, client: Client, doing: str) -> None:
         client.read_on()
     elif doing == "open":
         client.send(commands.Channel.Open(), 2)
+
+
+LOG_INS: Final = st.one_of(
+    PIECES,
+    st.builds(
+        frame,
+        st.just(METHOD),
+        st.just(0),
+        methods(
+            (
+                commands.Connection.StartOk,
+                commands.Connection.SecureOk,
+                commands.Connection.TuneOk,
+                commands.Connection.Open,
+                commands.Connection.Close,
+                commands.Connection.CloseOk,
+            )
+        ),
+    ),
+)
+RIMS: Final = st.sampled_from(
+    ("nothing", "nothing", "start", "proven", "last word", "challenge", "refuse", "tune", "time")
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.lists(st.tuples(LOG_INS, RIMS), max_size=8), st.booleans())
+def test_a_connection_that_begins(pieces: list[tuple[bytes, str]], properly: bool) -> None:
+    """The rim's answers may come when nothing was asked, or when the connection is over."""
+    hub = AmqpHub()
+    other = usual(hub)
+    client = Client(hub)
+    if properly:
+        client.start()
+    for octets, doing in pieces:
+        if doing == "start":
+            client.send(commands.Connection.StartOk({}, "PLAIN", "\0office\0secret", "en_US"), 0)
+        elif doing == "proven":
+            client.proven()
+        elif doing == "last word":
+            client.proven(data=b"last")
+        elif doing == "challenge":
+            client.connection.challenge(b"more")
+        elif doing == "refuse":
+            client.connection.refuse(Refusal(BAD_CREDENTIALS, "the credentials are not accepted"))
+        elif doing == "tune":
+            client.send(commands.Connection.TuneOk(0, 0, 0), 0)
+        elif doing == "time":
+            hub.pass_time(4.0)
+        client.send_octets(octets)
+    check(hub, client, other)
