@@ -9,10 +9,11 @@ import pytest
 from pamqp import commands
 from pamqp.commands import Basic
 
+from bridgehead.core.errors import BAD_CREDENTIALS, Refusal
 from bridgehead.protocols.amqp.codec.v091.frames import BODY, HEADER, METHOD, frame
 from bridgehead.protocols.amqp.config import AmqpConfig
 from tests.amqp.dialogue import AmqpHub
-from tests.amqp.session.v091.dialogue import Client
+from tests.amqp.session.v091.dialogue import Client, everything
 
 
 @pytest.fixture
@@ -149,3 +150,34 @@ def test_a_sender_that_is_faster_than_it_may_be(hub: AmqpHub, client: Client) ->
     assert client.connection.is_congested()  # its octets stay with TCP
     hub.pass_time(2.0)
     assert not client.connection.is_congested()
+
+
+def update_secret(client: Client) -> None:
+    """As a client of RabbitMQ sends it."""
+    secret = b"a.b.c"
+    client.send_octets(frame(METHOD, 0, b"\x00\x0a\x00\x46" + len(secret).to_bytes(4, "big") + secret + b"\x01r"))
+
+
+@pytest.mark.clause("AMQP091-connection.update-secret")
+def test_a_new_secret_is_not_another_identitys(hub: AmqpHub) -> None:
+    client = Client(hub, mechanisms=("PLAIN", "OAUTHBEARER")).open()
+    update_secret(client)
+    assert client.connection.is_asking()
+    mallory = everything("mallory")
+    hub.principals["mallory"] = mallory
+    client.connection.renewed(mallory, hub.clock.now + 3600, ("token",))
+    hub.settle()
+    client.closed(530)
+    assert "mallory" in str(hub.named("connection.refused")[0]["because"])
+    assert client.connection.hub_session is None
+
+
+@pytest.mark.clause("AMQP091-connection.update-secret")
+def test_a_second_secret_before_the_first_is_judged(hub: AmqpHub) -> None:
+    client = Client(hub, mechanisms=("PLAIN", "OAUTHBEARER")).open()
+    update_secret(client)
+    update_secret(client)
+    client.closed(503)
+    client.connection.not_renewed(Refusal(BAD_CREDENTIALS, "too late"))  # the rim was still at it
+    hub.settle()
+    assert client.silent()
