@@ -10,8 +10,8 @@ from typing import Final
 
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.queues.declaring import is_own
-from bridgehead.broker.queues.entry import Consumer, Entry
 from bridgehead.broker.queues.queue import Queue
+from bridgehead.core.entry import Consumer, Entry
 from bridgehead.core.errors import BUSY, DELETED, NOT_AUTHORIZED, Refusal
 from bridgehead.core.message import Message, Origin
 from bridgehead.core.policy import Principal
