@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import deque
+from typing import NoReturn
 
 import pytest
 
@@ -38,6 +39,7 @@ from bridgehead.protocols.amqp.codec.v1.termini import Source, Target
 from bridgehead.protocols.amqp.codec.v1.types import Described, Symbol, ULong
 from bridgehead.protocols.amqp.mapping.addresses import parse_address
 from bridgehead.protocols.amqp.session.v1 import endpoint
+from bridgehead.protocols.amqp.session.v1.contract import OutgoingDelivery
 from bridgehead.protocols.amqp.session.v1.queue_source import QueueSource
 from bridgehead.protocols.amqp.session.v1.taker import Taker
 from bridgehead.protocols.amqp.session.v1.targets import AnonymousTarget
@@ -351,6 +353,30 @@ def test_a_message_that_expires_is_made_once_for_all_receivers_of_a_moment(monke
     hub.container("sensor").sender("t").transfer(payload)
     assert sum(isinstance(each, Transfer) for each in peer.get()) == 20
     assert made < 10
+
+
+class Unread(dict[int, OutgoingDelivery]):
+    """Nobody may go through it."""
+
+    def items(self) -> NoReturn:
+        raise AssertionError("all were looked at")
+
+
+def test_a_detach_of_a_link_without_deliveries_looks_at_no_others() -> None:
+    """A connection may have millions of others unsettled, and a read some hundred detaches."""
+    hub = AmqpHub()
+    queue(hub)
+    put(hub, b"1")
+    peer = hub.container()
+    busy = peer.receiver("/queues/orders")
+    (got,) = busy.deliveries()
+    session = peer.connection._sessions[0]
+    idle = peer.receiver("t", 0)
+    session.unsettled = Unread(session.unsettled)
+    idle.detach(True)
+    session.unsettled = dict(session.unsettled)
+    busy.settle(got.delivery_id, state=ACCEPTED)
+    assert hub.broker.queues.all()[0].unsettled == 0
 
 
 # What it forges. ------------------------------------------------------------------------------------

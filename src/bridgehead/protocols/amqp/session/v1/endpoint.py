@@ -354,9 +354,12 @@ class SessionEndpoint(SessionPort):
 
     def _end_link(self, link: Link, closed: bool) -> None:
         if isinstance(link, Sender):
-            self._wiring.transactions.link_ends(link)
-            for number in [number for number, each in self.unsettled.items() if each.link is link]:
-                del self.unsettled[number]
+            # Who has a million unsettled deliveries on other links does not have them looked at by each detach.
+            is_settled = link.unsettled_count == 0
+            self._wiring.transactions.link_ends(link, is_settled)
+            if not is_settled:
+                for number in [number for number, each in self.unsettled.items() if each.link is link]:
+                    del self.unsettled[number]
             link.end(closed)
         elif isinstance(link, Taker):
             link.end(closed)

@@ -161,10 +161,12 @@ class Transactions:
             delivery.settled = True
         transaction.retirements[delivery] = Retirement(delivery, outcome, settled)
 
-    def link_ends(self, link: OutgoingLink) -> None:
-        """What was retired on a link that is gone can get its outcome no more."""
+    def link_ends(self, link: OutgoingLink, is_settled: bool) -> None:
+        """What was retired on a link that is gone can get its outcome no more. `is_settled`: it has nothing here."""
         for transaction in self._open.values():
             transaction.acquirers.pop(link, None)
+            if is_settled:
+                continue
             retired = [delivery for delivery in transaction.retirements if delivery.link is link]
             if retired:
                 transaction.failed = "a link with deliveries of the transaction was detached before the discharge"
