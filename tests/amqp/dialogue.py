@@ -52,11 +52,21 @@ def body_of(payload: bytes) -> bytes:
 class Talker:
     """A peer of the hub, of either version, with the hub's machine for it."""
 
+    hub: AmqpHub
     connection: Speaker
 
     def deliver(self, octets: bytes) -> None:
         """The rim sends."""
         raise NotImplementedError
+
+    def drop(self) -> None:
+        """The network connection breaks."""
+        self.connection.lost("connection reset")
+        self.hub.settle()
+
+    @property
+    def closed(self) -> bool:
+        return self.connection.closed
 
 
 class AmqpHub:
@@ -249,15 +259,6 @@ class Container(Talker):
         octets = [encode(each) for each in performatives]
         octets[-1] += payload
         self.send_octets(b"".join([frame(channel, body) for body in octets]))
-
-    def drop(self) -> None:
-        """The network connection breaks."""
-        self.connection.lost("connection reset")
-        self.hub.settle()
-
-    @property
-    def closed(self) -> bool:
-        return self.connection.closed
 
     def get(self) -> list[Performative]:
         """What has come since the last call."""

@@ -156,6 +156,11 @@ def test_a_queue_and_its_competing_receivers(office: Office, capsys: pytest.Capt
         taken += capsys.readouterr().out.splitlines()
     assert taken == lines
     assert run(["sub", node, "-C", "1", "-W", "0.3", *who]) == 1
+    # The queue's own command takes, too.
+    assert run(["pub", node, "-m", "one more", "-q", "1", *who]) == 0
+    assert run(["queue", node, "-q", "1", "-C", "1", *who]) == 0
+    assert capsys.readouterr().out == "one more\n"
+    assert run(["sub", node, "-C", "1", "-W", "0.3", *who]) == 1
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -163,6 +168,11 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     output = capsys.readouterr()
     assert (output.out, output.err.count("\n")) == ("", 1)
     return output.err
+
+
+def test_a_command_of_queues_takes_from_queues_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["queue", "amqps://localhost/topics/a"]) == 2
+    assert "names no queue" in capsys.readouterr().err
 
 
 def test_what_is_refused(office: Office, capsys: pytest.CaptureFixture[str]) -> None:

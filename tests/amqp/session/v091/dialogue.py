@@ -157,7 +157,7 @@ class Client(Talker):
         assert close.reply_code == code, close.reply_text
         return close.reply_text or ""
 
-    def closed(self, code: int) -> str:
+    def told_closed(self, code: int) -> str:
         close = self.get(commands.Connection.Close, 0)
         assert close.reply_code == code, close.reply_text
         return close.reply_text or ""

@@ -38,7 +38,7 @@ def client(hub: AmqpHub) -> Client:
 @pytest.mark.clause("AMQP091-4.2.3")
 def test_a_frame_that_is_longer_than_was_promised(client: Client) -> None:
     client.send_octets(b"\x01\x00\x01\x00\x00\x0f\xf9")  # 4,089 octets and eight around them: its head is enough
-    client.closed(501)
+    client.told_closed(501)
 
 
 @pytest.mark.clause("AMQP091-connection.tune-ok", "AMQP091-4.2.3")
@@ -54,20 +54,20 @@ def test_a_log_in_that_is_longer_than_any(hub: AmqpHub) -> None:
 @pytest.mark.parametrize("number", [2048, 65_535])
 def test_a_channel_beyond_the_maximum(client: Client, number: int) -> None:
     client.send(commands.Channel.Open(), number)
-    assert "channel_max" in client.closed(530)
+    assert "channel_max" in client.told_closed(530)
 
 
 @pytest.mark.clause("AMQP091-1.5")
 def test_a_message_on_a_channel_that_is_not_open(client: Client) -> None:
     client.publish("beside", channel=2)
-    client.closed(504)
+    client.told_closed(504)
 
 
 @pytest.mark.clause("AMQP091-4.2.6", "AMQP091-1.1")
 @pytest.mark.parametrize("kind", [HEADER, BODY])
 def test_content_that_no_method_announced(client: Client, kind: int) -> None:
     client.send_octets(frame(kind, 1, b"\x00\x3c" + bytes(12)))
-    client.closed(505)
+    client.told_closed(505)
 
 
 @pytest.mark.clause("AMQP091-4.2.6")
@@ -75,7 +75,7 @@ def test_a_body_that_is_longer_than_was_promised(client: Client) -> None:
     client.send(Basic.Publish(routing_key="beside"))
     client.send_octets(frame(HEADER, 1, b"\x00\x3c\x00\x00" + (3).to_bytes(8, "big") + b"\0\0"))
     client.send_octets(frame(BODY, 1, b"four"))
-    client.closed(501)
+    client.told_closed(501)
 
 
 @pytest.mark.clause("AMQP091-4.2.5.5")
@@ -91,20 +91,20 @@ def test_a_table_35_kilobytes_deep(hub: AmqpHub, where: str) -> None:
     else:
         client.send(Basic.Publish(routing_key="beside"))
         client.send_octets(frame(HEADER, 1, b"\x00\x3c\x00\x00" + (1).to_bytes(8, "big") + b"\x20\x00" + table))
-    assert "too deep" in client.closed(502)
+    assert "too deep" in client.told_closed(502)
 
 
 @pytest.mark.clause("AMQP091-4.2.4")
 @pytest.mark.parametrize("method", [b"\x00\x3c\x00\x01", b"\x00\x63\x00\x0a", b"\xff\xff\xff\xff"])
 def test_a_method_that_there_is_not(client: Client, method: bytes) -> None:
     client.send_octets(frame(METHOD, 1, method))
-    client.closed(503)
+    client.told_closed(503)
 
 
 @pytest.mark.clause("AMQP091-4.2.4")
 def test_a_method_that_only_the_hub_sends(client: Client) -> None:
     client.send(Basic.GetEmpty())
-    client.closed(503)
+    client.told_closed(503)
 
 
 @pytest.mark.clause("AMQP091-2.2.4")
@@ -167,7 +167,7 @@ def test_a_new_secret_is_not_another_identitys(hub: AmqpHub) -> None:
     hub.principals["mallory"] = mallory
     client.connection.renewed(mallory, hub.clock.now + 3600, ("token",))
     hub.settle()
-    client.closed(530)
+    client.told_closed(530)
     assert "mallory" in str(hub.named("connection.refused")[0]["because"])
     assert client.connection.hub_session is None
 
@@ -177,7 +177,7 @@ def test_a_second_secret_before_the_first_is_judged(hub: AmqpHub) -> None:
     client = Client(hub, mechanisms=("PLAIN", "OAUTHBEARER")).open()
     update_secret(client)
     update_secret(client)
-    client.closed(503)
+    client.told_closed(503)
     client.connection.not_renewed(Refusal(BAD_CREDENTIALS, "too late"))  # the rim was still at it
     hub.settle()
     assert client.silent()

@@ -132,7 +132,7 @@ def test_prefetch_of_each_consumer_and_of_all_together(client: Client) -> None:
 @pytest.mark.clause("AMQP091-basic.qos")
 def test_a_prefetch_size_is_not_implemented(client: Client) -> None:
     client.send(Basic.Qos(prefetch_size=10))
-    client.closed(540)
+    client.told_closed(540)
 
 
 @pytest.mark.clause("AMQP091-basic.get", "AMQP091-basic.get-ok", "AMQP091-basic.get-empty")
@@ -165,7 +165,7 @@ def test_recover_gives_back_what_is_not_acknowledged(client: Client) -> None:
     assert (payload, method.redelivered, method.delivery_tag) == (b"1", True, 3)
     client.delivered()
     client.send(Basic.Recover(False))
-    client.closed(540)
+    client.told_closed(540)
 
 
 @pytest.mark.clause("AMQP091-basic.cancel", "AMQP091-basic.cancel-ok")
@@ -206,7 +206,7 @@ def test_tags_are_unique_and_an_exclusive_consumer_is_alone(client: Client) -> N
     client.declare("other")
     client.consume("other", tag="mine")
     client.send(Basic.Consume(queue="other", consumer_tag="mine"))
-    assert "attempt to reuse consumer tag 'mine'" in client.closed(530)
+    assert "attempt to reuse consumer tag 'mine'" in client.told_closed(530)
 
 
 @pytest.mark.clause("AMQP091-basic.return")
@@ -222,7 +222,7 @@ def test_a_mandatory_message_that_comes_nowhere_is_returned(client: Client) -> N
 @pytest.mark.clause("AMQP091-basic.publish")
 def test_immediate_is_not_implemented(client: Client) -> None:
     client.send(Basic.Publish(exchange="", routing_key="q", immediate=True))
-    client.closed(540)
+    client.told_closed(540)
 
 
 @pytest.mark.clause("AMQP091-basic.publish")
@@ -242,7 +242,7 @@ def test_a_body_longer_than_its_header_said_ends_the_connection(client: Client) 
     octets = frame.marshal(Basic.Publish(exchange="", routing_key="q"), 1)
     octets += frame.marshal(header.ContentHeader(0, 2, Basic.Properties()), 1)
     client.send_octets(octets + frame.marshal(body.ContentBody(b"abc"), 1))
-    client.closed(501)
+    client.told_closed(501)
 
 
 # Confirms. -------------------------------------------------------------------------------------------
@@ -361,7 +361,7 @@ def test_a_transaction_has_a_bound() -> None:
     client.ask(commands.Tx.Select(), commands.Tx.SelectOk)
     for _ in range(3):
         client.publish("q")
-    client.closed(506)
+    client.told_closed(506)
 
 
 @pytest.mark.clause("AMQP091-tx.select", "AMQP091-confirm.select")
@@ -459,4 +459,4 @@ def test_a_right_that_ends_cancels_the_consumer(hub: AmqpHub) -> None:
 def test_a_revoked_identity_is_sent_away(hub: AmqpHub, client: Client) -> None:
     hub.broker.revoke("office", "the device was revoked")
     hub.settle()
-    client.closed(403)
+    client.told_closed(403)

@@ -37,7 +37,7 @@ def test_a_mechanism_that_is_not_offered_is_refused(hub: AmqpHub) -> None:
     client = Client(hub)
     client.get(commands.Connection.Start, 0)
     client.send(commands.Connection.StartOk(CAPABLE, "AMQPLAIN", "x", "en_US"), 0)
-    assert "AMQPLAIN" in client.closed(403)
+    assert "AMQPLAIN" in client.told_closed(403)
     assert client.connection.closed
 
 
@@ -48,7 +48,7 @@ def test_who_cannot_be_told_of_a_failed_log_in_is_just_closed(hub: AmqpHub) -> N
         client.connection.refuse(Refusal(BAD_CREDENTIALS, "the credentials are not accepted"))
         hub.settle()
         if told:
-            assert client.closed(403).startswith("ACCESS_REFUSED - Login was refused")
+            assert client.told_closed(403).startswith("ACCESS_REFUSED - Login was refused")
         assert client.silent()
         assert client.connection.closed
 
@@ -84,7 +84,7 @@ def test_a_tuning_beyond_what_was_offered_ends_it(hub: AmqpHub, channel_max: int
     tune = client.get(commands.Connection.Tune, 0)
     assert (tune.channel_max, tune.frame_max, tune.heartbeat) == (2047, 131_072, 60)
     client.send(commands.Connection.TuneOk(channel_max, frame_max, 0), 0)
-    assert says in client.closed(530)
+    assert says in client.told_closed(530)
 
 
 @pytest.mark.clause("AMQP091-connection.open", "AMQP091-connection.open-ok")
@@ -95,7 +95,7 @@ def test_there_is_one_virtual_host(hub: AmqpHub) -> None:
     client.get(commands.Connection.Tune, 0)
     client.send(commands.Connection.TuneOk(0, 0, 0), 0)
     client.send(commands.Connection.Open("elsewhere"), 0)
-    assert "vhost 'elsewhere' not found" in client.closed(530)
+    assert "vhost 'elsewhere' not found" in client.told_closed(530)
 
 
 def test_open_reports_the_connection_and_its_end(hub: AmqpHub) -> None:
@@ -119,7 +119,7 @@ def test_after_our_close_only_its_answer_counts(hub: AmqpHub) -> None:
     client = Client(hub).open()
     client.connection.dismiss(NOT_AUTHORIZED, "the device was revoked")
     hub.settle()
-    assert "revoked" in client.closed(403)
+    assert "revoked" in client.told_closed(403)
     assert not client.connection.closed
     client.publish("q")
     assert client.silent()
@@ -131,7 +131,7 @@ def test_a_peer_that_does_not_answer_our_close_is_left(hub: AmqpHub) -> None:
     client = Client(hub).open()
     client.connection.dismiss(UNAVAILABLE, "the hub is stopping")
     hub.settle()
-    client.closed(320)
+    client.told_closed(320)
     hub.pass_time(hub.config.connect_timeout + 1)
     assert client.connection.closed
 
@@ -145,7 +145,7 @@ def test_who_takes_too_long_before_open_is_closed(hub: AmqpHub) -> None:
 def test_an_identity_that_expires_ends_the_connection(hub: AmqpHub) -> None:
     client = Client(hub).open(expires_at=hub.clock.now + 30)
     hub.pass_time(31)
-    assert "expired" in client.closed(320)
+    assert "expired" in client.told_closed(320)
 
 
 @pytest.mark.clause("AMQP091-4.2.7")
@@ -181,7 +181,7 @@ def test_heartbeats_both_ways(hub: AmqpHub) -> None:
 def test_what_breaks_the_framing_ends_the_connection(hub: AmqpHub, octets: bytes, code: int) -> None:
     client = Client(hub).open()
     client.send_octets(octets)
-    client.closed(code)
+    client.told_closed(code)
     (told,) = hub.named("connection.peer-error")
     assert told["code"] == str(code)
 
@@ -193,7 +193,7 @@ def test_tables_within_tables_have_a_bound(hub: AmqpHub) -> None:
         deep = {"t": deep}
     client = Client(hub).open()
     client.send(commands.Queue.Declare(queue="q", arguments=deep))
-    assert "too deep" in client.closed(502)
+    assert "too deep" in client.told_closed(502)
 
 
 @pytest.mark.clause("AMQP091-4.2.5.5")
@@ -206,7 +206,7 @@ def test_a_table_nested_35_kilobytes_deep_is_a_clean_error(hub: AmqpHub) -> None
     payload = b"\x00\x32\x00\x0a\x00\x00\x01q\x00" + table
     client = Client(hub).open()
     client.send_octets(b"\x01\x00\x01" + len(payload).to_bytes(4, "big") + payload + b"\xce")
-    assert "too deep" in client.closed(502)
+    assert "too deep" in client.told_closed(502)
 
 
 @pytest.mark.clause("AMQP091-channel.open", "AMQP091-channel.close", "AMQP091-channel.close-ok", "AMQP091-1.5")
@@ -216,13 +216,13 @@ def test_channels_open_close_and_open_again(hub: AmqpHub) -> None:
     client.ask(commands.Channel.Close(200, "", 0, 0), commands.Channel.CloseOk, 7)
     client.ask(commands.Channel.Open(), commands.Channel.OpenOk, 7)
     client.send(commands.Channel.Open(), 7)
-    assert "second" in client.closed(504)
+    assert "second" in client.told_closed(504)
 
 
 def test_a_channel_number_above_the_tuned_ones_ends_it(hub: AmqpHub) -> None:
     client = Client(hub).open()
     client.send(commands.Channel.Open(), 2048)
-    assert "channel_max (2047)" in client.closed(530)
+    assert "channel_max (2047)" in client.told_closed(530)
 
 
 @pytest.mark.clause("AMQP091-1.5.2.5")
@@ -241,10 +241,10 @@ def test_a_method_in_the_midst_of_content_ends_the_connection(hub: AmqpHub) -> N
     client = Client(hub).open()
     client.send(commands.Basic.Publish(exchange="", routing_key="q"))
     client.send(commands.Basic.Qos())
-    client.closed(505)
+    client.told_closed(505)
 
 
 def test_a_method_that_is_the_servers_ends_the_connection(hub: AmqpHub) -> None:
     client = Client(hub).open()
     client.send(commands.Basic.QosOk())
-    client.closed(503)
+    client.told_closed(503)

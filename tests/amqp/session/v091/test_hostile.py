@@ -114,7 +114,7 @@ def test_what_all_channels_have_begun_to_send_has_a_ceiling() -> None:
     assert client.silent()
     send_beginning(client, begin("q", 1000), 6)
     client.send_octets(frame(BODY, 6, bytes(900)))
-    client.closed(506)
+    client.told_closed(506)
 
 
 @pytest.mark.clause("AMQP091-4.2.6.1")
@@ -124,7 +124,7 @@ def test_what_all_channels_have_begun_to_send_has_a_ceiling() -> None:
 )
 def test_a_header_is_its_properties_and_nothing_else(client: Client, content: bytes) -> None:
     send_beginning(client, begin("q", 1, content=content))
-    client.closed(502)
+    client.told_closed(502)
 
 
 @pytest.mark.clause("AMQP091-4.2.6.1", "AMQP091-4.2.3")
@@ -259,7 +259,7 @@ def test_transactions_of_a_connection_have_a_number() -> None:
     client.publish("q", channel=4)
     assert client.silent()
     client.publish("q", channel=1)
-    client.closed(506)
+    client.told_closed(506)
 
 
 @pytest.mark.clause("AMQP091-basic.ack")
@@ -406,4 +406,4 @@ def test_a_content_header_of_another_class(client: Client) -> None:
     client.send(Basic.Publish(routing_key="q"))
     octets = header.ContentHeader(0, 0, Basic.Properties()).marshal()
     client.send_octets(frame(HEADER, 1, b"\x00\x3d" + octets[2:]))
-    client.closed(502)
+    client.told_closed(502)
