@@ -6,14 +6,18 @@ import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from typer.core import TyperGroup
 
 from bridgehead.cli.device_options import Data, Json, Name
 from bridgehead.cli.identity_at import open_identity, sentences
 from bridgehead.cli.main import USAGE, CommandError
 from bridgehead.cli.policy_files import registry_of
+from bridgehead.cli.publish_subscribe import subscribe
 from bridgehead.security.policy import events
 
 if TYPE_CHECKING:
+    from typer._click.core import Context
+
     from bridgehead.security.records import QueueRecord
 
 _OVERFLOWS: Final = ("reject", "drop-head")
@@ -56,9 +60,21 @@ Transient = Annotated[
 ]
 
 
+class _Commands(TyperGroup):
+    """The commands; an address in the place of one means to take from the queue there."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        if args and "://" in args[0]:
+            if "/queues/" not in args[0]:
+                raise CommandError(f"{args[0]} names no queue: write amqps://HOST/queues/NAME", USAGE)
+            args = ["take", *args]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     commands = typer.Typer(
-        help="Queues: messages that one of several consumers takes. Take from one by `sub amqps://HOST/queues/NAME`.",
+        cls=_Commands,
+        help="Queues: messages that one of several consumers takes. Take from one: `queue amqps://HOST/queues/NAME`.",
         no_args_is_help=True,
     )
     commands.command("add")(add)
@@ -66,6 +82,7 @@ def register(app: typer.Typer) -> None:
     commands.command("show")(show)
     commands.command("set")(change)
     commands.command("remove")(remove)
+    commands.command("take", help="Take from the queue at amqps://HOST/queues/NAME, as `sub` does.")(subscribe)
     app.add_typer(commands, name="queue")
 
 
