@@ -94,7 +94,8 @@ class Consumer:
         self.refused: dict[int, None] | None = None  # sequence numbers of what it is not to be given again
         # Of one that does not take everything: up to where it was asked about each line, and what has come back since.
         self.seen: list[int] = []
-        self.missed: dict[Entry, None] = {}
+        self.missed: dict[Entry, int] = {}  # with the line of each
+        self.missed_sorted = True
         self.coming = 0  # acquired by its durable link, to be delivered when that is written: credit is used up already
         self.acquired: deque[Entry] = deque()  # in the order of delivery; with some that are settled
         self.unsettled = 0

@@ -174,3 +174,26 @@ def test_a_dead_letter_goes_to_a_topic_with_the_rights_of_who_declared_the_queue
     house.broker.queues.reject(queue, consumer.got[1])
     assert receiver.transmitted == [b"a"]
     assert len(house.named("queue.dead-letter-lost")) == 1
+
+
+def test_what_comes_back_makes_no_queue_longer_than_it_may_be() -> None:
+    house = queue_house()
+    letter = DeadLetter(queue="graves")
+    queue, graves = with_graves(house, QueueSettings(max_messages=1, overflow=DROP_HEAD, dead_letter=letter))
+    consumer = FakeConsumer(house)
+    house.broker.queues.attach(consumer, queue)
+    sent(house, queue, b"0")
+    sent(house, queue, b"1")
+    house.broker.queues.detach(consumer)
+    assert (waiting(queue), waiting(graves)) == ([b"1"], [b"0"])
+
+
+def test_what_made_room_for_another_does_not_keep_that_from_who_is_ready() -> None:
+    house = queue_house()
+    queue = declared(house, settings=QueueSettings(durable=True, max_messages=1, overflow=DROP_HEAD))
+    consumer = FakeConsumer(house)
+    house.broker.queues.attach(consumer, queue)
+    house.turn()
+    sent(house, queue, b"written", qos=1)
+    sent(house, queue, b"at once", qos=0)  # the other had not lasted yet, and is pushed out
+    assert consumer.payloads() == [b"at once"]

@@ -266,6 +266,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.bury()
         if entry is None:
             blocked = {self.queue.place_of(each) for each in self.queue.all_waiting() if each.ticket}
+            waits = [each for each in waits if each.expires_at > self.house.clock.now]
             assert all(self.queue.place_of(each) in blocked for each in waits)
             return
         each = self.sent[number_of(entry)]
@@ -351,6 +352,8 @@ class QueueMachine(RuleBasedStateMachine):
             each.delivered = entry.again
             each.failures = entry.deliveries
             assert entry.expires_at == each.expires_at
+        self.house.broker.handle_timeout()  # what has expired, and what is too much now that nobody has it
+        self.bury()
 
     def everything(self) -> list[Entry]:
         found = list(self.queue.all_waiting())

@@ -183,3 +183,16 @@ def test_who_may_have_what_is_verified_only_gets_no_other() -> None:
     house.broker.queues.put(queue, proven, None)
     assert attached(house, FakeConsumer(house, "two")).payloads() == [b"proven"]
     assert waiting(queue) == [b"unproven"]
+
+
+def test_one_that_chooses_gets_in_order_what_comes_back() -> None:
+    house = queue_house()
+    filled(house, 3)
+    queue = house.broker.queues.find("jobs")
+    assert queue is not None
+    first = attached(house, FakeConsumer(house))
+    choosing = attached(house, FakeConsumer(house, only={b"0", b"1", b"2"}))
+    sent(house, queue, b"9")  # it is asked about that, and so has seen all
+    first.credit = 0
+    house.broker.queues.detach(first)
+    assert choosing.payloads() == [b"0", b"1", b"2"]

@@ -8,7 +8,7 @@ from typing import Final
 from bridgehead.broker.journal import HELD, MARKED, QUEUES
 from bridgehead.broker.queues import records
 from bridgehead.broker.queues.serving import Serving
-from bridgehead.broker.queues.settings import DROP_HEAD, QueueSettings
+from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.broker.queues.stock import Account, Author, Surroundings
 from bridgehead.core.entry import ACQUIRED, FAILED_TOO_OFTEN, GONE, READY, REJECTED, Consumer, Death, Entry
 from bridgehead.core.message import NEVER, Message
@@ -147,8 +147,8 @@ class Queue(Serving):
         self.enter(entry)
         if not entry.ticket and self.active:
             self.pump()
-        if self.settings.overflow == DROP_HEAD:
-            self.trim()
+        if self.trim() and self.active:
+            self.pump()
         return ticket
 
     def _shorten(self, entry: Entry) -> None:
@@ -188,8 +188,8 @@ class Queue(Serving):
             consumer.refuses(entry)
             self.choosing_anew(consumer)
         self._let_go(entry)
-        if self._returned(entry, failed, annotations) and self.active:
-            self.pump()
+        if self._returned(entry, failed, annotations):
+            self.look_after()
 
     def _let_go(self, entry: Entry) -> None:
         self.unsettled -= 1
@@ -253,8 +253,7 @@ class Queue(Serving):
             if entry.state == ACQUIRED:
                 self._let_go(entry)
                 self._returned(entry, failed, None)
-        if self.active:
-            self.pump()
+        self.look_after()
 
     def take_first(self, settled: bool, verified_only: bool) -> Entry | None:
         """For one who asks for one message and is no consumer."""
@@ -471,8 +470,7 @@ class Queue(Serving):
         if self._noted > self.journal.durable:
             self._noted = self.journal.put(QUEUES, self.name, records.write_queue(self.record()), True)
             self.journal.tell(self)
-        if self.active or self.any_draining:
-            self.pump()
+        self.look_after()
 
     # Time. ------------------------------------------------------------------------------------------
 
@@ -480,7 +478,7 @@ class Queue(Serving):
         return bool(self.consumers) or bool(self.holdings)
 
     def next_timeout(self) -> float:
-        when = self.next_expiry()
+        when = self.clock.now if self.is_too_full() else self.next_expiry()  # after a crash it may be
         for holding in self.holdings.values():
             when = min(when, holding.until)
         if self.settings.expires is not None and not self.is_used():
@@ -492,8 +490,7 @@ class Queue(Serving):
         self.expire()
         if self.holdings:
             self.give_up_holdings()
-        if self.active or self.any_draining:
-            self.pump()
+        self.look_after()
 
 
 def _sequence(entry: Entry) -> int:

@@ -112,6 +112,13 @@ class Serving(Stock):
         elif self.any_draining:
             self._drained()
 
+    def look_after(self) -> None:
+        """Something has come, or come back: whoever is ready gets it, and what is too much goes."""
+        if self.active or self.any_draining:
+            self.pump()
+        if self.trim() and self.active:
+            self.pump()
+
     def may_serve(self) -> bool:
         """Whether anything may be given now."""
         return True
@@ -193,13 +200,24 @@ class Serving(Stock):
                 self.give(entry, consumer)
 
     def _next_wanted(self, consumer: Consumer) -> Entry | None:
-        while consumer.missed and self._steps > 0:
-            entry = next(iter(consumer.missed))
-            del consumer.missed[entry]
-            self._steps -= _ASKING
-            if entry.state == READY and not entry.ticket and consumer.suits(entry):
-                return entry
+        if not consumer.missed_sorted:
+            consumer.missed = dict(sorted(consumer.missed.items(), key=_by_place))
+            consumer.missed_sorted = True
         for i in range(len(self.lines)):
+            blocked = False
+            while consumer.missed and self._steps > 0:
+                entry = next(iter(consumer.missed))
+                if consumer.missed[entry] != i:
+                    break
+                if entry.state == READY and entry.ticket:
+                    blocked = True
+                    break
+                del consumer.missed[entry]
+                self._steps -= _ASKING
+                if entry.state == READY and entry.expires_at >= self.clock.now and consumer.suits(entry):
+                    return entry
+            if blocked:
+                continue
             while self._steps > 0:
                 places = self.lines[i].after(consumer.seen[i], _AT_ONCE)
                 if not places:
@@ -245,7 +263,8 @@ class Serving(Stock):
         place = self.place_of(entry)
         for consumer in self.consumers:
             if consumer.chooses and consumer.seen[place] >= entry.sequence:
-                consumer.missed[entry] = None
+                consumer.missed[entry] = place
+                consumer.missed_sorted = False
 
     def drain(self, consumer: Consumer) -> None:
         consumer.draining = True
@@ -263,3 +282,7 @@ class Serving(Stock):
                 else:
                     consumer.draining = False
                     consumer.no_more()
+
+
+def _by_place(missed: tuple[Entry, int]) -> tuple[int, int]:
+    return (missed[1], missed[0].sequence)

@@ -261,18 +261,24 @@ class Stock(Shelf):
                 QUEUE_OVERFLOWING, {"queue": self.name, "messages": self.waiting, "octets": self.waiting_octets}
             )
 
-    def trim(self) -> None:
-        """What is too much goes, the oldest of the lowest priority first."""
-        while self._is_over(0, 0):
+    def is_too_full(self) -> bool:
+        return self.settings.overflow == DROP_HEAD and self._is_over(0, 0)
+
+    def trim(self) -> bool:
+        """What is too much goes, the oldest of the lowest priority first. Whether anything did."""
+        trimmed = False
+        while self.is_too_full():
             victim: Entry | None = None
             for i in range(len(self.lines) - 1, -1, -1):
                 victim = self.lines[i].head()
                 if victim is not None:
                     break
             if victim is None:
-                return
+                break
+            trimmed = True
             self.around.counters.dropped_queue_full += 1
             self.die(victim, PUSHED_OUT)
+        return trimmed
 
     # The end of entries. ----------------------------------------------------------------------------
 
