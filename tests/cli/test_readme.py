@@ -27,6 +27,10 @@ transport = "websocket"
 [[listener]]
 bind = "127.0.0.1:0"
 protocol = "coap"
+
+[[listener]]
+bind = "127.0.0.1:0"
+protocol = "amqp"
 """
 
 
@@ -47,10 +51,11 @@ def told(beginning: str) -> str:
 class Terminal:
     """A shell in an empty folder, where `bridgehead` is the command of the flavour under test."""
 
-    def __init__(self, folder: Path, port: int, coap_port: int) -> None:
+    def __init__(self, folder: Path, port: int, coap_port: int, amqp_port: int) -> None:
         self._folder = folder
         self._port = port
         self._coap_port = coap_port
+        self._amqp_port = amqp_port
         shim = folder / "bin" / "bridgehead"
         shim.parent.mkdir()
         shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m bridgehead "$@"\n')
@@ -66,6 +71,7 @@ class Terminal:
         """What is typed, and what the terminal then shows."""
         commands = commands.replace("mqtts://localhost ", f"mqtts://localhost:{self._port} ")
         commands = commands.replace("coaps://localhost ", f"coaps://localhost:{self._coap_port} ")
+        commands = commands.replace("amqps://localhost/", f"amqps://localhost:{self._amqp_port}/")
         commands = commands.replace("--host localhost ", f"--host localhost --port {self._port} ")
         return subprocess.run(
             ["bash", "-e", "-c", commands + "\nwait"],
@@ -84,13 +90,13 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """Step 1: the hub runs, in an empty data folder."""
     assert blocks()[0].strip() == FIRST
     with Hub(tmp_path, CONFIGURATION) as hub:
-        yield Terminal(tmp_path, hub.port("mqtts"), hub.port("coaps"))
+        yield Terminal(tmp_path, hub.port("mqtts"), hub.port("coaps"), hub.port("amqps"))
         assert hub.stop() == 0
 
 
 @pytest.mark.peer("mosquitto_pub")
 def test_from_nothing_to_a_device_publishing(terminal: Terminal, tmp_path: Path) -> None:
-    _, enrol, flow, denied, coap, why = blocks()
+    _, enrol, flow, denied, coap, queue, why = blocks()
     done = terminal.run(enrol)
     assert done.returncode == 0, done.stdout + done.stderr
     done = terminal.run(flow)
@@ -105,6 +111,9 @@ def test_from_nothing_to_a_device_publishing(terminal: Terminal, tmp_path: Path)
     done = terminal.run(told("bridgehead device export node-3"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "node-3-libcoap" / "coap-put.sh").is_file()
+    done = terminal.run(queue)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "22.5"
     done = terminal.run(why)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Office/Meetingroom/#" in done.stdout

@@ -51,6 +51,12 @@ RESPONSE_CODES: Final[dict[str, int]] = {
     errors.BUSY: codes.SERVICE_UNAVAILABLE,
     errors.PAYLOAD_FORMAT_INVALID: codes.BAD_REQUEST,
     errors.UNAVAILABLE: codes.SERVICE_UNAVAILABLE,
+    errors.NOT_FOUND: codes.NOT_FOUND,
+    errors.CONFLICT: codes.CONFLICT,
+    errors.IN_USE: codes.CONFLICT,
+    errors.LOCKED: codes.FORBIDDEN,
+    errors.DELETED: codes.NOT_FOUND,
+    errors.QUEUE_FULL: codes.SERVICE_UNAVAILABLE,
 }
 
 TOPICS: Final = b"t"  # the first segment of a topic's path

@@ -48,6 +48,13 @@ REASON_CODES: Final[dict[str, int]] = {
     errors.BUSY: codes.SERVER_BUSY,
     errors.PAYLOAD_FORMAT_INVALID: codes.PAYLOAD_FORMAT_INVALID,
     errors.UNAVAILABLE: codes.SERVER_UNAVAILABLE,
+    # Of queues, which MQTT cannot name: a client hears of them by what feeds one.
+    errors.NOT_FOUND: codes.TOPIC_NAME_INVALID,
+    errors.CONFLICT: codes.IMPLEMENTATION_SPECIFIC_ERROR,
+    errors.IN_USE: codes.IMPLEMENTATION_SPECIFIC_ERROR,
+    errors.LOCKED: codes.IMPLEMENTATION_SPECIFIC_ERROR,
+    errors.DELETED: codes.ADMINISTRATIVE_ACTION,
+    errors.QUEUE_FULL: codes.QUOTA_EXCEEDED,
 }
 
 _NO_FRAME: Final = 0
