@@ -1,4 +1,5 @@
-"""kill -9 of the real hub while queues are in use: AMQP 1.0 exactly once, 0-9-1 with confirms, topics that feed one.
+"""kill -9 of the real hub under load: AMQP 1.0 exactly once through queues and to a durable subscription, 0-9-1 with
+confirms, a queue that topics feed.
 
 Nothing accepted is lost, the order is kept, what may come twice says so, and exactly once is that."""
 
@@ -46,11 +47,22 @@ interval = 0
 """
 ALONE: Final = "alone"  # exactly once, with one receiver, which shows the order
 SHARED: Final = "shared"  # exactly once, and two compete for it
+STREAM: Final = "stream"  # exactly once too: a topic, with a durable subscription
 CONFIRMED: Final = "confirmed"  # 0-9-1 with confirms
 FED: Final = "fed"  # by the topics of MQTT devices
-SENDERS: Final = [("sender-1", ALONE), ("sender-2", ALONE), ("sender-3", SHARED), ("sender-4", SHARED)]
-RECEIVERS: Final = [("taker-1", ALONE), ("taker-2", SHARED), ("taker-3", SHARED)]
+SENDERS: Final = [
+    ("sender-1", ALONE),
+    ("sender-2", ALONE),
+    ("sender-3", SHARED),
+    ("sender-4", SHARED),
+    ("sender-5", STREAM),
+]
+RECEIVERS: Final = [("taker-1", ALONE), ("taker-2", SHARED), ("taker-3", SHARED), ("taker-4", STREAM)]
 EVERYTHING: Final = [PermissionRecord(each, publish=True, subscribe=True) for each in ("#", "$QUEUE/#", "$EXCHANGE/#")]
+
+
+def address_of(place: str) -> str:
+    return f"/topics/{place}" if place == STREAM else f"/queues/{place}"
 
 
 def furnish(data: Path, devices: list[str]) -> None:
@@ -125,10 +137,10 @@ class Load:
         self.stopping = False
         self.senders: list[ExactSender] = []
         for name, queue in SENDERS:
-            self.senders.append(ExactSender(name, f"/queues/{queue}", PASSWORD))
+            self.senders.append(ExactSender(name, address_of(queue), PASSWORD))
         self.receivers: list[ExactReceiver] = []
         for name, queue in RECEIVERS:
-            self.receivers.append(ExactReceiver(name, f"/queues/{queue}", PASSWORD))
+            self.receivers.append(ExactReceiver(name, address_of(queue), PASSWORD))
         self.published = [Published("load/a", 1), Published("load/b", 2)]
         self.devices: list[tuple[Reliable, Published]] = []
         for each in self.published:
@@ -231,13 +243,13 @@ class Load:
 def faults_of_exact(load: Load) -> list[str]:
     """Each message of AMQP 1.0 came once, to one of those who compete, and in its order where nobody does."""
     found = [fault for client in load.exact for fault in client.faults]
-    for queue in (ALONE, SHARED):
-        takers = [taker for taker in load.receivers if taker.address == f"/queues/{queue}"]
+    for queue in (ALONE, SHARED, STREAM):
+        takers = [taker for taker in load.receivers if taker.address == address_of(queue)]
         came = Counter(body for taker in takers for body in taker.got)
         sent = {
             f"{sender.name} {number}"
             for sender in load.senders
-            if sender.address == f"/queues/{queue}"
+            if sender.address == address_of(queue)
             for number in range(1, sender.last + 1)
         }
         if sent - set(came):
@@ -247,11 +259,12 @@ def faults_of_exact(load: Load) -> list[str]:
         twice = [body for body, times in came.items() if times > 1]
         if twice:
             found.append(f"{queue} gave {len(twice)} twice: {twice[:5]}")
-    (alone,) = [taker for taker in load.receivers if taker.address == f"/queues/{ALONE}"]
-    for sender in load.senders:
-        numbers = [int(body.split()[1]) for body in alone.got if body.split()[0] == sender.name]
-        if numbers != sorted(numbers):
-            found.append(f"{ALONE} gave what {sender.name} sent out of order")
+    for queue in (ALONE, STREAM):
+        (alone,) = [taker for taker in load.receivers if taker.address == address_of(queue)]
+        for sender in load.senders:
+            numbers = [int(body.split()[1]) for body in alone.got if body.split()[0] == sender.name]
+            if numbers != sorted(numbers):
+                found.append(f"{queue} gave what {sender.name} sent out of order")
     return found
 
 
