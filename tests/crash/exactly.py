@@ -157,9 +157,6 @@ class ExactSender(Exact):
     def attached(self, answer: Attach) -> None:
         known = answer.unsettled or {}
         self._anew = [(tag, tag in known) for tag in self.unsettled]
-        for tag, state in self.unsettled.items():
-            if state is ACCEPTED and tag not in known:
-                self.faults.append(f"{self.name}: the hub forgot {tag!r}, which it had accepted and was not settled")
         self.resumed += len(known)
 
     def send(self) -> None:

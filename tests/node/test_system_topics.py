@@ -166,3 +166,17 @@ async def test_every_topic_is_documented() -> None:
     for name in re.findall(r"^\| `([^`]+)`", page, re.MULTILINE):
         documented |= {name.replace("{1,5,15}", str(minutes)) for minutes in (1, 5, 15)}
     assert names == documented
+
+
+async def test_a_queue_of_any_name_has_figures_and_leaves_none_behind() -> None:
+    broker = make_broker()
+    topics = SystemTopics(broker, started=0.0)
+    broker.queues.establish("a+b/#", QueueSettings())
+    await topics.publish()
+    figure = ROOT + "queues/a%2Bb/%23/messages"
+    message = broker.retained.get(figure)
+    assert message is not None
+    assert message.payload == b"0"
+    broker.queues.remove("a+b/#")
+    await topics.publish()
+    assert broker.retained.get(figure) is None

@@ -19,7 +19,7 @@ class OwnersQueues:
         self._registry: Final = registry
         self._broker: Final = broker
         self._version: tuple[int, int] | None = None
-        self._applied: dict[str, QueueRecord] = {}
+        self._applied: dict[str, QueueRecord] | None = None  # None: not looked yet, and the store may have others
 
     def follow(self) -> None:
         """Have exactly the queues that the registry says, beside those that clients declared."""
@@ -28,14 +28,15 @@ class OwnersQueues:
             return
         wanted = {record.name: record for record in self._registry.queues()}
         self._version = version
-        if wanted == self._applied and self._applied:
+        if wanted == self._applied:
             return
+        before = self._applied or {}
         queues = self._broker.queues
         for queue in queues.all():
             if queue.administrators and queue.name not in wanted:
                 queues.remove(queue.name)
         for name, record in wanted.items():
-            if self._applied.get(name) != record:
+            if before.get(name) != record:
                 self._apply(record)
         self._applied = wanted
 

@@ -13,6 +13,7 @@ from typing import Final
 from bridgehead import __version__
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.counters import Counters
+from bridgehead.broker.queues.names import escaped
 from bridgehead.core.message import Message, Origin
 from bridgehead.core.policy import Permission, Principal
 
@@ -91,11 +92,12 @@ class SystemTopics:
         now = self._broker.clock.now
         figures = self.figures(survey, now)
         payloads = {name: value for name, value in figures.items() if self._published.get(name) != value}
+        payloads |= {name: "" for name in self._published if name not in figures}  # a queue is gone: so is its figure
         for name, value in payloads.items():
             message = Message(ROOT + name, value.encode(), 0, True, self._origin)
             self._own += 1
             self._broker.door.publish(self._principal, message, None)
-        self._published |= payloads
+        self._published = figures
 
     def figures(self, survey: Survey, now: float) -> dict[str, str]:
         """Every topic below `$SYS/broker/` with its payload."""
@@ -133,9 +135,10 @@ class SystemTopics:
         figures["queues/bytes"] = broker.queues.octets
         for queue in broker.queues.all():
             if queue.administrators:  # of clients' queues there may be as many as clients like
-                figures[f"queues/{queue.name}/messages"] = queue.waiting
-                figures[f"queues/{queue.name}/unsettled"] = queue.unsettled
-                figures[f"queues/{queue.name}/consumers"] = queue.consumer_count
+                name = escaped(queue.name)
+                figures[f"queues/{name}/messages"] = queue.waiting
+                figures[f"queues/{name}/unsettled"] = queue.unsettled
+                figures[f"queues/{name}/consumers"] = queue.consumer_count
         self._update_load(counters, received, sum(dropped.values()), now)
         return {name: str(value) for name, value in figures.items()} | self._load.figures()
 

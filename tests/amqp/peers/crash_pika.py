@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 import pika
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, NackError, UnroutableError
 
 WORDS: queue.Queue[str] = queue.Queue()
 IDLE = 1.0  # seconds without a message after which a consumer looks whether the queue is empty
@@ -65,6 +65,8 @@ def publish(name: str) -> None:
                 confirmed += 1
                 say({"confirmed": confirmed})
             connection.close()
+        except (NackError, UnroutableError):
+            raise  # no kill: the hub said no
         except AMQPError:
             pass  # killed: what was not confirmed is sent again to the next one
         connection = connected()
