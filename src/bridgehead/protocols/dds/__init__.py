@@ -1,0 +1,1 @@
+"""DDS: a participant of the hub per domain; samples become messages, and messages samples."""

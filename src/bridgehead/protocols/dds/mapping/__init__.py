@@ -1,0 +1,1 @@
+"""Samples <-> the canonical message: JSON, names, quality of service."""
