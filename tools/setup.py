@@ -26,6 +26,7 @@ NODECOAP = ROOT / "tests" / "peers" / "nodecoap"
 RHEA = ROOT / "tests" / "peers" / "rhea"
 SSLYZE = ROOT / "tests" / "peers" / "sslyze"
 AMQP = ROOT / "tests" / "peers" / "amqp"
+CYCLONEDDS = ROOT / "tools" / "cyclonedds.py"
 DAEMONS = ("mosquitto", "rabbitmq-server")  # that Debian starts when it installs them
 ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps daemons there, outside an ordinary user's PATH
 
@@ -163,7 +164,8 @@ def venv_works() -> bool:
 
 
 def venv_stamp() -> str:
-    return fingerprint(ROOT / "constraints.txt", ROOT / "pyproject.toml", sys.version)
+    binding = (CYCLONEDDS, CYCLONEDDS.with_name("cyclonedds-constraints.txt"))
+    return fingerprint(ROOT / "constraints.txt", ROOT / "pyproject.toml", *binding, sys.version)
 
 
 def pip_install(folder: Path) -> list[str]:
@@ -173,7 +175,8 @@ def pip_install(folder: Path) -> list[str]:
 
 
 def set_up_venv() -> None:
-    """.venv with everything of constraints.txt, each file checked against its hash, and this project, editable."""
+    """.venv with everything of constraints.txt, each file checked against its hash, this project, editable, and the
+    binding of Cyclone DDS, which is built against Debian's."""
     works = venv_works()
     wanted = venv_stamp()
     if works and stamped("venv", wanted):
@@ -183,6 +186,7 @@ def set_up_venv() -> None:
     pip = pip_install(VENV)
     run([*pip, "--require-hashes", "-r", "constraints.txt"])
     run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], BRIDGEHEAD_COMPILE="0")
+    run([sys.executable, str(CYCLONEDDS), str(VENV / "bin" / "python")])
     put_stamp("venv", wanted)
 
 

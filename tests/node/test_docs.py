@@ -13,6 +13,8 @@ import pytest
 from bridgehead.broker.limits import Limits as BrokerLimits
 from bridgehead.node.amqp_settings import Amqp
 from bridgehead.node.configuration import Config, ConfigFile, Limits, Listener, Login, Mqtt, TokenIssuer
+from bridgehead.node.dds_config import dds_config
+from bridgehead.node.dds_settings import Dds, DdsDomain, DdsQos, DdsRoute
 from bridgehead.node.queue_settings import Queues
 from bridgehead.node.settings import apply_amqp, apply_limits, apply_login, apply_mqtt
 from bridgehead.protocols.amqp.config import AmqpConfig
@@ -23,9 +25,13 @@ from bridgehead.security.registry.registry import Registry
 DOCS = Path(__file__).parents[2] / "docs"
 
 
+# Tables in tables.
+INNER: dict[str, Any] = {"dds.domain": DdsDomain, "dds.route": DdsRoute, "dds.route.qos": DdsQos}
+
+
 def documented() -> dict[str, str]:
     text = "".join((DOCS / name).read_text() for name in ("configuration.md", "limits.md"))
-    return dict(re.findall(r"^\| `([a-z_0-9]+\.[a-z_0-9]+)` \| `?([^`|]+?)`? \|", text, re.MULTILINE))
+    return dict(re.findall(r"^\| `([a-z_0-9]+(?:\.[a-z_0-9]+)+)` \| `?([^`|]+?)`? \|", text, re.MULTILINE))
 
 
 def model() -> dict[str, str]:
@@ -33,12 +39,21 @@ def model() -> dict[str, str]:
     result: dict[str, str] = {}
     for table in msgspec.structs.fields(ConfigFile):
         kind = {"listener": Listener, "token_issuer": TokenIssuer}.get(table.encode_name, table.type)
-        for key in msgspec.structs.fields(kind):
-            default: Any = key.default
-            if key.default_factory is not msgspec.NODEFAULT:
-                default = key.default_factory()
-            text = "required" if default is msgspec.NODEFAULT else json.dumps(default)
-            result[f"{table.encode_name}.{key.encode_name}"] = text
+        result.update(keys(kind, table.encode_name))
+    return result
+
+
+def keys(kind: Any, table: str) -> dict[str, str]:
+    result: dict[str, str] = {}
+    for key in msgspec.structs.fields(kind):
+        name = f"{table}.{key.encode_name}"
+        if name in INNER:
+            result.update(keys(INNER[name], name))
+            continue
+        default: Any = key.default
+        if key.default_factory is not msgspec.NODEFAULT:
+            default = key.default_factory()
+        result[name] = "required" if default is msgspec.NODEFAULT else json.dumps(default)
     return result
 
 
@@ -57,6 +72,10 @@ def test_every_key_says_what_it_is_for() -> None:
         "Mqtt",
         "Coap",
         "Amqp",
+        "Dds",
+        "DdsDomain",
+        "DdsRoute",
+        "DdsQos",
         "Queues",
         "Tls",
         "Log",
@@ -149,3 +168,36 @@ def test_every_key_of_queues_reaches_who_obeys_it(tmp_path: Path, key: msgspec.s
 def state(room: object) -> dict[str, object]:
     """The attributes of a value, compiled or not."""
     return {name: getattr(room, name) for name in dir(room) if not name.startswith("_")}
+
+
+# Of a route and a domain each key is given another value than its default.
+OTHER: dict[str, Any] = {
+    "id": 3, "security": "none", "guest": "robot", "interfaces": ["lo"], "peers": ["127.0.0.1"], "multicast": False,
+    "discover_types": True, "metadata": "sign", "topic": "U", "domain": 3, "type": "a.B", "idl": "x.idl",
+    "preset": "ros2", "partition": "P", "hub": "A/${b}", "key": "b", "direction": "in", "payload": "cdr",
+    "qos": DdsQos(depth=2), "tags": {"a": "b"}, "instances": 7, "timestamps": True, "reliability": "best-effort",
+    "durability": "transient-local", "depth": 3, "deadline": 1.0, "lifespan": 1.0, "liveliness": "manual-by-topic",
+    "lease": 1.0, "ownership": "exclusive", "strength": 4, "latency_budget": 1.0, "log_topic": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Dds, DdsDomain, DdsRoute, DdsQos])
+def test_every_key_of_dds_reaches_who_obeys_it(kind: Any) -> None:
+    def room(**keys: Any) -> str:
+        route, domain, dds = DdsRoute(topic="T"), DdsDomain(id=0), Dds()
+        if kind is Dds:
+            dds = Dds(**keys)
+        elif kind is DdsDomain:
+            domain = msgspec.structs.replace(domain, **keys)
+        elif kind is DdsRoute:
+            route = msgspec.structs.replace(route, **keys)
+        else:
+            route = msgspec.structs.replace(route, qos=DdsQos(**keys))
+        config = dds_config(msgspec.structs.replace(dds, domains=[domain], routes=[route]))
+        values = [state(config), state(config.domains[0]), state(config.routes[0]), state(config.routes[0].qos)]
+        return re.sub(r"0x[0-9a-f]+|<[^<>]*>", "", repr(values))
+
+    for key in msgspec.structs.fields(kind):
+        if key.name not in ("domains", "routes"):
+            other = OTHER[key.name] if key.name in OTHER else key.default + 1
+            assert room(**{key.name: other}) != room(), key.name

@@ -25,6 +25,7 @@ from bridgehead.node.configuration import (
     coap_modes,
     settled,
 )
+from bridgehead.node.dds_config import checked
 from bridgehead.node.proxy_settings import Proxy
 from bridgehead.node.toml_lines import KeyPath, key_lines
 from bridgehead.security.audit.syslog import Target
@@ -36,6 +37,7 @@ from bridgehead.security.tokens.settings import ALGORITHMS
 _LARGEST_FILE: Final = 256 * 1024
 _WHERE: Final = re.compile(r"(?P<problem>.*) - at `\$(?P<path>.*)`", re.DOTALL)
 _STEP: Final = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
+_TABLES: Final[tuple[KeyPath, ...]] = (("listener",), ("token_issuer",), ("dds", "domain"), ("dds", "route"))
 _TOML_TYPES: Final = {
     bool: "true or false",
     int: "a whole number",
@@ -117,6 +119,7 @@ class _Reading:
             log=log,
             audit=self._audit(settings.audit),
             proxy=self._proxy(settings.proxy),
+            dds=checked(settings.dds, self._error, self._absolute),
         )
 
     def _proxy(self, proxy: Proxy) -> Proxy:
@@ -165,8 +168,8 @@ class _Reading:
             return self._error(path, f'"{key}" is missing', f"add {key} = ... ({_purpose((*path, key))})")
         expected = f"expected {_expectation(path)}"
         value = _at(raw, path)
-        if isinstance(value, dict) and path in (("listener",), ("token_issuer",)):
-            name = path[0]
+        if isinstance(value, dict) and path in _TABLES:
+            name = _dotted(path)
             return self._error(path, f"each {name} is a table of its own", f"write [[{name}]] with two brackets")
         if isinstance(value, float):
             said = f"{value} is not accepted"

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bridgehead.node.amqp_settings import Amqp
 from bridgehead.node.audit_settings import Audit
+from bridgehead.node.dds_settings import Dds
 from bridgehead.node.pki_settings import Pki
 from bridgehead.node.proxy_settings import Proxy
 from bridgehead.node.queue_settings import Queues
@@ -400,6 +401,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mqtt: Mqtt = field(default_factory=Mqtt)
     coap: Coap = field(default_factory=Coap)
     amqp: Amqp = field(default_factory=Amqp)
+    dds: Dds = field(default_factory=Dds)
     proxy: Proxy = field(default_factory=Proxy)
     tls: Tls = field(default_factory=Tls)
     pki: Pki = field(default_factory=Pki)
@@ -452,6 +454,7 @@ class Config:
         self.mqtt = settings.mqtt
         self.coap = settings.coap
         self.amqp = settings.amqp
+        self.dds = settings.dds
         self.proxy = settings.proxy
         self.tls = settings.tls
         self.pki = settings.pki

@@ -17,6 +17,7 @@ class DomainConfig:
     `guest` is the device with whose permissions everybody acts on a PLAIN domain, "" for nobody. `interfaces` are names
     or addresses of network interfaces, () for Cyclone's own choice; `peers` addresses to look for participants at
     beside multicast. `discovers_types`: whether types may be asked of the network, in clear (XTypes type look-up).
+    `metadata` is "encrypt" or "sign": governance's metadata_protection_kind (DDS Security 1.1 section 9.4.1.2.6).
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class DomainConfig:
         peers: tuple[str, ...] = (),
         multicast: bool = True,
         discovers_types: bool = False,
+        metadata: str = "encrypt",
     ) -> None:
         self.domain: Final = domain
         self.security: Final = security
@@ -36,6 +38,7 @@ class DomainConfig:
         self.peers: Final = peers
         self.multicast: Final = multicast
         self.discovers_types: Final = discovers_types
+        self.metadata: Final = metadata
 
     @property
     def is_secured(self) -> bool:
