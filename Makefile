@@ -11,7 +11,8 @@ PYTHON := .venv/bin/python
 SETUP := $(PYTHON3) tools/setup.py
 COMPILED := PYTHONPATH=build/compiled BRIDGEHEAD_FLAVOUR=compiled
 SOURCES := src tests tools $(wildcard bench demo fuzz)
-PYTEST := $(PYTHON) -m pytest -n 2 $(PYTEST_OPTIONS)
+# Three at a time on two cores: many tests wait for real processes.
+PYTEST := $(PYTHON) -m pytest -n 3 --dist worksteal $(PYTEST_OPTIONS)
 FUZZ_SECONDS ?= 60
 # `make test` runs everything interpreted, and compiled what runs the compiled rooms or a whole hub. The other folders run
 # the same files of the rim a second time: `make test-all` does that too.
