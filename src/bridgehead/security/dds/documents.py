@@ -6,7 +6,7 @@ what no rule allows is denied.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from xml.sax.saxutils import escape
@@ -20,14 +20,16 @@ _HEAD: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<dds xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="{schema}{kind}.xsd">\n'
 )
-_DOMAINS: Final = f"<domains><id_range><min>0</min><max>{LAST_DOMAIN}</max></id_range></domains>"
+Domains = tuple[int, int]  # from, to
+EVERYWHERE: Final[Domains] = (0, LAST_DOMAIN)
+ENCRYPT: Final = "encrypt"
+SIGN: Final = "sign"
 
 # metadata_protection_kind is not NONE, or Fast DDS (ROS 2) and Cyclone DDS do not find each other. rtps SIGN
 # authenticates the headers that the other kinds leave alone.
-_GOVERNANCE: Final = f"""\
-  <domain_access_rules>
+_DOMAIN_RULE: Final = """\
     <domain_rule>
-      {_DOMAINS}
+      {domains}
       <allow_unauthenticated_participants>false</allow_unauthenticated_participants>
       <enable_join_access_control>true</enable_join_access_control>
       <discovery_protection_kind>ENCRYPT</discovery_protection_kind>
@@ -40,28 +42,44 @@ _GOVERNANCE: Final = f"""\
           <enable_liveliness_protection>true</enable_liveliness_protection>
           <enable_read_access_control>true</enable_read_access_control>
           <enable_write_access_control>true</enable_write_access_control>
-          <metadata_protection_kind>ENCRYPT</metadata_protection_kind>
+          <metadata_protection_kind>{metadata}</metadata_protection_kind>
           <data_protection_kind>ENCRYPT</data_protection_kind>
         </topic_rule>
       </topic_access_rules>
     </domain_rule>
-  </domain_access_rules>
-</dds>
 """
 
 
 class Rule:
-    """What may (or, with `allow=False`, may not) be published or subscribed."""
+    """What may (or, with `allow=False`, may not) be published or subscribed, in which domains."""
 
-    def __init__(self, allow: bool, publish: Sequence[Expression], subscribe: Sequence[Expression]) -> None:
+    def __init__(
+        self,
+        allow: bool,
+        publish: Sequence[Expression],
+        subscribe: Sequence[Expression],
+        domains: Domains = EVERYWHERE,
+    ) -> None:
         self.allow: Final = allow
         self.publish: Final = publish
         self.subscribe: Final = subscribe
+        self.domains: Final = domains
+
+    def __repr__(self) -> str:
+        return f"Rule({self.allow}, {self.publish}, {self.subscribe}, {self.domains})"
 
 
-def governance() -> bytes:
-    """The same for every participant: DDS wants it equal on all sides."""
-    return (_HEAD.format(schema=_SCHEMA, kind="governance") + _GOVERNANCE).encode()
+def governance(metadata: Mapping[int, str] | None = None, usual: str = ENCRYPT) -> bytes:
+    """The same for every participant: DDS wants it equal on all sides. `metadata`: domain -> ENCRYPT or SIGN, how
+    submessages are protected there; `usual`: in all other domains. The first rule that names a domain holds."""
+    rules = [
+        _DOMAIN_RULE.format(domains=_domains((domain, domain)), metadata=kind.upper())
+        for domain, kind in sorted((metadata or {}).items())
+        if kind != usual
+    ]
+    rules.append(_DOMAIN_RULE.format(domains=_domains(EVERYWHERE), metadata=usual.upper()))
+    head = _HEAD.format(schema=_SCHEMA, kind="governance")
+    return f"{head}  <domain_access_rules>\n{''.join(rules)}  </domain_access_rules>\n</dds>\n".encode()
 
 
 def permissions(name: str, rules: Sequence[Rule], not_before: float, not_after: float) -> bytes:
@@ -75,7 +93,7 @@ def permissions(name: str, rules: Sequence[Rule], not_before: float, not_after: 
         if not rule.publish and not rule.subscribe:
             continue
         word = "allow_rule" if rule.allow else "deny_rule"
-        lines += [f"      <{word}>", f"        {_DOMAINS}"]
+        lines += [f"      <{word}>", f"        {_domains(rule.domains)}"]
         for verb, expressions in (("publish", rule.publish), ("subscribe", rule.subscribe)):
             lines += [_criteria(verb, each) for each in dict.fromkeys(expressions)]
         lines.append(f"      </{word}>")
@@ -89,6 +107,12 @@ def _criteria(verb: str, expression: Expression) -> str:
     if expression.partition:
         partitions = f"<partitions><partition>{escape(expression.partition)}</partition></partitions>"
     return f"        <{verb}><topics><topic>{escape(expression.topic)}</topic></topics>{partitions}</{verb}>"
+
+
+def _domains(domains: Domains) -> str:
+    if domains[0] == domains[1]:
+        return f"<domains><id>{domains[0]}</id></domains>"
+    return f"<domains><id_range><min>{domains[0]}</min><max>{domains[1]}</max></id_range></domains>"
 
 
 def _utc(seconds: float) -> str:

@@ -9,8 +9,9 @@ from typing import Final
 from bridgehead.core.rights import Bindings, resolved
 from bridgehead.security.dds.documents import Rule
 from bridgehead.security.dds.names import ANY, Expression
+from bridgehead.security.dds.routes import OWNER, TAG, UNROUTED, Routing, device_rules
 from bridgehead.security.errors import NotAcceptable
-from bridgehead.security.policy.algebra import overlaps, span
+from bridgehead.security.policy.algebra import overlaps, span, witness
 from bridgehead.security.records import PermissionRecord
 
 DDS: Final = "dds"
@@ -25,7 +26,9 @@ class Grants:
         self.left_out: Final = left_out
 
 
-def grants(permissions: Sequence[PermissionRecord], bindings: Bindings, naming: Naming) -> Grants:
+def grants(
+    permissions: Sequence[PermissionRecord], bindings: Bindings, naming: Naming, routing: Routing = UNROUTED
+) -> Grants:
     """`permissions`: all that hold for the device. DDS participants judge each other, and the hub is not between them:
     what needs somebody to count or to look at a clock is left out.
 
@@ -36,7 +39,8 @@ def grants(permissions: Sequence[PermissionRecord], bindings: Bindings, naming: 
     for each in permissions:
         (allowed if each.allow else denied).extend((found, each) for found in resolved(each.topic_filter, bindings))
     denied = [(topic_filter, each) for topic_filter, each in denied if not _elsewhere(each)]
-    rules: list[Rule] = []
+    routed = Coverage(allowed, denied)
+    rules = device_rules(routing, routed)
     wide: list[Rule] = []
     for topic_filter, each in denied:
         found = _denied(topic_filter, naming)
@@ -46,6 +50,8 @@ def grants(permissions: Sequence[PermissionRecord], bindings: Bindings, naming: 
         wide.append(_rule(False, [expression for expression in found if expression.topic == ANY], each))
     left_out: list[tuple[str, str]] = []
     for topic_filter, each in allowed:
+        if topic_filter.startswith((OWNER, TAG)):
+            continue  # the name of a right, in routes' rules
         expressions = naming(topic_filter, False)
         because = _reason(each) if expressions else "DDS has no expression that matches exactly this"
         if not expressions or because:
@@ -61,6 +67,22 @@ def grants(permissions: Sequence[PermissionRecord], bindings: Bindings, naming: 
         if expressions:
             rules.append(_rule(True, expressions, each))
     return Grants(rules, left_out)
+
+
+class Coverage:
+    """Whether what a device may do covers all of a Topic Filter: for routes."""
+
+    def __init__(
+        self, allowed: Sequence[tuple[str, PermissionRecord]], denied: Sequence[tuple[str, PermissionRecord]]
+    ) -> None:
+        self._allowed: Final = [(span(found), each) for found, each in allowed if not _reason(each)]
+        self._denied: Final = [(span(found), each) for found, each in denied]
+
+    def __call__(self, topic_filter: str, publishes: bool) -> bool:
+        wanted = span(topic_filter)
+        allowed = [one for one, each in self._allowed if (each.publish if publishes else each.subscribe)]
+        denied = [one for one, each in self._denied if (each.publish if publishes else each.subscribe)]
+        return witness(wanted, allowed) is None and not any(overlaps(wanted, one) for one in denied)
 
 
 def _rule(allow: bool, expressions: Sequence[Expression], record: PermissionRecord) -> Rule:

@@ -224,10 +224,11 @@ def make_revocation_list(
     revoked: Iterable[Revoked],
     number: int,
     now: float,
+    life: float = REVOCATION_LIST_LIFE,
 ) -> x509.CertificateRevocationList:
-    """RFC 5280 section 5. `number` grows with every list (5.2.3)."""
+    """RFC 5280 section 5. `number` grows with every list (5.2.3); the next one comes within `life` seconds."""
     builder = x509.CertificateRevocationListBuilder().issuer_name(authority.subject)
-    builder = builder.last_update(_time(now - BACKDATED)).next_update(_time(now + REVOCATION_LIST_LIFE))
+    builder = builder.last_update(_time(now - BACKDATED)).next_update(_time(now + life))
     builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     builder = builder.add_extension(_issuer_key_identifier(authority), critical=False)
     reason = x509.CRLReason(x509.ReasonFlags.cessation_of_operation)
