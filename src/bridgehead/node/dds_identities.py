@@ -6,12 +6,13 @@ from typing import Final
 
 from bridgehead.core.policy import Context, Principal
 from bridgehead.node.identities import Identities
-from bridgehead.security.dds.guids import of_device
+from bridgehead.security import mechanisms
+from bridgehead.security.dds.guids import OCTETS, devices_by_guid
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.registry.registry import Registry
 
 PROTOCOL: Final = "dds"
-_PROVEN: Final = Context(PROTOCOL, ("certificate",))
+_PROVEN: Final = Context(PROTOCOL, (mechanisms.DDS, mechanisms.CERTIFICATE))
 _GUEST: Final = Context(PROTOCOL, ())
 
 
@@ -35,7 +36,7 @@ class DdsIdentities:
 
     def name_of(self, participant: bytes) -> str:
         """Of the device whose certificate a secured participant with this GUID has shown, "" for nobody's."""
-        return self.names().get(participant[:6], "")
+        return self.names().get(participant[:OCTETS], "")
 
     def names(self) -> dict[bytes, str]:
         """The devices with a DDS identity, by the first six octets of their GUIDs. What was known last while the
@@ -43,12 +44,11 @@ class DdsIdentities:
         try:
             number = self._registry.change_number()
             if number != self._number:
-                devices = self._registry.each_device()
-                self._names = {
-                    of_device(each.name): each.name
-                    for each in devices
+                self._names = devices_by_guid(
+                    each.name
+                    for each in self._registry.each_device()
                     if each.dds_identity is not None and each.revoked_at is None
-                }
+                )
                 self._number = number
         except SecurityError:
             return self._names
