@@ -13,17 +13,27 @@ _PAIR: Final = 200  # octets that a user property takes beside its text
 
 @mypyc_attr(acyclic=True)
 class Origin:
-    """Who sent a message, over which protocol, whether that was proven, and from which address ("": not known).
+    """Who sent a message, over which protocol, whether that was proven, and from which address ("": not known). `tags`
+    are its data tags ("NAME=VALUE"): only who has clearance for each of them may receive it.
 
     One object per connection of a session: a subscription asks by identity whether a message is its own (No Local).
     """
 
-    def __init__(self, principal: str, protocol: str, verified: bool, client_id: str = "", address: str = "") -> None:
+    def __init__(
+        self,
+        principal: str,
+        protocol: str,
+        verified: bool,
+        client_id: str = "",
+        address: str = "",
+        tags: tuple[str, ...] = (),
+    ) -> None:
         self.principal: Final = principal
         self.protocol: Final = protocol
         self.verified: Final = verified
         self.client_id: Final = client_id
         self.address: Final = address
+        self.tags: Final = tags
 
     def is_from(self, other: Origin) -> bool:
         """Whether it is the same client's, also of an earlier connection or run."""
