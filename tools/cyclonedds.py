@@ -5,6 +5,8 @@
 PyPI's wheels bring a Cyclone DDS of their own, without security. The binding's sources want to be told where the
 library is, as one folder with `include`, `lib` and `bin` (CYCLONEDDS_HOME): this script makes one of links, for Debian's
 places (cyclonedds-dev, cyclonedds-tools) or for those below a CYCLONEDDS_HOME that is set already.
+
+Beside the binding comes what secured domains need besides: the authentication plug-in of cyclonedds_guard.c.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from pathlib import Path
 
 PINS = Path(__file__).resolve().parent / "cyclonedds-constraints.txt"
 HEADER = Path("include") / "dds" / "dds.h"
+GUARD = Path(__file__).resolve().parent / "cyclonedds_guard.c"
+GUARD_LIBRARY = "libbridgehead_guard.so"  # as security/dds/guard.py looks for it
+PLUGIN = "libdds_security_auth.so"
+_WHERE = "import importlib.util; print(importlib.util.find_spec('cyclonedds').submodule_search_locations[0])"
 
 
 class Unbuildable(Exception):
@@ -55,15 +61,39 @@ def install(python: Path, home: Path) -> None:
         raise Unbuildable(f"pip could not build the binding (exit code {status}): its output above says why")
 
 
+def build_guard(python: Path, home: Path) -> None:
+    """Into the binding's folder. A Cyclone DDS without security has no use for it."""
+    libraries = (home / "lib").resolve()
+    plugins = [libraries / PLUGIN, *sorted(libraries.glob(f"libddsc*/{PLUGIN}"))]
+    plugin = next((each for each in plugins if each.exists()), None)
+    if plugin is None:
+        print(f"cyclonedds: no {PLUGIN} below {libraries}: secured domains will not start", file=sys.stderr)
+        return
+    found = subprocess.run([str(python), "-c", _WHERE], capture_output=True, text=True, check=True)
+    output = Path(found.stdout.strip()) / GUARD_LIBRARY
+    command = [os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
+    command += [f'-DAUTHENTICATION="{plugin}"', f"-I{home / 'include'}", "-o", str(output), str(GUARD)]
+    command += [f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lddsc", "-ldl", "-lpthread"]
+    try:
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise Unbuildable("there is no C compiler: install gcc") from None
+    if built.returncode:
+        raise Unbuildable(f"{GUARD.name} could not be compiled:\n{built.stderr}")
+
+
 def main(arguments: list[str]) -> int:
     python = Path(arguments[0] if arguments else sys.executable)
     given = os.environ.get("CYCLONEDDS_HOME", "")
     try:
         if given and (Path(given) / HEADER).exists():
             install(python, Path(given))
+            build_guard(python, Path(given))
         else:
             with tempfile.TemporaryDirectory() as folder:
-                install(python, make_home(Path(folder)))
+                home = make_home(Path(folder))
+                install(python, home)
+                build_guard(python, home)
     except Unbuildable as error:
         print(f"cyclonedds: {error}", file=sys.stderr)
         return 1

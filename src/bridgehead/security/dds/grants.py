@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from bridgehead.core.rights import Bindings, resolved
+from bridgehead.security import mechanisms
 from bridgehead.security.dds.documents import Rule
 from bridgehead.security.dds.names import ANY, Expression
 from bridgehead.security.dds.routes import OWNER, TAG, UNROUTED, Routing, device_rules
@@ -15,6 +16,7 @@ from bridgehead.security.policy.algebra import overlaps, span, witness
 from bridgehead.security.records import PermissionRecord
 
 DDS: Final = "dds"
+_PROVEN: Final = frozenset((mechanisms.DDS, mechanisms.CERTIFICATE))  # what a participant shows is both
 Naming = Callable[[str, bool], list[Expression] | None]
 
 
@@ -112,13 +114,13 @@ def _elsewhere(denial: PermissionRecord) -> bool:
     """It holds for other protocols or proofs only. What it says about hours counts always here."""
     if denial.protocols and DDS not in denial.protocols:
         return True
-    return bool(denial.mechanisms) and DDS not in denial.mechanisms
+    return bool(denial.mechanisms) and not _PROVEN & set(denial.mechanisms)
 
 
 def _reason(record: PermissionRecord) -> str:
     if record.protocols and DDS not in record.protocols:
         return f"it holds over {' and '.join(record.protocols)} only"
-    if record.mechanisms and DDS not in record.mechanisms:
+    if record.mechanisms and not _PROVEN & set(record.mechanisms):
         return f"it holds for whoever is proven by {' or '.join(record.mechanisms)} only"
     if record.hours:
         return "participants do not keep hours"
