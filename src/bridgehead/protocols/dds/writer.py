@@ -1,0 +1,76 @@
+"""A writer of raw samples. It never blocks: what Cyclone has no room for is offered again by the route."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, Refusal
+from bridgehead.protocols.dds import cyclone, policies
+from bridgehead.protocols.dds.cyclone import checked, ffi, library
+from bridgehead.protocols.dds.mapping.settings import RouteConfig
+from bridgehead.protocols.dds.participant import Participant, Topic
+from bridgehead.protocols.dds.reader import handles
+from bridgehead.protocols.dds.session.ports import Writer
+
+_STATUSES: Final = cyclone.OFFERED_INCOMPATIBLE_QOS | cyclone.PUBLICATION_MATCHED
+
+
+class RawWriter(Writer):
+    """Errors of making it: DdsError. `representation` is that of the topic, and of what is written."""
+
+    def __init__(self, participant: Participant, topic: Topic, route: RouteConfig, representation: int) -> None:
+        lib, null = library(), ffi().NULL
+        with policies.made() as qos:
+            policies.partition(qos, route.partition)
+            publisher = checked(lib.dds_create_publisher(participant.entity, qos, null), f"route {route.name}")
+        with policies.made() as qos:
+            policies.writer_qos(qos, route, representation)
+            code = lib.dds_create_writer(publisher, topic.entity, qos, null)
+        self._publisher: Final = publisher
+        self.entity: Final = checked(code, f"route {route.name} can't write topic {route.topic}")
+        checked(lib.dds_set_status_mask(self.entity, _STATUSES), f"route {route.name} can't watch its writer")
+        self._topic: Final = topic
+        self._parts: Final = ffi().new("iovec_t *")
+
+    def write(self, cdr: bytes, timestamp: int) -> bool:
+        return self._forward(cdr, cyclone.DATA, 0, timestamp)
+
+    def dispose(self, cdr_key: bytes) -> None:
+        self._forward(cdr_key, cyclone.KEY, cyclone.DISPOSED, 0)
+
+    def unregister(self, cdr_key: bytes) -> None:
+        self._forward(cdr_key, cyclone.KEY, cyclone.UNREGISTERED, 0)
+
+    def _forward(self, cdr: bytes, kind: int, status: int, timestamp: int) -> bool:
+        lib, parts = library(), self._parts
+        held: Any = ffi().from_buffer(cdr)
+        parts.base, parts.size = held, len(cdr)
+        serdata = lib.ddsi_serdata_from_ser_iov(self._topic.sertype, kind, 1, parts, len(cdr))
+        if not serdata:
+            raise Refusal(PAYLOAD_FORMAT_INVALID, "the octets are no sample of the topic's type")
+        serdata.timestamp, serdata.statusinfo = timestamp or time.time_ns(), status
+        code = lib.dds_forwardcdr(self.entity, serdata)
+        if code == cyclone.TIMEOUT:
+            return False
+        checked(code, "a sample was not written")
+        return True
+
+    def changed(self) -> int:
+        """Which statuses changed since this was asked last."""
+        status = ffi().new("uint32_t *")
+        checked(library().dds_take_status(self.entity, status, _STATUSES), "a writer's status can't be read")
+        return int(status[0])
+
+    def matched(self) -> set[int]:
+        """The subscription handles of all remote readers that read this writer."""
+        return handles(library().dds_get_matched_subscriptions, self.entity)
+
+    def incompatible(self) -> tuple[int, str]:
+        """How many readers ask for too much since this was asked last, and the policy that is to blame (the last)."""
+        status = ffi().new("incompatible_t *")
+        checked(library().dds_get_offered_incompatible_qos_status(self.entity, status), "a status can't be read")
+        return status.change, policies.policy_name(status.last)
+
+    def close(self) -> None:
+        library().dds_delete(self._publisher)
