@@ -3,8 +3,8 @@
     python tools/cyclonedds.py [PYTHON]     # the environment to install into, this one by default
 
 PyPI's wheels bring a Cyclone DDS of their own, without security. The binding's sources want to be told where the
-library is, as one folder with `include`, `lib` and `bin` (CYCLONEDDS_HOME): this script makes one of links, for Debian's
-places (cyclonedds-dev, cyclonedds-tools) or for those below a CYCLONEDDS_HOME that is set already.
+library is, as one folder with `include`, `lib` and `bin` (CYCLONEDDS_HOME): this script makes one of links, for
+Debian's places (cyclonedds-dev, cyclonedds-tools) or for those below a CYCLONEDDS_HOME that is set already.
 
 Beside the binding comes what secured domains need besides: the authentication plug-in of cyclonedds_guard.c.
 """

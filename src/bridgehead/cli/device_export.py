@@ -14,6 +14,7 @@ from bridgehead.cli.identity_at import PassphraseFile, open_identity, sentences
 from bridgehead.cli.main import USAGE, CommandError
 
 if TYPE_CHECKING:
+    from bridgehead.security.dds.routes import Routing
     from bridgehead.security.export.targets import Target
 
 # As security.export.targets.TARGETS; held together by a test. Help shall not wait for cryptography to be loaded.
@@ -45,6 +46,10 @@ Port = Annotated[
     int | None,
     typer.Option("--port", metavar="PORT", min=1, max=65535, help="Its port, in the snippets; default the protocol's."),
 ]
+Configuration = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The hub's configuration: its DDS routes, for dds and ros2."),
+]
 
 
 def export(
@@ -56,6 +61,7 @@ def export(
     overlap: Overlap = "7d",
     host: Host = None,
     port: Port = None,
+    config: Configuration = None,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
@@ -71,6 +77,7 @@ def export(
 
     chosen = TARGETS[target]
     new = _kinds(chosen, credential)
+    routes = routing_of(config, data)
     with sentences():
         dialled = str(parse_host(host)) if host is not None else socket.gethostname()
         folder = BundleFolder(Path(f"{name}-{target}") if out is None else out)
@@ -79,7 +86,7 @@ def export(
             with gathering(identity, name, new, seconds) as enrolled:
                 if chosen.usable:
                     check_usable(enrolled, chosen.usable, target)
-                order = Order(identity, enrolled, dialled, chosen.port if port is None else port)
+                order = Order(identity, enrolled, dialled, chosen.port if port is None else port, routes)
                 written = folder.put(chosen.build(order))
         except BaseException:
             folder.discard()
@@ -87,11 +94,27 @@ def export(
     _report(name, target, folder.folder, written, new, as_json)
 
 
-def duration(text: str) -> float:
+def routing_of(config: Path | None, data: Path) -> Routing:
+    """DDS' routes in the hub's configuration; without one there are none. Errors: CommandError."""
+    from bridgehead.security.dds.routes import UNROUTED
+
+    if config is None:
+        return UNROUTED
+    from bridgehead.node.config import ConfigError, load
+    from bridgehead.node.dds_config import dds_config
+    from bridgehead.node.dds_routing import routing
+
+    try:
+        return routing(dds_config(load(config, data).dds))
+    except ConfigError as fault:
+        raise CommandError(str(fault), USAGE) from None
+
+
+def duration(text: str, option: str = "--overlap") -> float:
     """Seconds of "0", "90s", "30m", "12h", "7d". Errors: CommandError."""
     found = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
     if found is None or (not found[2] and found[1] != "0"):
-        raise CommandError(f"--overlap {text} is no time: write 0, 90s, 30m, 12h or 7d", USAGE)
+        raise CommandError(f"{option} {text} is no time: write 0, 90s, 30m, 12h or 7d", USAGE)
     return int(found[1]) * _SECONDS.get(found[2], 1.0)
 
 

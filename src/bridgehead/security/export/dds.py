@@ -17,6 +17,7 @@ from bridgehead.security.export.participant import (
     PERMISSIONS,
     PERMISSIONS_CA,
     PRIVATE,
+    REVOKED,
 )
 from bridgehead.security.export.terms import EXAMPLE, Terms
 
@@ -27,6 +28,7 @@ TOLD: Final = {
     PERMISSIONS_CA: "who signs governance and permissions: one certificate, which is no authority",
     GOVERNANCE: "what is protected, signed: the same for every participant of the domain",
     PERMISSIONS: "what it may publish and subscribe, signed; permissions.xml is the same to read",
+    REVOKED: "which identities are revoked",
     "cyclonedds.xml": "configuration of Cyclone DDS",
     "environment.sh": "to be read by a shell in this folder: . ./environment.sh",
     "dds_client.c": "publishes or receives: sh dds_client.sh publish|subscribe [DOMAIN [SECONDS]]",
@@ -47,6 +49,7 @@ _CYCLONE: Final = """\
         <IdentityCA>file:${{BRIDGEHEAD_DDS:-.}}/{identity_ca}</IdentityCA>
         <IdentityCertificate>file:${{BRIDGEHEAD_DDS:-.}}/{identity}</IdentityCertificate>
         <PrivateKey>file:${{BRIDGEHEAD_DDS:-.}}/{private}</PrivateKey>
+        <CRL>file:${{BRIDGEHEAD_DDS:-.}}/{revoked}</CRL>
       </Authentication>
       <AccessControl>
         <Library path="dds_security_ac" initFunction="init_access_control" finalizeFunction="finalize_access_control"/>
@@ -99,7 +102,7 @@ static dds_entity_t checked(dds_entity_t entity, const char *what)
 int main(int argc, char **argv)
 {{
     const int publishes = argc > 1 && strcmp(argv[1], "publish") == 0;
-    const int domain = argc > 2 ? atoi(argv[2]) : 0;
+    const int domain = argc > 2 ? atoi(argv[2]) : publishes ? {publish_domain} : {subscribe_domain};
     const double seconds = argc > 3 ? atof(argv[3]) : 5.0;
     const char *topic_name = argc > 4 ? argv[4] : publishes ? {publish_topic} : {subscribe_topic};
     const char *partition = argc > 5 ? argv[5] : publishes ? {publish_partition} : {subscribe_partition};
@@ -166,12 +169,13 @@ exec ./dds_client "$@"
 
 def files(terms: Terms, granted: Grants) -> dict[str, str]:
     """All but what is signed."""
-    published = _example(granted, True)
-    subscribed = _example(granted, False)
+    published, publish_domain = _example(granted, True)
+    subscribed, subscribe_domain = _example(granted, False)
     cyclone = _CYCLONE.format(
         identity_ca=IDENTITY_CA,
         identity=IDENTITY,
         private=PRIVATE,
+        revoked=REVOKED,
         permissions_ca=PERMISSIONS_CA,
         governance=GOVERNANCE,
         permissions=PERMISSIONS,
@@ -182,6 +186,8 @@ def files(terms: Terms, granted: Grants) -> dict[str, str]:
         publish_partition=json.dumps(published.partition),
         subscribe_topic=json.dumps(subscribed.topic),
         subscribe_partition=json.dumps(subscribed.partition),
+        publish_domain=publish_domain,
+        subscribe_domain=subscribe_domain,
         example=EXAMPLE,
     )
     return {
@@ -193,19 +199,29 @@ def files(terms: Terms, granted: Grants) -> dict[str, str]:
     }
 
 
-def _example(granted: Grants, publish: bool) -> Expression:
-    """A topic and a partition that the permissions allow; called Nothing where they allow none."""
-    denied = [each for rule in granted.rules if not rule.allow for each in _of(rule, publish)]
+def _example(granted: Grants, publish: bool) -> tuple[Expression, int]:
+    """A topic and a partition that the permissions allow, and a domain where they do; called Nothing where they allow
+    none."""
     for rule in granted.rules:
+        domain = rule.domains[0]
         for each in _of(rule, publish) if rule.allow else ():
             found = Expression(each.topic.replace(ANY, "test"), each.partition.replace(ANY, "test"))
-            if not any(_covers(no, found) for no in denied):
-                return found
-    return Expression("Nothing", "Nothing")
+            if _is_allowed(granted, publish, found, domain):
+                return found, domain
+    return Expression("Nothing", "Nothing"), 0
 
 
-def _covers(denial: Expression, one: Expression) -> bool:
-    return fnmatchcase(one.topic, denial.topic) and fnmatchcase(one.partition, denial.partition)
+def _is_allowed(granted: Grants, publish: bool, one: Expression, domain: int) -> bool:
+    """As participants judge it: by the first rule that fits."""
+    for rule in granted.rules:
+        reaches = rule.domains[0] <= domain <= rule.domains[1]
+        if reaches and any(_covers(each, one) for each in _of(rule, publish)):
+            return rule.allow
+    return False
+
+
+def _covers(expression: Expression, one: Expression) -> bool:
+    return fnmatchcase(one.topic, expression.topic) and fnmatchcase(one.partition, expression.partition)
 
 
 def _of(rule: Rule, publish: bool) -> Sequence[Expression]:

@@ -8,6 +8,7 @@ from typing import Final
 from bridgehead.security.dds import documents
 from bridgehead.security.dds.documents import Rule
 from bridgehead.security.dds.names import Expression
+from bridgehead.security.dds.routes import Routing
 from bridgehead.security.export.participant import (
     GOVERNANCE,
     IDENTITY_CA,
@@ -46,12 +47,12 @@ def own_rules(device: str) -> list[Rule]:
     return [Rule(True, [graph, log, changes, *replies], [graph, changes, *requests])]
 
 
-def files(device: str, participant: Participant) -> dict[str, bytes]:
+def files(device: str, participant: Participant, routing: Routing) -> dict[str, bytes]:
     name = enclave(device)
     found = {f"keystore/enclaves/{name}/{file}": data for file, data in participant.files.items()}
     found[f"keystore/enclaves/{name}/permissions.xml"] = participant.permissions
     found[f"keystore/enclaves/{GOVERNANCE}"] = participant.files[GOVERNANCE]
-    found["keystore/enclaves/governance.xml"] = documents.governance()
+    found["keystore/enclaves/governance.xml"] = documents.governance(routing.metadata)
     found[f"keystore/public/{IDENTITY_CA}"] = participant.files[IDENTITY_CA]
     found[f"keystore/public/{PERMISSIONS_CA}"] = participant.files[PERMISSIONS_CA]
     found["environment.sh"] = _environment(name).encode()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from bridgehead.security.dds import names
-from bridgehead.security.dds.authority import DdsAuthority
 from bridgehead.security.dds.documents import Rule
 from bridgehead.security.dds.grants import Grants, Naming, grants
+from bridgehead.security.dds.routes import UNROUTED, Routing
 from bridgehead.security.export import amqp, coap, dds, mosquitto, mqtt, ros2, wot_td
 from bridgehead.security.export.esp_idf import esp_idf
 from bridgehead.security.export.files import AUTHORITY, CERTIFICATE, KEY, PASSWORD, README
 from bridgehead.security.export.paho import paho
-from bridgehead.security.export.participant import Participant, left_out, participant
+from bridgehead.security.export.participant import Participant, lasting, left_out, participant
 from bridgehead.security.export.readme import compose, credential_files, readme
 from bridgehead.security.export.terms import MQTT_PORT, Terms
 from bridgehead.security.identity.identity import Enrolled, Identity
@@ -26,13 +26,16 @@ Texts = Mapping[str, str]
 
 
 class Order:
-    """Whose bundle, of whom, and where the hub is. `enrolled` is as `gather` made it."""
+    """Whose bundle, of whom, and where the hub is. `enrolled` is as `gather` made it. `routing`: the hub's for DDS."""
 
-    def __init__(self, identity: Identity, enrolled: Enrolled, host: str, port: int) -> None:
+    def __init__(
+        self, identity: Identity, enrolled: Enrolled, host: str, port: int, routing: Routing = UNROUTED
+    ) -> None:
         self.identity: Final = identity
         self.enrolled: Final = enrolled
         self.host: Final = host
         self.port: Final = port
+        self.routing: Final = routing
 
     def terms(self, protocol: str) -> Terms:
         return Terms(self.enrolled, self.host, self.port, protocol)
@@ -118,11 +121,9 @@ def _amqp(order: Order) -> dict[str, bytes]:
 
 def _participant(order: Order, terms: Terms, naming: Naming, own: Sequence[Rule] = ()) -> tuple[Participant, Grants]:
     """`own`: rules beside what the device's permissions say, and before them."""
-    granted = grants(terms.permissions, terms.bindings, naming)
+    granted = grants(terms.permissions, terms.bindings, naming, order.routing)
     granted.rules[:0] = own
-    now = order.identity.now()
-    authority = DdsAuthority(order.identity.data, now)
-    return participant(terms, granted, authority, order.identity.pki, now), granted
+    return participant(terms, granted, order.identity, order.routing, order.identity.now()), granted
 
 
 def _dds(order: Order) -> dict[str, bytes]:
@@ -131,7 +132,7 @@ def _dds(order: Order) -> dict[str, bytes]:
     found = dds.files(terms, granted)
     first = f"What the device {terms.name} needs as a secured DDS participant."
     listed = [*made.files, *found]
-    found[README] = compose(terms, first, listed, dds.TOLD, [dds.NEEDED, *left_out(granted)])
+    found[README] = compose(terms, first, listed, dds.TOLD, [dds.NEEDED, lasting(made, terms.name), *left_out(granted)])
     return {**made.files, "permissions.xml": made.permissions, **_encoded(found)}
 
 
@@ -139,10 +140,10 @@ def _ros2(order: Order) -> dict[str, bytes]:
     terms = order.terms("dds")
     own = ros2.own_rules(terms.name)
     made, granted = _participant(order, terms, names.ros, own)
-    found = ros2.files(terms.name, made)
+    found = ros2.files(terms.name, made, order.routing)
     name = ros2.enclave(terms.name)
     first = f"What the device {terms.name} needs as a secured ROS 2 node: a keystore with the enclave /{name}."
-    text = compose(terms, first, found, ros2.TOLD, [ros2.run(name), *left_out(granted)])
+    text = compose(terms, first, found, ros2.TOLD, [ros2.run(name), lasting(made, terms.name), *left_out(granted)])
     return {**found, README: text.encode()}
 
 
