@@ -54,10 +54,12 @@ def governance(
     from bridgehead.security import files
     from bridgehead.security.dds.authority import DdsAuthority
     from bridgehead.security.dds.documents import governance as document
+    from bridgehead.security.events import DDS_SIGNED
 
     with act_at(data, "dds-governance") as identity:
         signed = DdsAuthority(data, identity.now()).sign(document(kinds, usual))
         files.write_whole(out.absolute(), signed)
+        identity.audit(DDS_SIGNED, {"what": "governance", "expires": 0})
     if as_json:
         from bridgehead.cli.device_show import print_json
 

@@ -47,6 +47,7 @@ def permissions(
     from bridgehead.security import files
     from bridgehead.security.dds import names
     from bridgehead.security.dds.grants import grants
+    from bridgehead.security.events import DDS_SIGNED
     from bridgehead.security.export import ros2 as keystore
     from bridgehead.security.export.gather import permissions_of
     from bridgehead.security.export.participant import documents_of
@@ -60,6 +61,7 @@ def permissions(
         if ros2:
             granted.rules[:0] = keystore.own_rules(name)
         made = documents_of(device, granted, identity, routes, identity.now(), life)
+        identity.audit(DDS_SIGNED, {"principal": name, "what": "permissions", "expires": made.not_after})
         contents = {**made.files, "permissions.xml": made.permissions}
         for file, content in contents.items():
             files.write_whole(folder / file, content)

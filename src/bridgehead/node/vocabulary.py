@@ -168,6 +168,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     identities.CERTIFICATE_REVOKED: Entry(logging.WARNING, _BUSY),
     identities.DEVICE_ENROLLED: Entry(logging.INFO, _BUSY),
     identities.ENROLMENT_REFUSED: Entry(logging.WARNING, 60),
+    identities.DDS_SIGNED: Entry(logging.INFO, _BUSY),
     IDENTITY_CHANGED: Entry(logging.INFO, _BUSY),
     IDENTITY_ENDED: Entry(logging.INFO, _BUSY),
     PERMISSIONS_CHANGED: Entry(logging.INFO, _BUSY),

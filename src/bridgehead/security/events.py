@@ -62,3 +62,5 @@ AUTHORITY_CHANGED: Final = "ca.changed"
 CERTIFICATE_ISSUED: Final = "ca.issued"
 # serial, subject: one that stands on no device's record
 CERTIFICATE_REVOKED: Final = "ca.revoked"
+# what ("permissions", "governance"), expires: seconds since the epoch, 0 for never; principal: the permissions' device
+DDS_SIGNED: Final = "dds.signed"

@@ -58,6 +58,7 @@ AUDITED: Final[dict[str, str]] = {
     "device.rotated": ADMINISTRATION,
     "device.revoked": REVOCATION,
     "device.removed": REVOCATION,
+    "dds.signed": CERTIFICATE,
     "device.enabled": ADMINISTRATION,
     "device.disabled": REVOCATION,
     "device.changed": ADMINISTRATION,
