@@ -21,6 +21,8 @@ PINS = Path(__file__).resolve().parent / "cyclonedds-constraints.txt"
 HEADER = Path("include") / "dds" / "dds.h"
 GUARD = Path(__file__).resolve().parent / "cyclonedds_guard.c"
 GUARD_LIBRARY = "libbridgehead_guard.so"  # as security/dds/guard.py looks for it
+BATCH = Path(__file__).resolve().parent / "cyclonedds_batch.c"  # takes samples by the batch
+BATCH_LIBRARY = "libbridgehead_batch.so"
 PLUGIN = "libdds_security_auth.so"
 _WHERE = "import importlib.util; print(importlib.util.find_spec('cyclonedds').submodule_search_locations[0])"
 
@@ -69,17 +71,23 @@ def build_guard(python: Path, home: Path) -> None:
     if plugin is None:
         print(f"cyclonedds: no {PLUGIN} below {libraries}: secured domains will not start", file=sys.stderr)
         return
+    compile_beside(python, home, GUARD, GUARD_LIBRARY, [f'-DAUTHENTICATION="{plugin}"'])
+
+
+def compile_beside(python: Path, home: Path, source: Path, name: str, options: list[str]) -> None:
+    """One C source into the shared library `name` in the binding's folder."""
+    libraries = (home / "lib").resolve()
     found = subprocess.run([str(python), "-c", _WHERE], capture_output=True, text=True, check=True)
-    output = Path(found.stdout.strip()) / GUARD_LIBRARY
+    output = Path(found.stdout.strip()) / name
     command = [os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden"]
-    command += [f'-DAUTHENTICATION="{plugin}"', f"-I{home / 'include'}", "-o", str(output), str(GUARD)]
+    command += [*options, f"-I{home / 'include'}", "-o", str(output), str(source)]
     command += [f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lddsc", "-ldl", "-lpthread"]
     try:
         built = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise Unbuildable("there is no C compiler: install gcc") from None
     if built.returncode:
-        raise Unbuildable(f"{GUARD.name} could not be compiled:\n{built.stderr}")
+        raise Unbuildable(f"{source.name} could not be compiled:\n{built.stderr}")
 
 
 def main(arguments: list[str]) -> int:
@@ -89,11 +97,13 @@ def main(arguments: list[str]) -> int:
         if given and (Path(given) / HEADER).exists():
             install(python, Path(given))
             build_guard(python, Path(given))
+            compile_beside(python, Path(given), BATCH, BATCH_LIBRARY, [])
         else:
             with tempfile.TemporaryDirectory() as folder:
                 home = make_home(Path(folder))
                 install(python, home)
                 build_guard(python, home)
+                compile_beside(python, home, BATCH, BATCH_LIBRARY, [])
     except Unbuildable as error:
         print(f"cyclonedds: {error}", file=sys.stderr)
         return 1

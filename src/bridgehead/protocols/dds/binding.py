@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bridgehead.protocols.dds import cyclone
+from bridgehead.security.dds import guard
 
 # Beside libddsc, or as Debian has it in a folder of its own below (DDS Security 1.1 section 9: the built-in plug-ins).
 PLUGINS: Final = ("libdds_security_auth.so", "libdds_security_ac.so", "libdds_security_crypto.so")
@@ -63,4 +64,6 @@ def security_missing() -> str:
         return said
     if plugin_folder() is None:
         return f"a secured DDS domain needs Cyclone DDS' security plug-ins: {INSTALL_SECURITY}"
+    if guard.library() is None:
+        return f"a secured DDS domain needs the hub's authentication plug-in: {guard.REMEDY}"
     return ""

@@ -24,13 +24,22 @@ _TAG: Final = "tag:"
 
 
 class RemoteParticipant:
-    """`guid` is of 16 octets. `identity` as in Endpoint. `name` is what it calls itself, "" for nothing."""
+    """`guid` is of 16 octets. `name` is what it calls itself, "" for nothing. That it is seen proves nothing of who it
+    is: on a secured domain those whose authentication failed are seen too."""
 
-    def __init__(self, handle: int, guid: bytes, identity: str, name: str) -> None:
+    def __init__(self, handle: int, guid: bytes, name: str) -> None:
         self.handle: Final = handle
         self.guid: Final = guid
-        self.identity: Final = identity
         self.name: Final = name
+
+
+class Changes:
+    """What `Discovery.take` found: participants that came and went, and writers and readers that came or changed."""
+
+    def __init__(self) -> None:
+        self.came: Final[list[RemoteParticipant]] = []
+        self.gone: Final[list[RemoteParticipant]] = []
+        self.endpoints: Final[list[Endpoint]] = []
 
 
 class Endpoints:
@@ -104,16 +113,15 @@ class Discovery:
             for each in self._readers
         ]
 
-    def take(self) -> tuple[list[RemoteParticipant], list[RemoteParticipant]]:
-        """Take everything that is there. Gives the participants that came, and those that went."""
-        came: list[RemoteParticipant] = []
-        gone: list[RemoteParticipant] = []
-        while self._batch(self._readers[0], partial(self._participant, came, gone)):
+    def take(self) -> Changes:
+        """Take everything that is there. Errors: DdsError."""
+        changes = Changes()
+        while self._batch(self._readers[0], partial(self._participant, changes)):
             pass
         for reader, known in zip(self._readers[1:], (self.writers, self.readers), strict=True):
-            while self._batch(reader, partial(self._endpoint, known)):
+            while self._batch(reader, partial(self._endpoint, changes, known)):
                 pass
-        return came, gone
+        return changes
 
     def _batch(self, reader: int, each: Callable[[int, Any], None]) -> bool:
         """Whether there may be more. `each` is given None for what is gone."""
@@ -129,13 +137,11 @@ class Discovery:
             library().dds_return_loan(reader, self._taken, count)
         return bool(count == _BATCH)
 
-    def _participant(
-        self, came: list[RemoteParticipant], gone: list[RemoteParticipant], handle: int, told: Any
-    ) -> None:
+    def _participant(self, changes: Changes, handle: int, told: Any) -> None:
         if told is None:
             known = self.participants.pop(handle, None)
             if known is not None:
-                gone.append(known)
+                changes.gone.append(known)
             return
         participant = ffi().cast("participant_t *", told)
         guid = bytes(participant.key.v)
@@ -149,11 +155,11 @@ class Discovery:
         if library().dds_qget_entity_name(participant.qos, name) and name[0]:
             called = _text(name[0])
             library().dds_free(name[0])
-        found = RemoteParticipant(handle, guid, self._endpoints.identity(guid), called)
+        found = RemoteParticipant(handle, guid, called)
         self.participants[handle] = found
-        came.append(found)
+        changes.came.append(found)
 
-    def _endpoint(self, known: dict[int, Endpoint], handle: int, told: Any) -> None:
+    def _endpoint(self, changes: Changes, known: dict[int, Endpoint], handle: int, told: Any) -> None:
         if told is None:
             known.pop(handle, None)
             return
@@ -163,7 +169,8 @@ class Discovery:
         if handle not in known and len(self.writers) + len(self.readers) >= self._most_endpoints:
             self.refused += 1
             return
-        known[handle] = self._endpoints.endpoint(handle, endpoint)
+        known[handle] = found = self._endpoints.endpoint(handle, endpoint)
+        changes.endpoints.append(found)
 
 
 def _text(told: Any) -> str:

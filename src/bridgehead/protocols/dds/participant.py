@@ -20,6 +20,7 @@ from bridgehead.protocols.dds.cyclone import (
     ffi,
     library,
 )
+from bridgehead.security.dds import guard
 
 NAME: Final = "bridgehead"
 _TOPIC_OCTETS: Final = 2048  # the type stands within the first of them in a dds_topic
@@ -45,10 +46,11 @@ class DomainFiles(Protocol):
     def crl(self) -> Path | None: ...
 
 
-def security_properties(files: DomainFiles, plugins: Path) -> dict[str, str]:
-    """The Property QoS that turns the built-in plug-ins on (sections 9.3.1, 9.4.1, and Cyclone's own names)."""
+def security_properties(files: DomainFiles, authentication: Path, plugins: Path) -> dict[str, str]:
+    """The Property QoS that turns the plug-ins on (sections 9.3.1, 9.4.1, and Cyclone's own names): Cyclone's built-in
+    ones of the folder `plugins`, and its `authentication` with the hub's comparison of GUIDs added."""
     properties = {
-        "dds.sec.auth.library.path": str(plugins / binding.PLUGINS[0]),
+        "dds.sec.auth.library.path": str(authentication),
         "dds.sec.auth.library.init": "init_authentication",
         "dds.sec.auth.library.finalize": "finalize_authentication",
         "dds.sec.access.library.path": str(plugins / binding.PLUGINS[1]),
@@ -108,10 +110,10 @@ class Participant:
         with policies.made() as qos:
             lib.dds_qset_entity_name(qos, NAME.encode())
             if domain.config.is_secured:
-                plugins = binding.plugin_folder()
-                if files is None or plugins is None:
+                plugins, authentication = binding.plugin_folder(), guard.library()
+                if files is None or plugins is None or authentication is None:
                     raise DdsError(f"DDS domain {self.domain} is secured, and the hub has no documents for it yet")
-                for name, value in security_properties(files, plugins).items():
+                for name, value in security_properties(files, authentication, plugins).items():
                     lib.dds_qset_prop(qos, name.encode(), value.encode())
             code = lib.dds_create_participant(self.domain, qos, ffi().NULL)
         remedy = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bridgehead.protocols.dds import cyclone, policies
+from bridgehead.protocols.dds.batch import Batch
 from bridgehead.protocols.dds.cyclone import checked, ffi, library
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
 from bridgehead.protocols.dds.participant import Participant, Topic
@@ -44,38 +45,16 @@ class RawReader:
         self.condition: Final = checked(
             lib.dds_create_readcondition(self.entity, cyclone.ANY_STATE), f"route {route.name} can't wait for samples"
         )
-        self._batch: Final = batch
-        self._largest: Final = sample_octets
-        self._taken: Final = ffi().new("struct serdata *[]", batch)
-        self._infos: Final = ffi().new("sample_info_t[]", batch)
-        self.too_large = 0
+        self._batch: Final = Batch(batch, sample_octets)
 
     def take(self) -> list[Sample]:
         """At most a batch, in the order of Cyclone's (per instance the writers' own). [] when there is none."""
-        lib = library()
-        count = checked(lib.dds_takecdr(self.entity, self._taken, self._batch, self._infos, 0), "samples are not taken")
-        samples: list[Sample] = []
-        size_of, to_ser, unref = lib.ddsi_serdata_size, lib.ddsi_serdata_to_ser, lib.ddsi_serdata_unref
-        for index in range(count):
-            serdata, info = self._taken[index], self._infos[index]
-            size = size_of(serdata)
-            if size > self._largest:
-                self.too_large += 1
-            else:
-                data = bytearray(size)
-                to_ser(serdata, 0, size, ffi().from_buffer(data))
-                samples.append(
-                    Sample(
-                        bytes(data),
-                        info.valid_data,
-                        info.instance_state,
-                        info.source_timestamp,
-                        info.instance_handle,
-                        info.publication_handle,
-                    )
-                )
-            unref(serdata)
-        return samples
+        return self._batch.take(self.entity)
+
+    @property
+    def too_large(self) -> int:
+        """How many were dropped because of their size."""
+        return self._batch.too_large
 
     def changed(self) -> int:
         """Which statuses changed since this was asked last."""

@@ -1,0 +1,154 @@
+"""One domain in force: the hub's participant in it, its waiting thread, its discovery, and the ends of its routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from bridgehead.protocols.dds.config import DdsConfig, DomainConfig
+from bridgehead.protocols.dds.cyclone import DdsError
+from bridgehead.protocols.dds.discovery import Discovery, Endpoints, RemoteParticipant
+from bridgehead.protocols.dds.events import (
+    DISCOVERY_FULL,
+    DOMAIN_FAILED,
+    DOMAIN_JOINED,
+    DOMAIN_LEFT,
+    PARTICIPANT_FOUND,
+    PARTICIPANT_GONE,
+    ROUTE_FAILED,
+    ROUTE_OPENED,
+)
+from bridgehead.protocols.dds.participant import Domain, DomainFiles, Participant
+from bridgehead.protocols.dds.route_end import RouteEnd
+from bridgehead.protocols.dds.session.ports import Endpoint
+from bridgehead.protocols.dds.waiting import Waiting
+
+OnEvent = Callable[[str, dict[str, object]], None]
+OnDiscovered = Callable[[int, Endpoint], None]  # the domain, and who
+
+
+class DomainServer:
+    """`names` as in Endpoints. `discovered` is told every remote writer and reader that is new, for routes that wait
+    to learn their type."""
+
+    def __init__(
+        self,
+        config: DomainConfig,
+        limits: DdsConfig,
+        names: Callable[[], Mapping[bytes, str]],
+        event: OnEvent,
+        discovered: OnDiscovered,
+    ) -> None:
+        self.config: Final = config
+        self.endpoints: Final = Endpoints(config.is_secured, names)
+        self.ends: Final[list[RouteEnd]] = []
+        self.participant: Participant | None = None
+        self.discovery: Discovery | None = None
+        self._limits: Final = limits
+        self._event: Final = event
+        self._discovered: Final = discovered
+        self._domain: Domain | None = None
+        self._waiting: Waiting | None = None
+        self._full = 0
+
+    def __len__(self) -> int:
+        """Remote participants."""
+        return len(self.discovery.participants) if self.discovery is not None else 0
+
+    async def join(self, files: DomainFiles | None) -> None:
+        """Take part in it, and open all ends. What Cyclone does slowly is done beside the loop. Errors: DdsError."""
+        if self._domain is None:
+            self._domain = await asyncio.to_thread(Domain, self.config, self._limits.sample_octets)
+        participant = await asyncio.to_thread(Participant, self._domain, files)
+        try:
+            waiting = Waiting(participant.entity, f"dds-{self.config.domain}", self._on_failure)
+            discovery = Discovery(
+                participant.entity, participant.guid, self.endpoints, self._limits.participants, self._limits.endpoints
+            )
+            for condition in discovery.conditions:
+                waiting.attach(condition, self._on_discovery)
+        except DdsError:
+            await asyncio.to_thread(participant.close)
+            raise
+        self.participant, self._waiting, self.discovery = participant, waiting, discovery
+        waiting.start()
+        self._event(
+            DOMAIN_JOINED,
+            {"domain": self.config.domain, "secured": self.config.is_secured, "participant": participant.guid.hex()},
+        )
+        for end in self.ends:
+            self._open(end)
+
+    def add(self, end: RouteEnd) -> None:
+        self.ends.append(end)
+        self._open(end)
+
+    def remove(self, end: RouteEnd) -> None:
+        self.ends.remove(end)
+        end.close()
+        end.route.close()
+
+    async def leave(self) -> None:
+        """The participant goes, everybody is told gone; ends and routes live on, for `join` to open them again."""
+        participant, self.participant = self.participant, None
+        waiting, self._waiting = self._waiting, None
+        for end in self.ends:
+            end.close()
+        if waiting is not None:
+            waiting.stop()
+        if self.discovery is not None:
+            for remote in self.discovery.participants.values():
+                self._event(PARTICIPANT_GONE, self._about(remote))
+            self.discovery = None
+        if participant is not None:
+            await asyncio.to_thread(participant.close)
+            self._event(DOMAIN_LEFT, {"domain": self.config.domain})
+
+    async def close(self) -> None:
+        """For good."""
+        await self.leave()
+        for end in self.ends:
+            end.route.close()
+        self.ends.clear()
+        if self._domain is not None:
+            domain, self._domain = self._domain, None
+            await asyncio.to_thread(domain.close)
+
+    def _open(self, end: RouteEnd) -> None:
+        if self.participant is None or self._waiting is None or self.discovery is None:
+            return  # `join` opens it
+        try:
+            end.open(self.participant, self._waiting, self.look)
+        except DdsError as error:
+            self._event(ROUTE_FAILED, {"route": end.config.name, "because": str(error)})
+            return
+        self._event(ROUTE_OPENED, {"route": end.config.name, "direction": end.config.direction})
+
+    def look(self) -> Discovery | None:
+        """The discovery, brought up to date: who came and went is told first."""
+        discovery = self.discovery
+        if discovery is None:
+            return None
+        changes = discovery.take()
+        for remote in changes.came:
+            self._event(PARTICIPANT_FOUND, self._about(remote))
+        for remote in changes.gone:
+            self._event(PARTICIPANT_GONE, self._about(remote))
+        for endpoint in changes.endpoints:
+            self._discovered(self.config.domain, endpoint)
+        if discovery.refused and not self._full:
+            remedy = "raise dds.participants or dds.endpoints, or find out who announces so many"
+            self._event(DISCOVERY_FULL, {"domain": self.config.domain, "because": remedy})
+        self._full = discovery.refused
+        return discovery
+
+    def _on_discovery(self) -> None:
+        self.look()
+
+    def _about(self, remote: RemoteParticipant) -> dict[str, object]:
+        about: dict[str, object] = {"domain": self.config.domain, "participant": remote.guid.hex()}
+        return {**about, "name": remote.name} if remote.name else about
+
+    def _on_failure(self, because: str) -> None:
+        self._event(DOMAIN_FAILED, {"domain": self.config.domain, "because": because})

@@ -1,0 +1,221 @@
+"""The DDS end of one route: its topic, reader and writer, and what Cyclone tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from bridgehead.protocols.dds import cyclone
+from bridgehead.protocols.dds.config import DdsConfig
+from bridgehead.protocols.dds.cyclone import DdsError
+from bridgehead.protocols.dds.discovery import Discovery, Endpoints
+from bridgehead.protocols.dds.events import SAMPLES_LOST
+from bridgehead.protocols.dds.mapping.settings import RouteConfig
+from bridgehead.protocols.dds.participant import Participant
+from bridgehead.protocols.dds.reader import RawReader
+from bridgehead.protocols.dds.session.ports import Endpoint, Sample, Writer
+from bridgehead.protocols.dds.waiting import Waiting
+from bridgehead.protocols.dds.writer import RawWriter
+
+Look = Callable[[], Discovery | None]
+
+
+class RoutePort(Protocol):
+    """A route as its end knows it (session/route.py)."""
+
+    def open(self, writer: Writer | None) -> None: ...
+    def close(self) -> None: ...
+    def received(self, samples: list[Sample]) -> None: ...
+    def writer_matched(self, endpoint: Endpoint) -> None: ...
+    def writer_gone(self, handle: int) -> None: ...
+    def reader_matched(self, endpoint: Endpoint) -> None: ...
+    def reader_gone(self, handle: int) -> None: ...
+    def deadline_missed(self, instance: int, times: int) -> None: ...
+    def liveliness_changed(self, alive: int, not_alive: int, handle: int) -> None: ...
+    def incompatible(self, policy: str, remote: Endpoint | None) -> None: ...
+    def next_timeout(self) -> float: ...
+    def handle_timeout(self) -> None: ...
+
+
+class TypeOf:
+    """What a topic is made with: the binding's class, the DDS topic's and type's names, and the representation that
+    is written (XCDR1 or XCDR2)."""
+
+    def __init__(self, topic: str, type_name: str, python: type, representation: int) -> None:
+        self.topic: Final = topic
+        self.type_name: Final = type_name
+        self.python: Final = python
+        self.representation: Final = representation
+
+
+class RouteEnd:
+    """From `open` to `close`, which both may come again: a new participant gets a new reader and writer. `tell_time` is
+    called before the route is, so that its clock is right."""
+
+    def __init__(
+        self,
+        route: RoutePort,
+        config: RouteConfig,
+        type_of: TypeOf,
+        endpoints: Endpoints,
+        limits: DdsConfig,
+        tell_time: Callable[[], float],
+        event: Callable[[str, dict[str, object]], None],
+    ) -> None:
+        self.route: Final = route
+        self.config: Final = config
+        self._type: Final = type_of
+        self._endpoints: Final = endpoints
+        self._limits: Final = limits
+        self._tell_time: Final = tell_time
+        self._event: Final = event
+        self._reader: RawReader | None = None
+        self._writer: RawWriter | None = None
+        self._waiting: Waiting | None = None
+        self._look: Look | None = None
+        self._writers: set[int] = set()
+        self._readers: set[int] = set()
+        self._too_large = 0
+
+    def open(self, participant: Participant, waiting: Waiting, look: Look) -> None:
+        """`look` brings discovery up to date. Errors: DdsError, and nothing is left open."""
+        config, limits, described = self.config, self._limits, self._type
+        topic = participant.topic(described.topic, described.python, described.representation)
+        self._waiting, self._look = waiting, look
+        try:
+            if config.comes_in:
+                self._reader = RawReader(participant, topic, config, limits.batch, limits.waiting, limits.sample_octets)
+            if config.goes_out:
+                self._writer = RawWriter(participant, topic, config, described.representation)
+            self._tell_time()
+            self.route.open(self._writer)
+            if self._reader is not None:
+                waiting.attach(self._reader.entity, self._on_reader_status)
+                waiting.attach(self._reader.condition, self._on_samples)
+            if self._writer is not None:
+                waiting.attach(self._writer.entity, self._on_writer_status)
+        except DdsError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Its reader and writer go, and with them everybody they matched; the route itself lives on."""
+        waiting, self._waiting = self._waiting, None
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        self._tell_time()
+        for entity in (reader, writer):
+            if entity is not None and waiting is not None:
+                waiting.detach(entity.entity)
+        if reader is not None:
+            if waiting is not None:
+                waiting.detach(reader.condition)
+            self._match_writers(set())
+            reader.close()
+        if writer is not None:
+            self._match_readers(set())
+            writer.close()
+
+    # What the waiting thread has seen, told in the loop. ------------------------------------------------
+
+    def _on_samples(self) -> None:
+        if self._reader is not None:
+            self._take(self._reader)
+
+    def _take(self, reader: RawReader) -> bool:
+        """Whether there may be more."""
+        samples = reader.take()
+        self._tell_time()
+        known = self._writers
+        if any(sample.publication not in known for sample in samples):
+            self._match_writers(reader.matched() | {sample.publication for sample in samples})
+        if samples:
+            self.route.received(samples)
+        if reader.too_large != self._too_large:
+            self._event(
+                SAMPLES_LOST,
+                {
+                    "route": self.config.name,
+                    "samples": reader.too_large - self._too_large,
+                    "because": f"they are larger than {self._limits.sample_octets} octets (dds.sample_octets)",
+                },
+            )
+            self._too_large = reader.too_large
+        return len(samples) == self._limits.batch
+
+    def _take_rest(self, reader: RawReader) -> None:
+        """What a writer wrote comes before the word that it has gone."""
+        for _ in range(self._limits.waiting // self._limits.batch + 1):
+            if not self._take(reader):
+                return
+
+    def _on_reader_status(self) -> None:
+        reader = self._reader
+        if reader is None:
+            return
+        changed = reader.changed()
+        self._tell_time()
+        if changed & cyclone.SUBSCRIPTION_MATCHED:
+            self._take_rest(reader)
+            self._match_writers(reader.matched())
+        if changed & cyclone.LIVELINESS_CHANGED:
+            self.route.liveliness_changed(*reader.liveliness())
+        if changed & cyclone.REQUESTED_DEADLINE_MISSED:
+            times, instance = reader.deadline_missed()
+            if times > 0:
+                self.route.deadline_missed(instance, times)
+        if changed & cyclone.REQUESTED_INCOMPATIBLE_QOS:
+            times, policy = reader.incompatible()
+            if times > 0:
+                self.route.incompatible(policy, self._unmatched(True))
+        if changed & cyclone.SAMPLE_LOST:
+            lost = reader.lost()
+            if lost > 0:
+                because = "they never came: the network lost them, or they came faster than the hub takes them"
+                self._event(SAMPLES_LOST, {"route": self.config.name, "samples": lost, "because": because})
+
+    def _on_writer_status(self) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+        changed = writer.changed()
+        self._tell_time()
+        if changed & cyclone.PUBLICATION_MATCHED:
+            self._match_readers(writer.matched())
+        if changed & cyclone.OFFERED_INCOMPATIBLE_QOS:
+            times, policy = writer.incompatible()
+            if times > 0:
+                self.route.incompatible(policy, self._unmatched(False))
+
+    def _match_writers(self, now: set[int]) -> None:
+        gone, came = self._writers - now, now - self._writers
+        for handle in gone:
+            self._writers.discard(handle)
+            self.route.writer_gone(handle)
+        for handle in came:
+            found = self._endpoints.writer(self._reader.entity, handle) if self._reader is not None else None
+            if found is not None:
+                self._writers.add(handle)
+                self.route.writer_matched(found)
+
+    def _match_readers(self, now: set[int]) -> None:
+        gone, came = self._readers - now, now - self._readers
+        for handle in gone:
+            self._readers.discard(handle)
+            self.route.reader_gone(handle)
+        for handle in came:
+            found = self._endpoints.reader(self._writer.entity, handle) if self._writer is not None else None
+            if found is not None:
+                self._readers.add(handle)
+                self.route.reader_matched(found)
+
+    def _unmatched(self, writers: bool) -> Endpoint | None:
+        """Who may be meant by a status that names nobody: the one that discovery told last, of those on this topic that
+        don't match."""
+        discovery = self._look() if self._look is not None else None
+        if discovery is None:
+            return None
+        known = discovery.writers if writers else discovery.readers
+        matched = self._writers if writers else self._readers
+        found = [each for each in known.values() if each.topic == self._type.topic and each.handle not in matched]
+        return found[-1] if found else None
