@@ -2,8 +2,9 @@
 
     python tools/lock.py [--upgrade]      # keeps the versions that stand there, unless told to upgrade
 
-constraints.txt is for pyproject.toml with the extra `dev`. sslyze and the clients of AMQP have pins and environments of
-their own: the one asks for an older `cryptography` than the hub shall have, the others are many that it never imports.
+constraints.txt is for pyproject.toml with the extra `dev`. sslyze, the clients of AMQP and ROS 2 have pins and
+environments of their own: the first asks for an older `cryptography` than the hub shall have, the others are many that
+it never imports.
 Names no registry: pip takes the files from wherever it is set up to, and the hashes say that they are the right ones.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SSLYZE = ROOT / "tests" / "peers" / "sslyze"
 AMQP = ROOT / "tests" / "peers" / "amqp"
+DDS = ROOT / "tests" / "peers" / "dds"
 HEAD = """\
 # Every dependency of {what} at one version, with the hashes of its files.
 # `make setup` installs exactly this. Made by tools/lock.py: don't edit by hand.
@@ -45,6 +47,8 @@ def main() -> int:
     done = done and lock(SSLYZE / "requirements.in", SSLYZE / "constraints.txt", "sslyze (requirements.in)", *options)
     peers = "the AMQP clients that tests run (requirements.in)"
     done = done and lock(AMQP / "requirements.in", AMQP / "constraints.txt", peers, *options)
+    ros = "ROS 2, which tests run (requirements.in)"
+    done = done and lock(DDS / "requirements.in", DDS / "constraints.txt", ros, *options)
     return 0 if done else 1
 
 

@@ -26,6 +26,7 @@ NODECOAP = ROOT / "tests" / "peers" / "nodecoap"
 RHEA = ROOT / "tests" / "peers" / "rhea"
 SSLYZE = ROOT / "tests" / "peers" / "sslyze"
 AMQP = ROOT / "tests" / "peers" / "amqp"
+DDS = ROOT / "tests" / "peers" / "dds"
 CYCLONEDDS = ROOT / "tools" / "cyclonedds.py"
 DAEMONS = ("mosquitto", "rabbitmq-server")  # that Debian starts when it installs them
 ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps daemons there, outside an ordinary user's PATH
@@ -194,9 +195,22 @@ def set_up_peers() -> None:
     """The independent programs that the tests talk to, beside Debian's: from npm, or from pins of their own."""
     set_up_pinned("sslyze", SSLYZE, "sslyze, to test TLS with")
     set_up_pinned("amqp", AMQP, "clients of AMQP, to test with (Proton is built from its sources)")
+    set_up_pinned("dds", DDS, "ROS 2, to test DDS with")
+    set_up_fast_dds()
     set_up_npm("peers", MQTTJS, "mqtt", "MQTT.js")
     set_up_npm("nodecoap", NODECOAP, "node-coap-client", "node-coap-client")
     set_up_npm("rhea", RHEA, "rhea", "rhea")
+
+
+def set_up_fast_dds() -> None:
+    """Our program that speaks DDS with Debian's Fast DDS."""
+    folder = DDS / "fastdds"
+    build = folder / "build.py"
+    wanted = fingerprint(build, folder / "peer.idl", folder / "peer.cpp")
+    if stamped("fastdds", wanted) and (folder / "build" / "peer").exists():
+        return
+    run([sys.executable, str(build)])
+    put_stamp("fastdds", wanted)
 
 
 def set_up_npm(stamp: str, folder: Path, package: str, name: str) -> None:
