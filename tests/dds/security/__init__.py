@@ -1,0 +1,1 @@
+"""DDS Security between real participants, each a process of its own."""

@@ -1,0 +1,82 @@
+"""What crosses the loopback to the ports of one DDS domain."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+
+_PORT_BASE, _DOMAIN_GAIN = 7400, 250  # RTPS 2.3 section 9.6.1.1
+_ETHERTYPE_ALL = 3
+_IPV4_HEADER, _ETHERNET = 20, 14
+_PCAP_HEADER, _RECORD_HEADER = 24, 16
+
+
+class Capture:
+    """`datagrams` after the block: whole IPv4 packets. Reads the network itself as root, else by dumpcap."""
+
+    def __init__(self, *domains: int) -> None:
+        self._ranges = {
+            each: range(_PORT_BASE + _DOMAIN_GAIN * each, _PORT_BASE + _DOMAIN_GAIN * (each + 1)) for each in domains
+        }
+        self._frames: list[bytes] = []
+
+    def __enter__(self) -> Capture:
+        if os.geteuid() == 0:
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETHERTYPE_ALL))
+            self._socket.bind(("lo", 0))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+            self._socket.settimeout(0.2)
+            self._ended = threading.Event()
+            self._thread = threading.Thread(target=self._receive)
+            self._thread.start()
+        else:
+            self._folder = tempfile.TemporaryDirectory()
+            self._file = Path(self._folder.name) / "lo.pcap"
+            command = ["dumpcap", "-q", "-P", "-i", "lo", "-f", "udp", "-w", str(self._file)]
+            self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            assert self._process.stderr is not None
+            while not (line := self._process.stderr.readline()).startswith("File:"):
+                assert line, "dumpcap may not capture here: add this user to its group, or run as root"
+        return self
+
+    def _receive(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._frames.append(self._socket.recv(65_536))
+            except TimeoutError:
+                continue
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if os.geteuid() == 0:
+            self._ended.set()
+            self._thread.join()
+            self._socket.close()
+            return
+        self._process.terminate()
+        self._process.communicate()
+        data = self._file.read_bytes()
+        at = _PCAP_HEADER
+        while at + _RECORD_HEADER <= len(data):
+            length = int.from_bytes(data[at + 8 : at + 12], "little")
+            at += _RECORD_HEADER
+            self._frames.append(data[at : at + length])
+            at += length
+        self._folder.cleanup()
+
+    def of(self, domain: int) -> list[bytes]:
+        """The UDP datagrams to its ports."""
+        ports = self._ranges[domain]
+        found: list[bytes] = []
+        for frame in self._frames:
+            packet = frame[_ETHERNET:]
+            is_udp = len(packet) > _IPV4_HEADER + 8 and packet[0] == 0x45 and packet[9] == socket.IPPROTO_UDP
+            if is_udp and int.from_bytes(packet[_IPV4_HEADER + 2 : _IPV4_HEADER + 4]) in ports:
+                found.append(packet[_IPV4_HEADER + 8 :])
+        return found
