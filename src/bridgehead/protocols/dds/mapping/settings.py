@@ -75,10 +75,10 @@ class RouteConfig:
     """One route. `domain` is the DDS domain id, `topic` the DDS topic's name, `type_name` the full IDL name.
 
     `partition` is the DDS partition's name, "" the default one. `hub` is the template of the hub's topic, "" for
-    the one made of partition and topic. `key` names the fields, in order, that fill the template; () for those that it names
-    itself. `idl` is the path of the IDL file, "" when the type is discovered or is a preset's. `preset`: "" or "ros2".
-    `payload` is JSON or CDR. `tags` are those of the hub's own writer ("NAME=VALUE"). `instances` bounds the instances.
-    `timestamps`: whether the sources' times travel as User Properties.
+    the one made of partition and topic. `key` names the fields, in order, that fill the template; () for those
+    that it names itself. `idl` is the path of the IDL file, "" when the type is discovered or is a preset's. `preset`:
+    "" or "ros2". `payload` is JSON or CDR. `tags` are those of the hub's own writer ("NAME=VALUE").
+    `instances` bounds the instances. `timestamps`: whether the sources' times travel as User Properties.
     """
 
     def __init__(
