@@ -20,15 +20,7 @@ Place = tuple[str, str]  # topic, partition
 
 def bundle_files(bundle: Path) -> dict[str, str]:
     """Of an exported bundle."""
-    return {
-        "identity_ca": str(bundle / "identity_ca.cert.pem"),
-        "certificate": str(bundle / "cert.pem"),
-        "key": str(bundle / "key.pem"),
-        "permissions_ca": str(bundle / "permissions_ca.cert.pem"),
-        "governance": str(bundle / "governance.p7s"),
-        "permissions": str(bundle / "permissions.p7s"),
-        "crl": str(bundle / "crl.pem"),
-    }
+    return hub_files(DomainFiles(bundle))
 
 
 def hub_files(files: DomainFiles) -> dict[str, str]:

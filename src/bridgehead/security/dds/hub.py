@@ -33,16 +33,17 @@ _PROFILE: Final = profiles.DDS_IDENTITY
 
 
 class DomainFiles:
-    """Paths of what a participant is configured with; the same in every domain. `crl` is a revocation list (PEM)."""
+    """Paths of what a participant is configured with, the same in every domain: the hub's, or those of a bundle for
+    dds. `crl` is a revocation list (PEM), None in a bundle that has none."""
 
-    def __init__(self, folder: Path) -> None:
-        self.identity_ca: Final = folder / "identity_ca.pem"
+    def __init__(self, folder: Path, has_crl: bool = True) -> None:
+        self.identity_ca: Final = folder / "identity_ca.cert.pem"
         self.certificate: Final = folder / "cert.pem"
         self.key: Final = folder / "key.pem"
-        self.permissions_ca: Final = folder / "permissions_ca.pem"
+        self.permissions_ca: Final = folder / "permissions_ca.cert.pem"
         self.governance: Final = folder / "governance.p7s"
         self.permissions: Final = folder / "permissions.p7s"
-        self.crl: Final = folder / "crl.pem"
+        self.crl: Final[Path | None] = folder / "crl.pem" if has_crl else None
 
     def __repr__(self) -> str:
         return f"DomainFiles({str(self.key.parent)!r})"
@@ -98,7 +99,7 @@ class HubParticipant:
                 (self.files.permissions_ca, authority.permissions_ca_pem),
                 (self.files.governance, authority.sign(documents.governance(routing.metadata))),
                 (self.files.permissions, authority.sign(permissions)),
-                (self.files.crl, revocation_list(pki, signer, revoked, now, end)),
+                (self._folder / "crl.pem", revocation_list(pki, signer, revoked, now, end)),
             ):
                 files.write_whole(path, data)
         self._certificate, self._issuer = certificate, signer.fingerprint
