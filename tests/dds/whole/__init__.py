@@ -1,0 +1,1 @@
+"""Whole parts of DDS: the rim with real peers."""
