@@ -23,6 +23,8 @@ MANUAL_BY_TOPIC: Final = "manual-by-topic"
 SHARED: Final = "shared"
 EXCLUSIVE: Final = "exclusive"
 
+ROS2: Final = "ros2"  # a preset: names and types as ROS 2 has them
+
 FOREVER: Final = 0.0  # DURATION_INFINITE (DDS 1.4 section 2.2.3), as the configuration writes it
 
 
@@ -112,6 +114,11 @@ class RouteConfig:
         self.tags: Final = tags
         self.instances: Final = instances
         self.timestamps: Final = timestamps
+
+    @property
+    def dds_topic(self) -> str:
+        """The topic's name in DDS: ROS 2 puts rt/ before that of a topic."""
+        return "rt/" + self.topic.lstrip("/") if self.preset == ROS2 else self.topic
 
     @property
     def comes_in(self) -> bool:
