@@ -7,14 +7,12 @@ Told: {"ready": true}, {"matched": COUNT}, {"written": COUNT}, {"sample": FIELDS
 
 from __future__ import annotations
 
-import array
 import importlib
 import json
 import sys
 import threading
 from typing import Any
 
-import numpy
 import rclpy
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 
@@ -36,7 +34,7 @@ def fields(value: Any) -> Any:
     """A message as JSON has it."""
     if hasattr(value, "get_fields_and_field_types"):
         return {name: fields(getattr(value, name)) for name in value.get_fields_and_field_types()}
-    if isinstance(value, numpy.ndarray | array.array):
+    if hasattr(value, "tolist"):  # an array of numbers
         return value.tolist()
     if isinstance(value, list | tuple):
         return [fields(each) for each in value]

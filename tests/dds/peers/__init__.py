@@ -1,0 +1,1 @@
+"""Other DDS implementations as processes, and the hub as another."""

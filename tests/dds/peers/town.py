@@ -1,0 +1,107 @@
+"""The hub with DDS as a process of its own, devices with rights and bundles, and MQTT clients beside the DDS peers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bridgehead.cli.main import run
+from bridgehead.security.identity.identity import Identity, Wanted
+from bridgehead.security.identity.wanted import Fresh
+from bridgehead.security.records import PermissionRecord
+from tests.cli.hub import PATIENCE, Hub
+from tests.dds.peers.hands import IDL
+from tests.peers.raw import Raw
+
+PASSWORD: Final = "correct horse battery"
+LISTENERS: Final = """
+[[listener]]
+bind = "127.0.0.1:0"
+"""
+TEMPERATURE: Final = "office::Temperature"
+STRING: Final = "std_msgs::msg::dds_::String_"
+Rights = tuple[PermissionRecord, ...]
+ALL: Final = (PermissionRecord("#", publish=True, subscribe=True),)
+
+
+def domain_table(domain: int, guest: str = "", metadata: str = "encrypt") -> str:
+    """A domain on loopback: `guest` on a plain one, secured without."""
+    security = f'security = "none"\nguest = "{guest}"' if guest else f'metadata = "{metadata}"'
+    return (
+        f'[[dds.domain]]\nid = {domain}\n{security}\ninterfaces = ["127.0.0.1"]\npeers = ["127.0.0.1"]\n'
+        "multicast = false\n"
+    )
+
+
+def temperature_route(domain: int, topic: str = "Temperature", hub: str = "Office/${room}/Temperature",
+                      qos: str = "{}", more: str = "") -> str:  # fmt: skip
+    return (
+        f'[[dds.route]]\ndomain = {domain}\ntopic = "{topic}"\ntype = "office.Temperature"\nidl = "{IDL}"\n'
+        f'key = "room"\nhub = "{hub}"\nqos = {qos}\n{more}\n'
+    )
+
+
+def chatter_route(domain: int, topic: str = "chatter", kind: str = "std_msgs/String", qos: str = "{}") -> str:
+    return f'[[dds.route]]\ndomain = {domain}\ntopic = "{topic}"\ntype = "{kind}"\npreset = "ros2"\nqos = {qos}\n'
+
+
+class DdsTown:
+    """`folder` gets the hub's files, and a folder for each bundle."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder: Final = folder
+        self.hub: Final = Hub(folder, LISTENERS + config)
+
+    def enrol(self, name: str, rights: Rights = ALL) -> None:
+        """A device with a password for MQTT and an identity for DDS."""
+        identity = Identity(self.hub.data)
+        try:
+            with identity.enrolling(Wanted(name, rights, fresh=Fresh(password=PASSWORD.encode()))):
+                pass
+        finally:
+            identity.close()
+
+    def bundle(self, name: str, target: str = "dds") -> Path:
+        """The folder of `bridgehead device export`, as the configuration's routes want it: for ros2 the enclave's."""
+        out = self.folder / f"{name}-{target}"
+        words = ["device", "export", name, "--data", str(self.hub.data), "--for", target, "--credential", "new"]
+        assert run([*words, "--config", str(self.hub.config), "--out", str(out)]) == 0
+        if target == "ros2":
+            return next(path.parent for path in out.glob("keystore/enclaves/*/cert.pem"))
+        return out
+
+    @contextlib.contextmanager
+    def mqtt(self, name: str, client_id: str = "") -> Iterator[Raw]:
+        sock = self.hub.dial()
+        sock.settimeout(PATIENCE)
+        client = Raw(sock)
+        try:
+            assert client.connect(client_id or name, name, PASSWORD).reason_code == 0
+            yield client
+        finally:
+            client.close()
+
+    def close(self) -> None:
+        self.hub.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def town(folder: Path, config: str, *devices: str) -> Iterator[DdsTown]:
+    """A running one, where `devices` may do everything."""
+    found = DdsTown(folder, config)
+    for each in devices:
+        found.enrol(each)
+    try:
+        found.hub.start()
+        yield found
+    finally:
+        found.close()
+
+
+def folder_of(factory: pytest.TempPathFactory) -> Path:
+    return factory.mktemp("town")
