@@ -6,6 +6,7 @@ from typing import Final
 
 from bridgehead.core.policy import Context, Principal
 from bridgehead.node.identities import Identities
+from bridgehead.protocols.dds.session.ports import Parties
 from bridgehead.security import mechanisms
 from bridgehead.security.dds.guids import OCTETS, devices_by_guid
 from bridgehead.security.errors import SecurityError
@@ -16,7 +17,7 @@ _PROVEN: Final = Context(PROTOCOL, (mechanisms.DDS, mechanisms.CERTIFICATE))
 _GUEST: Final = Context(PROTOCOL, ())
 
 
-class DdsIdentities:
+class DdsIdentities(Parties):
     """Live: what `party` gives is amended when the device's rights are."""
 
     def __init__(self, identities: Identities, registry: Registry) -> None:

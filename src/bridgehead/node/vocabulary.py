@@ -10,6 +10,7 @@ import logging
 from typing import Final
 
 from bridgehead.broker import events
+from bridgehead.protocols.dds import events as dds
 from bridgehead.security import events as identities
 from bridgehead.security.audit import events as audit
 from bridgehead.security.policy import events as policies
@@ -28,6 +29,8 @@ DEFECT: Final = "node.defect"
 LISTENER_OPENED: Final = "listener.opened"
 LISTENER_CLOSED: Final = "listener.closed"
 LISTENER_PLAINTEXT: Final = "listener.plaintext"
+DDS_PLAIN: Final = "dds.plain"  # a domain without security
+DDS_DOCUMENTS_FAILED: Final = "dds.documents-failed"  # secured domains stay as they are
 CERTIFICATES_LOADED: Final = "certificate.loaded"
 CERTIFICATES_UNREADABLE: Final = "certificate.unreadable"
 # what, name, days, ends (seconds since the epoch)
@@ -116,6 +119,17 @@ VOCABULARY: Final[dict[str, Entry]] = {
     LISTENER_OPENED: Entry(logging.INFO, _BUSY),
     LISTENER_CLOSED: Entry(logging.INFO, _BUSY),
     LISTENER_PLAINTEXT: Entry(logging.WARNING, _BUSY),
+    DDS_PLAIN: Entry(logging.WARNING, _BUSY),
+    DDS_DOCUMENTS_FAILED: Entry(logging.ERROR, _RARE),
+    dds.DOMAIN_JOINED: Entry(logging.INFO, _BUSY),
+    dds.DOMAIN_FAILED: Entry(logging.ERROR, _BUSY),
+    dds.DOMAIN_LEFT: Entry(logging.INFO, _BUSY),
+    dds.PARTICIPANT_FOUND: Entry(logging.INFO, _BUSY),
+    dds.PARTICIPANT_GONE: Entry(logging.INFO, _BUSY),
+    dds.DISCOVERY_FULL: Entry(logging.WARNING, _RARE),
+    dds.ROUTE_OPENED: Entry(logging.INFO, _BUSY),
+    dds.ROUTE_FAILED: Entry(logging.ERROR, _BUSY),
+    dds.SAMPLES_LOST: Entry(logging.WARNING, _RARE),
     arrivals.CONNECTION_REFUSED: Entry(logging.WARNING, _RARE),
     arrivals.HANDSHAKE_FAILED: Entry(logging.INFO, _RARE),
     arrivals.UPGRADE_FAILED: Entry(logging.INFO, _RARE),
