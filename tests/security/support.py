@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from bridgehead.security.export.gather import gathering
 from bridgehead.security.identity.identity import Enrolled, Identity, Wanted
 from bridgehead.security.pki import IssuedCertificate
 from bridgehead.security.pki.machine import MachineNames
@@ -65,6 +66,15 @@ def subscribe(topic_filter: str, max_qos: int = 2, allow: bool = True) -> Permis
 def enrol(identity: Identity, wanted: Wanted) -> Enrolled:
     with identity.enrolling(wanted) as enrolled:
         return enrolled
+
+
+def dds_identity(identity: Identity, name: str, *permissions: PermissionRecord) -> IssuedCertificate:
+    """Of a new device."""
+    with identity.enrolling(Wanted(name, permissions, certificate=True)):
+        pass
+    with gathering(identity, name, ["dds"], 0.0) as enrolled:
+        assert enrolled.dds is not None
+        return enrolled.dds
 
 
 def der(issued: IssuedCertificate | None) -> bytes:
