@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from rich.console import Console
 
-from bench import amqp, claims, coap, identity, machine, policy_cost
+from bench import amqp, claims, coap, dds, identity, machine, policy_cost
 from bench.claims import Claim
 from bench.hub import Hub, flavour
 from bench.mosquitto import Mosquitto
@@ -40,6 +40,7 @@ BEYOND = {
     **identity.MEASUREMENTS,
     **coap.MEASUREMENTS,
     **amqp.MEASUREMENTS,
+    **dds.MEASUREMENTS,
 }
 WIDTH = 150  # columns where the output is no terminal
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -231,7 +232,7 @@ class Bench:
     def coap_peers(self) -> None:
         self.report.claims += coap.peers(self.place(), self.settings.server_core, self.settings.quick, self.step)
 
-    def amqp(
+    def rates(
         self, measure: Callable[[Path, int | None, int, float, float, Callable[[str], None]], list[Claim]]
     ) -> None:
         settings = self.settings
@@ -239,8 +240,8 @@ class Bench:
             self.place(), settings.server_core, settings.pairs, settings.seconds, settings.warm_up, self.say
         )
 
-    def amqp_idle(self) -> None:
-        self.report.claims += amqp.idle(self.place(), self.settings.server_core, self.settings.quick, self.step)
+    def once(self, measure: Callable[[Path, int | None, bool, Callable[[str], None]], list[Claim]]) -> None:
+        self.report.claims += measure(self.place(), self.settings.server_core, self.settings.quick, self.step)
 
     def audit(self) -> None:
         self.report.claims += identity.audit_lines(self.place())
@@ -313,10 +314,16 @@ def main() -> int:
                 coap.HANDSHAKES: bench.coap_handshakes,
                 coap.OBSERVERS: bench.coap_observers,
                 coap.PEERS: bench.coap_peers,
-                amqp.V1: partial(bench.amqp, amqp.v1),
-                amqp.V091: partial(bench.amqp, amqp.v091),
-                amqp.MANY: partial(bench.amqp, amqp.many),
-                amqp.IDLE: bench.amqp_idle,
+                amqp.V1: partial(bench.rates, amqp.v1),
+                amqp.V091: partial(bench.rates, amqp.v091),
+                amqp.MANY: partial(bench.rates, amqp.many),
+                amqp.IDLE: partial(bench.once, amqp.idle),
+                dds.RAW: partial(bench.rates, dds.raw),
+                dds.JSON_IN: partial(bench.rates, dds.json_in),
+                dds.JSON_OUT: partial(bench.rates, dds.json_out),
+                dds.LATENCY: partial(bench.rates, dds.latency),
+                dds.THREADS: partial(bench.once, dds.threads),
+                dds.FAILOVER: partial(bench.once, dds.failover),
             }
             measurements[key]()
     bench.report.show(console)
