@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridgehead.core.policy import Context, Principal, Rights
 from bridgehead.core.topic import covers
-from bridgehead.node.dds_routing import dds_topic, routing, topic_filter
+from bridgehead.node.dds_routing import routing, topic_filter
 from bridgehead.protocols.dds.config import PLAIN, DdsConfig, DomainConfig
 from bridgehead.protocols.dds.mapping.settings import EXCLUSIVE, IN, OUT, RouteConfig, RouteQos
 from bridgehead.security.dds.documents import Rule
@@ -180,5 +180,5 @@ def test_routes_of_the_configuration() -> None:
     ],
 )
 def test_what_a_route_may_stand_for(found: RouteConfig, topic: str, expected: str) -> None:
-    assert dds_topic(found) == topic
+    assert found.dds_topic == topic
     assert topic_filter(found) == expected

@@ -59,6 +59,7 @@ class HubParticipant:
         self._certificate: x509.Certificate | None = None
         self._issuer = ""
         self._revoked: frozenset[int] = frozenset()
+        self._seen: tuple[object, ...] = ()
         self._renew_at = 0.0
 
     def __repr__(self) -> str:
@@ -77,7 +78,13 @@ class HubParticipant:
         signer = self._identity.pki.signer
         if self._certificate is None or now >= self._renew_at or signer.fingerprint != self._issuer:
             return True
-        return frozenset(each.serial for each in self._on_list(signer, now)) != self._revoked
+        seen = self._changes()
+        if seen == self._seen:
+            return False
+        if frozenset(each.serial for each in self._on_list(signer, now)) != self._revoked:
+            return True
+        self._seen = seen
+        return False
 
     def make(self, now: float, routing: Routing, lifetime: float) -> DomainFiles:
         """Writes the files. `lifetime` is the permissions', in seconds, as far as the identity lasts. Takes some tenths
@@ -85,6 +92,7 @@ class HubParticipant:
         pki = self._identity.pki
         signer = pki.signer
         authority = DdsAuthority(self._identity.data, now)
+        seen = self._changes()
         with files.locked(self._identity.data / FOLDER / ".hub.lock"):
             files.private_folder(self._folder)
             identity_ca = authority.identity_ca(signer)
@@ -102,10 +110,14 @@ class HubParticipant:
                 (self._folder / "crl.pem", revocation_list(pki, signer, revoked, now, end)),
             ):
                 files.write_whole(path, data)
-        self._certificate, self._issuer = certificate, signer.fingerprint
+        self._certificate, self._issuer, self._seen = certificate, signer.fingerprint, seen
         self._revoked = frozenset(each.serial for each in revoked)
         self._renew_at = now + (end - now) / 2
         return self.files
+
+    def _changes(self) -> tuple[object, ...]:
+        """Differs after whatever may have revoked something. It is asked often, and costs little."""
+        return (self._identity.registry.change_number(), self._identity.pki.stamp())
 
     def _on_list(self, signer: Authority, now: float) -> list[certificates.Revoked]:
         return revoked_by(self._identity.pki, signer, self._identity.registry.revoked(now), now)
