@@ -15,6 +15,7 @@ from bridgehead.protocols.dds.mapping.settings import DEFAULT_QOS, RouteConfig, 
 from bridgehead.protocols.dds.participant import Domain, Participant
 from bridgehead.protocols.dds.reader import RawReader
 from bridgehead.protocols.dds.route_end import RouteEnd, TypeOf
+from bridgehead.protocols.dds.route_types import type_of
 from bridgehead.protocols.dds.session.ports import Endpoint, Sample, Writer
 from bridgehead.protocols.dds.waiting import Waiting
 from bridgehead.protocols.dds.writer import RawWriter
@@ -53,16 +54,17 @@ def route(domain: int, direction: str = "both", qos: RouteQos = DEFAULT_QOS, par
 class Other:
     """Another participant of this process, with one topic."""
 
-    def __init__(self, domain: Domain, config: RouteConfig, python: type = KEYED.python) -> None:
+    def __init__(self, domain: Domain, config: RouteConfig, described: TypeOf | None = None) -> None:
         self.participant = Participant(domain, None)
-        self.topic = self.participant.topic(config.topic, python, 0)
+        of = described or type_of(config, KEYED)
+        self.topic = self.participant.topic(of.topic, of.python, of.representation, of.extensibility)
         self.config = config
 
     def reader(self) -> RawReader:
         return RawReader(self.participant, self.topic, self.config, 256, 8192, OCTETS)
 
     def writer(self) -> RawWriter:
-        return RawWriter(self.participant, self.topic, self.config, 0)
+        return RawWriter(self.participant, self.topic, self.config)
 
     def close(self) -> None:
         self.participant.close()
@@ -140,7 +142,7 @@ class Hub:
         self.end = RouteEnd(
             self.route,
             config,
-            TypeOf(config.topic, config.type_name, KEYED.python, 0),
+            type_of(config, KEYED),
             self.endpoints,
             self.limits,
             lambda: 0.0,

@@ -8,10 +8,12 @@ from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, Refusal
 from bridgehead.protocols.dds.batch import Batch, helper
 from bridgehead.protocols.dds.config import DdsConfig
 from bridgehead.protocols.dds.events import SAMPLES_LOST
-from bridgehead.protocols.dds.mapping.settings import RouteQos
+from bridgehead.protocols.dds.idl import compile_idl
+from bridgehead.protocols.dds.mapping.settings import RouteConfig, RouteQos
 from bridgehead.protocols.dds.reader import RawReader
+from bridgehead.protocols.dds.route_types import type_of
 from bridgehead.protocols.dds.session.ports import ALIVE, DISPOSED, NO_WRITERS, Sample
-from tests.dds.keyed import KEYED, key_of, sample
+from tests.dds.keyed import IDL, KEYED, key_of, sample
 from tests.dds.rim import OCTETS, Other, hub, joined, route, until
 
 TIME = 1_700_000_000_123_456_789
@@ -69,6 +71,35 @@ async def test_the_hub_writes_and_its_own_reader_hears_nothing(domain: int) -> N
             at.route.writer.dispose(key_of(6))
             assert [(each.data, each.valid) for each in reader.take()] == [(key_of(6), False)]
             assert at.route.samples == []
+
+
+SHAPES: dict[str, dict[str, object]] = {
+    "Whole": {"name": "a", "inner": {"a": 1, "b": 2.5}, "more": [{"a": 3, "b": 4.0}]},
+    "Appendable": {"name": "ab", "number": -(2**60), "words": ["x", "yz"]},
+    "Mutable": {"name": "abc", "number": 7},
+    "Sparse": {"number": -3, "word": "w"},
+    "Keyless": {"number": 0.5},
+}
+
+
+@pytest.mark.clause("XTYPES-7.2.2.4.4")
+@pytest.mark.parametrize("name", SHAPES)
+async def test_types_of_every_extensibility(domain: int, name: str) -> None:
+    compiled = compile_idl(IDL.with_name("shapes.idl"), f"shapes::{name}")
+    config = RouteConfig(domain, name)
+    described = type_of(config, compiled)
+    with joined(domain) as opened:
+        writer, reader = Other(opened, config, described).writer(), Other(opened, config, described).reader()
+        data = compiled.codec.encode(SHAPES[name])
+        assert writer.write(data, TIME)
+        (taken,) = reader.take()
+        assert compiled.codec.decode(taken.data) == SHAPES[name]
+        if compiled.codec.has_keys:
+            writer.dispose(compiled.codec.encode_keys(SHAPES[name]))
+            (gone,) = reader.take()
+            assert (gone.instance, gone.state, gone.valid) == (taken.instance, DISPOSED, False)
+            keys = compiled.codec.decode_keys(gone.data)
+            assert compiled.codec.encode_keys(keys) == compiled.codec.encode_keys(SHAPES[name])
 
 
 @pytest.mark.parametrize(

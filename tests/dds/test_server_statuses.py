@@ -15,6 +15,7 @@ from bridgehead.protocols.dds.mapping.settings import (
     RouteConfig,
     RouteQos,
 )
+from bridgehead.protocols.dds.route_types import type_of
 from tests.dds.keyed import OTHER, TOPIC, sample
 from tests.dds.rim import Other, hub, joined, route, until
 
@@ -102,7 +103,7 @@ async def test_a_writer_of_another_type_of_the_same_name_is_not_matched(domain: 
     config = route(domain)
     with joined(domain) as opened:
         async with hub(opened, config) as at:
-            other = Other(opened, config, OTHER.python)
+            other = Other(opened, config, type_of(config, OTHER))
             wrong = other.writer()
             right = Other(opened, config).writer()
             await until(lambda: at.route.writers, "the right one is matched")

@@ -19,6 +19,8 @@ from bridgehead.protocols.dds.cyclone import checked, ffi, library
 from bridgehead.protocols.dds.session.ports import Sample
 
 LIBRARY: Final = "libbridgehead_batch.so"
+# Keys alone are plain CDR2, whatever identifier Cyclone DDS 0.10 puts before them: that of the whole type.
+PLAIN_CDR2: Final = b"\0\7"
 _RECORD: Final = struct.Struct("=qQQQIII4x")  # struct record of tools/cyclonedds_batch.c
 _DECLARATIONS: Final = """
 uint32_t bridgehead_record_octets(void);
@@ -75,7 +77,14 @@ class Batch:
         called.bridgehead_copy(self._taken, records, count, self._room)
         data = bytes(declared.buffer(self._room, total))
         samples = [
-            Sample(data[offset : offset + size], valid != 0, state, timestamp, instance, publication)
+            Sample(
+                data[offset : offset + size] if valid else PLAIN_CDR2 + data[offset + 2 : offset + size],
+                valid != 0,
+                state,
+                timestamp,
+                instance,
+                publication,
+            )
             for timestamp, instance, publication, offset, size, state, valid in _RECORD.iter_unpack(
                 declared.buffer(records, count * _RECORD.size)
             )
@@ -100,7 +109,7 @@ class Batch:
                 lib.ddsi_serdata_to_ser(serdata, 0, size, declared.from_buffer(data))
                 samples.append(
                     Sample(
-                        bytes(data),
+                        bytes(data) if info.valid_data else PLAIN_CDR2 + bytes(data[2:]),
                         info.valid_data,
                         info.instance_state,
                         info.source_timestamp,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from bridgehead.protocols.dds import binding, policies
+from bridgehead.protocols.dds.codec.types import APPENDABLE, FINAL, MUTABLE
 from bridgehead.protocols.dds.config import LAST_DOMAIN, DomainConfig
 from bridgehead.protocols.dds.configuration import domain_xml
 from bridgehead.protocols.dds.cyclone import (
@@ -24,6 +25,8 @@ from bridgehead.security.dds import guard
 
 NAME: Final = "bridgehead"
 _TOPIC_OCTETS: Final = 2048  # the type stands within the first of them in a dds_topic
+# Cyclone DDS 0.10 puts the identifier of the type's own encapsulation before keys, which are plain CDR2 nevertheless.
+_KEY_HEADERS: Final = {FINAL: b"\0\7", APPENDABLE: b"\0\x09", MUTABLE: b"\0\x0b"}
 _POINTER: Final = struct.Struct("=Q")
 
 
@@ -94,11 +97,22 @@ class Domain:
 
 
 class Topic:
-    """A topic of this participant. `sertype` is Cyclone's checked form of the type, which raw samples are made with."""
+    """A topic of this participant. `sertype` is Cyclone's checked form of the type, which raw samples are made with.
+    `representation` is what its samples are written in, `key_header` what keys alone begin with."""
 
-    def __init__(self, entity: int, sertype: Any) -> None:
+    def __init__(self, entity: int, sertype: Any, representation: int, extensibility: str) -> None:
         self.entity: Final = entity
         self.sertype: Final = sertype
+        self.representation: Final = representation
+        self.key_header: Final = _KEY_HEADERS[extensibility]
+
+    @property
+    def read_as(self) -> tuple[int, ...]:
+        """What its samples may come in: types that XCDR1 can hold may come in XCDR2 too (DDS-XTypes 1.3 section
+        7.6.3.1.1); Cyclone DDS writes none of the others in XCDR1, and reads none."""
+        if self.representation == policies.XCDR1:
+            return policies.XCDR1, policies.XCDR2
+        return (self.representation,)
 
 
 class Participant:
@@ -131,8 +145,9 @@ class Participant:
         """Takes its topics, readers and writers along."""
         library().dds_delete(self.entity)
 
-    def topic(self, name: str, python: Any, representation: int) -> Topic:
-        """Topic `name` of the type of the binding's class `python`; its samples are written in `representation`.
+    def topic(self, name: str, python: Any, representation: int, extensibility: str = FINAL) -> Topic:
+        """Topic `name` of the type of the binding's class `python`; its samples are written in `representation`, and
+        the type has that `extensibility` (codec/types.py).
 
         The binding knows how to make XTypes type information out of a class, Cyclone how to make its own form out of
         that. The binding's topic goes as soon as that is done. DdsError when either can't.
@@ -149,7 +164,7 @@ class Participant:
                 entity = self._native(teacher, name, qos)
             finally:
                 library().dds_delete(teacher)
-        return Topic(entity, _sertype(entity, name))
+        return Topic(entity, _sertype(entity, name), representation, extensibility)
 
     def _native(self, teacher: int, name: str, qos: Any) -> int:
         lib = library()

@@ -37,7 +37,7 @@ class RawReader:
             policies.partition(qos, route.partition)
             subscriber = checked(lib.dds_create_subscriber(participant.entity, qos, null), f"route {route.name}")
         with policies.made() as qos:
-            policies.reader_qos(qos, route, (policies.XCDR1, policies.XCDR2), waiting)
+            policies.reader_qos(qos, route, topic.read_as, waiting)
             code = lib.dds_create_reader(subscriber, topic.entity, qos, null)
         self._subscriber: Final = subscriber
         self.entity: Final = checked(code, f"route {route.name} can't read topic {route.topic}")

@@ -38,14 +38,14 @@ class RoutePort(Protocol):
 
 
 class TypeOf:
-    """What a topic is made with: the binding's class, the DDS topic's and type's names, and the representation that
-    is written (XCDR1 or XCDR2)."""
+    """What a topic is made with: its name in DDS, the binding's class, what is written (policies.XCDR1 or XCDR2), and
+    the type's extensibility (codec/types.py)."""
 
-    def __init__(self, topic: str, type_name: str, python: type, representation: int) -> None:
+    def __init__(self, topic: str, python: type, representation: int, extensibility: str) -> None:
         self.topic: Final = topic
-        self.type_name: Final = type_name
         self.python: Final = python
         self.representation: Final = representation
+        self.extensibility: Final = extensibility
 
 
 class RouteEnd:
@@ -80,13 +80,13 @@ class RouteEnd:
     def open(self, participant: Participant, waiting: Waiting, look: Look) -> None:
         """`look` brings discovery up to date. Errors: DdsError, and nothing is left open."""
         config, limits, described = self.config, self._limits, self._type
-        topic = participant.topic(described.topic, described.python, described.representation)
+        topic = participant.topic(described.topic, described.python, described.representation, described.extensibility)
         self._waiting, self._look = waiting, look
         try:
             if config.comes_in:
                 self._reader = RawReader(participant, topic, config, limits.batch, limits.waiting, limits.sample_octets)
             if config.goes_out:
-                self._writer = RawWriter(participant, topic, config, described.representation)
+                self._writer = RawWriter(participant, topic, config)
             self._tell_time()
             self.route.open(self._writer)
             if self._reader is not None:

@@ -17,15 +17,15 @@ _STATUSES: Final = cyclone.OFFERED_INCOMPATIBLE_QOS | cyclone.PUBLICATION_MATCHE
 
 
 class RawWriter(Writer):
-    """Errors of making it: DdsError. `representation` is that of the topic, and of what is written."""
+    """Errors of making it: DdsError."""
 
-    def __init__(self, participant: Participant, topic: Topic, route: RouteConfig, representation: int) -> None:
+    def __init__(self, participant: Participant, topic: Topic, route: RouteConfig) -> None:
         lib, null = library(), ffi().NULL
         with policies.made() as qos:
             policies.partition(qos, route.partition)
             publisher = checked(lib.dds_create_publisher(participant.entity, qos, null), f"route {route.name}")
         with policies.made() as qos:
-            policies.writer_qos(qos, route, representation)
+            policies.writer_qos(qos, route, topic.representation)
             code = lib.dds_create_writer(publisher, topic.entity, qos, null)
         self._publisher: Final = publisher
         self.entity: Final = checked(code, f"route {route.name} can't write topic {route.topic}")
@@ -37,10 +37,14 @@ class RawWriter(Writer):
         return self._forward(cdr, cyclone.DATA, 0, timestamp)
 
     def dispose(self, cdr_key: bytes) -> None:
-        self._forward(cdr_key, cyclone.KEY, cyclone.DISPOSED, 0)
+        self._forward(self._key(cdr_key), cyclone.KEY, cyclone.DISPOSED, 0)
 
     def unregister(self, cdr_key: bytes) -> None:
-        self._forward(cdr_key, cyclone.KEY, cyclone.UNREGISTERED, 0)
+        self._forward(self._key(cdr_key), cyclone.KEY, cyclone.UNREGISTERED, 0)
+
+    def _key(self, cdr_key: bytes) -> bytes:
+        """As Cyclone wants it: plain CDR2, under the type's own identifier."""
+        return self._topic.key_header + cdr_key[2:]
 
     def _forward(self, cdr: bytes, kind: int, status: int, timestamp: int) -> bool:
         lib, parts = library(), self._parts
