@@ -7,6 +7,7 @@ CDR; fields keep their names. Fast DDS and Cyclone DDS match such types by name.
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 from bridgehead.protocols.dds.idl import Compiled, IdlError, compiled
@@ -86,8 +87,7 @@ def _class(message: str) -> Any:
 
 
 def _hint(kind: str, package: str) -> Any:
-    from cyclonedds.idl import types
-
+    types: Any = import_module("cyclonedds.idl.types")
     element, bracket, length = kind.partition("[")
     if bracket:
         inner = _hint(element, package)
