@@ -47,14 +47,21 @@ def permissions(
     from bridgehead.security import files
     from bridgehead.security.dds import names
     from bridgehead.security.dds.grants import grants
+    from bridgehead.security.errors import NotAcceptable
     from bridgehead.security.events import DDS_SIGNED
     from bridgehead.security.export import ros2 as keystore
     from bridgehead.security.export.gather import permissions_of
     from bridgehead.security.export.participant import documents_of
     from bridgehead.security.export.terms import bindings_of
     from bridgehead.security.pki.authority import date
+    from bridgehead.security.pki.certificates import common_name, read_certificate
 
     with act_at(data, "dds-permissions", principal=name) as identity:
+        holder = read_certificate(files.read(folder / "cert.pem"), str(folder / "cert.pem")).subject
+        if holder != common_name(name):
+            raise NotAcceptable(
+                f"{folder} is the bundle of {holder.rfc4514_string().removeprefix('CN=')}: name another"
+            )
         device = identity.registry.existing_device(name)
         held = permissions_of(identity.registry, device)
         granted = grants(held, bindings_of(device), names.ros if ros2 else names.plain, routes)
