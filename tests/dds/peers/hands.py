@@ -74,18 +74,22 @@ class Hands:
         """In fields between tabs, as the Fast DDS program takes it."""
         self.say("\t".join(map(str, words)))
 
-    def wait_for(self, what: str, wanted: Callable[[Told], bool]) -> Told:
-        """The first thing told that is `wanted`."""
+    def wait_for(
+        self, what: str, wanted: Callable[[Told], bool], meanwhile: Callable[[], object] | None = None
+    ) -> Told:
+        """The first thing told that is `wanted`; `meanwhile` is done again and again."""
         deadline = time.monotonic() + PATIENCE
-        with self._changed:
-            while True:
+        while True:
+            with self._changed:
+                ended = not self._ears.is_alive()
                 for each in self.told:
                     if wanted(each):
                         return each
+                assert not ended, f"ended before {what}: {self.told[-5:]} {self.log.read_text()}"
                 assert time.monotonic() < deadline, f"not told: {what}, but {self.told[-5:]} {self.log.read_text()}"
-                ended = not self._ears.is_alive() or self.process.poll() is not None
                 self._changed.wait(0.2)
-                assert not ended or any(map(wanted, self.told)), f"ended: {self.told[-5:]} {self.log.read_text()}"
+            if meanwhile is not None:
+                meanwhile()
 
     def ready(self) -> Hands:
         self.wait_for("ready", lambda told: "ready" in told)
@@ -137,8 +141,15 @@ def _options(options: dict[str, object]) -> list[str]:
 
 def cyclone(folder: Path, does: str, domain: int, topic: str, kind: str = "Temperature", **options: object) -> Hands:
     """`kind`: Temperature, Numbered, String. Ready when it returns."""
+    return cyclone_hands(folder, does, domain, topic, kind, **options).ready()
+
+
+def cyclone_hands(
+    folder: Path, does: str, domain: int, topic: str, kind: str = "Temperature", **options: object
+) -> Hands:
+    """As `cyclone`, but it may be refused what it wants."""
     command = [*CYCLONE, does, str(domain), topic, kind, *_options(options)]
-    return Hands(command, folder / f"cyclone-{does}.log", {"CYCLONEDDS_URI": ""}).ready()
+    return Hands(command, folder / f"cyclone-{does}.log", {"CYCLONEDDS_URI": ""})
 
 
 def fastdds(folder: Path, does: str, domain: int, topic: str, kind: str, **options: object) -> Hands:

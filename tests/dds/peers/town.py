@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from bridgehead.cli.main import run
+from bridgehead.protocols.mqtt.codec.packets import Publish
 from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.identity.wanted import Fresh
 from bridgehead.security.records import PermissionRecord
@@ -25,7 +27,11 @@ bind = "127.0.0.1:0"
 TEMPERATURE: Final = "office::Temperature"
 STRING: Final = "std_msgs::msg::dds_::String_"
 Rights = tuple[PermissionRecord, ...]
-ALL: Final = (PermissionRecord("#", publish=True, subscribe=True),)
+ALL: Final = (
+    PermissionRecord("#", publish=True, subscribe=True),
+    PermissionRecord("$SYS/#", publish=False, subscribe=True),
+    PermissionRecord("$DDS/#", publish=True, subscribe=False),
+)
 
 
 def domain_table(domain: int, guest: str = "", metadata: str = "encrypt") -> str:
@@ -75,6 +81,11 @@ class DdsTown:
             return next(path.parent for path in out.glob("keystore/enclaves/*/cert.pem"))
         return out
 
+    def bundle_of(self, name: str) -> Path:
+        """For Cyclone, made once."""
+        out = self.folder / f"{name}-dds"
+        return out if out.exists() else self.bundle(name)
+
     @contextlib.contextmanager
     def mqtt(self, name: str, client_id: str = "") -> Iterator[Raw]:
         sock = self.hub.dial()
@@ -101,6 +112,22 @@ def town(folder: Path, config: str, *devices: str) -> Iterator[DdsTown]:
         yield found
     finally:
         found.close()
+
+
+def first_message(client: Raw, act: Callable[[], object]) -> Publish:
+    """What comes first, `act` being done again and again until then."""
+    deadline = time.monotonic() + PATIENCE
+    client.sock.settimeout(0.3)
+    try:
+        while True:
+            assert time.monotonic() < deadline, "no message came"
+            act()
+            try:
+                return client.message()
+            except TimeoutError:
+                continue
+    finally:
+        client.sock.settimeout(PATIENCE)
 
 
 def folder_of(factory: pytest.TempPathFactory) -> Path:

@@ -3,9 +3,9 @@
     cyclone_peer.py talk|listen DOMAIN TOPIC TYPE [option=value]...     (TYPE: Temperature, Numbered or String)
 
 Orders: {"write": FIELDS}, {"flood": COUNT, "room": STEM}, {"hang": true}. Told: {"ready": true}, {"matched": COUNT},
-{"written": COUNT}, {"sample": FIELDS}. Ends where its input does. Options: credentials (a folder of
-`bridgehead device export --for dds`), partition, durability, reliability, depth, strength, lease, manual, tag, every
-(seconds between samples that are written unasked, numbered).
+{"written": COUNT}, {"sample": FIELDS}, {"refused": WHY}. Ends where its input does. Options: credentials (a folder of
+`bridgehead device export --for dds`), partition, durability, reliability, depth, strength, lease, manual, deadline, tag,
+every (seconds between samples that are written unasked, numbered).
 """
 
 import json
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cyclonedds.core import Listener, Policy, Qos
+from cyclonedds.core import DDSException, Listener, Policy, Qos
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl.annotations import key
@@ -93,6 +93,8 @@ def quality(options: dict[str, str]) -> Qos:
     if "lease" in options:
         kind = Policy.Liveliness.ManualByTopic if "manual" in options else Policy.Liveliness.Automatic
         policies.append(kind(duration(seconds=float(options["lease"]))))
+    if "deadline" in options:
+        policies.append(Policy.Deadline(duration(seconds=float(options["deadline"]))))
     if "tag" in options:
         policies.append(Policy.Userdata(f"tag:{options['tag']};".encode()))
     return Qos(*policies)
@@ -159,12 +161,15 @@ def main() -> None:
     does, number, name, kind = sys.argv[1:5]
     options = {before: after for before, _, after in (each.partition("=") for each in sys.argv[5:])}
     held = domain(int(number), options)
-    participant = DomainParticipant(int(number))
-    topic: Topic[Any] = Topic(participant, name, TYPES[kind])
-    if does == "talk":
-        talk(participant, topic, TYPES[kind], options)
-    else:
-        listen(participant, topic, options)
+    try:
+        participant = DomainParticipant(int(number))
+        topic: Topic[Any] = Topic(participant, name, TYPES[kind])
+        if does == "talk":
+            talk(participant, topic, TYPES[kind], options)
+        else:
+            listen(participant, topic, options)
+    except DDSException as fault:
+        tell({"refused": str(fault)})
     del held
 
 
