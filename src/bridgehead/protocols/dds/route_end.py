@@ -115,6 +115,8 @@ class RouteEnd:
         if writer is not None:
             self._match_readers(set())
             writer.close()
+        if waiting is not None:
+            self.route.open(None)
 
     # What the waiting thread has seen, told in the loop. ------------------------------------------------
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridgehead.protocols.dds import policies
+from bridgehead.protocols.dds import policies, ros2
 from bridgehead.protocols.dds.codec.stream import XCDR1
 from bridgehead.protocols.dds.cyclone import DdsError
 from bridgehead.protocols.dds.idl import Compiled, IdlError, compile_idl
-from bridgehead.protocols.dds.mapping.settings import RouteConfig
+from bridgehead.protocols.dds.mapping.settings import ROS2, RouteConfig
 from bridgehead.protocols.dds.route_end import TypeOf
 
 
@@ -16,6 +16,8 @@ def described(route: RouteConfig) -> Compiled | None:
     """By the configuration; None: it names no type, and somebody must announce the topic first (discovered.py).
     Blocks while idlc runs. Errors: DdsError."""
     try:
+        if route.preset == ROS2:
+            return ros2.preset(route.type_name)
         return compile_idl(Path(route.idl), route.type_name) if route.idl else None
     except IdlError as error:
         raise DdsError(str(error)) from error
