@@ -18,6 +18,7 @@ SOURCES = (
     "security/audit/events.py",
     "security/audit/vocabulary.py",
     "security/policy/events.py",
+    "protocols/dds/events.py",
     "transport/events.py",
     "node/vocabulary.py",
 )

@@ -9,7 +9,13 @@ from bridgehead.protocols.dds.codec.codec import Codec, key_fields, key_holder
 from bridgehead.protocols.dds.codec.errors import CdrError, Unencodable
 from bridgehead.protocols.dds.mapping.json_form import JsonForm
 from bridgehead.protocols.dds.mapping.names import Template, default_topic
-from bridgehead.protocols.dds.mapping.settings import CDR, RouteConfig
+from bridgehead.protocols.dds.mapping.settings import CDR, ROS2, RouteConfig
+
+
+def topic_without_template(config: RouteConfig) -> str:
+    """The hub's topic of a route that has no template, which its notices are called after too."""
+    name = config.topic.lstrip("/") if config.preset == ROS2 else config.topic
+    return default_topic(config.partition, name)
 
 
 class Encoded:
@@ -30,7 +36,7 @@ class Forms:
         self._keys_json: Final = JsonForm(key_holder(codec.type))
         self._is_cdr: Final = config.payload == CDR
         self.has_keys: Final = codec.has_keys
-        hub = config.hub or default_topic(config.partition, config.topic)
+        hub = config.hub or topic_without_template(config)
         self._template: Final = Template(hub, codec.type)
         self._fixed: Final = hub if self._template.is_fixed else ""
         named = {tuple(field.split(".")) for field in self._template.fields}

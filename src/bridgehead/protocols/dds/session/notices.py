@@ -10,8 +10,8 @@ from bridgehead.broker.broker import Broker
 from bridgehead.core.errors import Refusal
 from bridgehead.core.message import Message, MessageProperties, Origin
 from bridgehead.core.policy import Permission, Principal
-from bridgehead.protocols.dds.mapping.names import default_topic
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
+from bridgehead.protocols.dds.session.forms import topic_without_template
 
 _ROOT: Final = "$SYS/dds/"
 _NAME: Final = "$SYS"
@@ -27,7 +27,7 @@ class Notices:
 
     def __init__(self, config: RouteConfig, broker: Broker) -> None:
         self._broker: Final = broker
-        self.root: Final = f"{_ROOT}{config.domain}/{default_topic(config.partition, config.topic)}/"
+        self.root: Final = f"{_ROOT}{config.domain}/{topic_without_template(config)}/"
         self._principal: Final = Principal.of(_NAME, [Permission(_ROOT + "#", publish=True, subscribe=False)], [])
         self._origin: Final = Origin(_NAME, "internal", True)
 
