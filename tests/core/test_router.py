@@ -12,6 +12,8 @@ from bridgehead.core.router import Router
 from bridgehead.core.session import Session, Subscription
 from tests.core.naive import filters, naive_matches, naive_receive_qos, permissions, topics
 
+ORIGIN = Origin("somebody", "mqtt", True)
+
 
 def session(principal: Principal, client_id: str) -> Session:
     return Session(principal, client_id, Origin(principal.name, "mqtt", True, client_id))
@@ -104,7 +106,7 @@ class RouterAgainstList(RuleBasedStateMachine):
                     expected.append((s.session.client_id, min(permitted, s.qos), s.identifier))
             got = [(t.session.client_id, t.qos, t.identifiers[0] if t.identifiers else 0) for t in found.targets]
             assert sorted(got) == sorted(expected)
-            assert self.router.group_route(key, topic, True) is found
+            assert self.router.group_route(key, topic, ORIGIN) is found
 
     @invariant()
     def counts(self) -> None:
@@ -149,8 +151,8 @@ def test_the_members_of_a_group_keep_their_place_when_one_subscribes_anew() -> N
     for member in members:
         router.add(Subscription(member, "a", 1, share="g"))
     router.add(Subscription(members[1], "a", 2, share="g"))
-    found = router.group_route("$share/g/a", "a", True)
+    found = router.group_route("$share/g/a", "a", ORIGIN)
     assert found is not None
     assert [(t.session, t.qos) for t in found.targets] == [(members[0], 1), (members[1], 2), (members[2], 1)]
     assert router.group("$share/g/a") is found.group
-    assert router.group_route("$share/h/a", "a", True) is None
+    assert router.group_route("$share/h/a", "a", ORIGIN) is None

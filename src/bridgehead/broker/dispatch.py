@@ -211,7 +211,7 @@ class Dispatcher:
                     moving.append(delivery)
         moved: set[int] = set()
         for delivery in moving:
-            group = self._router.group_route(delivery.share, delivery.message.topic, delivery.message.origin.verified)
+            group = self._router.group_route(delivery.share, delivery.message.topic, delivery.message.origin)
             if group is None:
                 continue
             target = self._choose(group, session)

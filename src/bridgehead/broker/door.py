@@ -22,12 +22,13 @@ from bridgehead.broker.events import (
 )
 from bridgehead.broker.journal import Journal
 from bridgehead.broker.limits import Limits
+from bridgehead.broker.reading import Reading
 from bridgehead.broker.sessions import DueWill
 from bridgehead.broker.undoing import ForgetReceived, RestoreRetained, RestoreSubscription
+from bridgehead.core.clearance import forbidden_tag, tag_topic
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import (
     FILTER_INVALID,
-    NAME_INVALID,
     NOT_AUTHORIZED,
     PAYLOAD_FORMAT_INVALID,
     QUOTA_EXCEEDED,
@@ -39,7 +40,7 @@ from bridgehead.core.policy import Decision, Principal
 from bridgehead.core.retained import Retained
 from bridgehead.core.router import Router
 from bridgehead.core.session import Receiver, Replay, Session, Subscription, Will
-from bridgehead.core.topic import check_topic_filter, check_topic_name, has_more_levels, shown
+from bridgehead.core.topic import check_topic_filter, has_more_levels, shown
 
 # Retained messages below it speak of the running hub: they are not kept for the next one.
 OF_THIS_RUN: Final = "$SYS/"
@@ -47,7 +48,7 @@ _RETAINED_FULL: Final = "the hub holds as many retained messages as it may"
 NOBODY: Final = -1  # publish: no subscription matched
 
 
-class Door:
+class Door(Reading):
     """Decides, tells why not, and lets through."""
 
     def __init__(
@@ -61,14 +62,11 @@ class Door:
         counters: Counters,
         event: EventSink,
     ) -> None:
+        super().__init__(retained, clock, limits, event)
         self._router: Final = router
-        self._retained: Final = retained
         self._dispatcher: Final = dispatcher
         self._journal: Final = journal
-        self._clock: Final = clock
-        self._limits: Final = limits
         self._counters: Final = counters
-        self._event: Final = event
         self._principals: dict[str, Principal] = {}
 
     # Publish. ---------------------------------------------------------------------------------------
@@ -95,6 +93,9 @@ class Door:
             route = self._router.route(topic)
         if route.unverified is not None and not message.origin.verified:
             route = route.unverified
+        if message.origin.tags:
+            self._check_tags(principal, message)
+            route = self._router.cleared(route, message.origin.tags)
         if message.properties.is_text:
             self._check_text(principal, message)
         journal = self._journal
@@ -159,6 +160,8 @@ class Door:
         if not (mask >> message.qos) & 1:
             self._look_closer(principal, topic, message, False, mask >> MAYBE >> message.qos & 1 == 1)
         self._counters.messages_received += 1
+        if message.origin.tags:
+            self._check_tags(principal, message)
         if message.properties.is_text:
             self._check_text(principal, message)
 
@@ -173,6 +176,8 @@ class Door:
             self._look_closer(principal, topic, message, message.retain, mask >> MAYBE >> bit & 1 == 1)
         self._counters.messages_received += 1
         self._check_name(topic)
+        if message.origin.tags:
+            self._check_tags(principal, message)
         if message.properties.is_text:
             self._check_text(principal, message)
 
@@ -190,6 +195,8 @@ class Door:
         route = self._router.known_route(message.topic) or self._router.route(message.topic)
         if route.unverified is not None and not message.origin.verified:
             route = route.unverified
+        if message.origin.tags:
+            route = self._router.cleared(route, message.origin.tags)
         before = self._journal.writes
         if message.retain:
             self._set_retained(message, True)
@@ -197,6 +204,14 @@ class Door:
         if self._journal.writes != before:
             message.record = None
             message.encoded = None
+
+    def _check_tags(self, principal: Principal, message: Message) -> None:
+        """To give a message a data tag is to publish the tag's topic."""
+        tag = forbidden_tag(principal, message.origin.tags)
+        if tag:
+            topic = tag_topic(tag)
+            because = principal.explain_publish(topic, 0, False).because
+            self.deny(message.topic, message.origin, True, f"it bears the data tag {tag}: {because}")
 
     def _look_closer(self, principal: Principal, topic: str, message: Message, retain: bool, perhaps: bool) -> None:
         """The topic alone does not permit it. `perhaps`: its payload, its origin, a rate or a quota decide."""
@@ -235,13 +250,6 @@ class Door:
         self._event(PUBLISH_REFUSED, {**told(message.origin), "topic": message.topic, "because": because})
         # Made here and named nowhere: a frame that names what it raises is a cycle, and would keep message and packet.
         raise Refusal(meaning, because)
-
-    def _check_name(self, topic: str) -> None:
-        if has_more_levels(topic, self._limits.topic_levels):
-            raise Refusal(NAME_INVALID, f"the Topic Name has more than {self._limits.topic_levels} levels")
-        check_topic_name(topic)
-        if topic.startswith("$share/"):
-            raise Refusal(NAME_INVALID, "$share/ is for Topic Filters only")
 
     def _check_text(self, principal: Principal, message: Message) -> None:
         try:
@@ -315,55 +323,6 @@ class Door:
         name = "topic" if publish else "filter"
         self._event(event, {**told(origin), name: topic, "because": because})
         raise Refusal(NOT_AUTHORIZED, because)
-
-    def may_know(self, principal: Principal, topic: str, retain: bool = False) -> bool:
-        """Whether the principal may read or write (`retain`: and keep) what the topic stands for, so that it may be
-        told that this is there. Asked, it is nobody's denial."""
-        return self.may_read(principal, topic) or principal.may_publish(topic, 0, retain)
-
-    def may_read(self, principal: Principal, topic: str) -> bool:
-        """As `may_know`, for who wants to read."""
-        return principal.receivable_qos(topic, True) >= 0
-
-    # Read. ------------------------------------------------------------------------------------------
-
-    def read(self, principal: Principal, topic: str, origin: Origin) -> Message | None:
-        """The topic's retained message, for one who asks for it once; None: there is none that it may read. Raises
-        Refusal when it may read nothing there."""
-        message = self._retained.get(topic)
-        if message is None:
-            self._check_name(topic)
-        if not self.may_read(principal, topic):
-            because = principal.explain_receive(topic).because
-            self._event(SUBSCRIBE_DENIED, {**told(origin), "filter": topic, "because": because})
-            raise Refusal(NOT_AUTHORIZED, because)
-        return message if message is not None and self.is_shown(principal, message) else None
-
-    def browse(self, principal: Principal, topic_filter: str, most: int, steps: int) -> tuple[list[Message], bool]:
-        """The retained messages that match and that the principal may read, and whether these are all: at most `most`,
-        found by at most `steps` steps of a walk. Raises Refusal: FILTER_INVALID."""
-        if has_more_levels(topic_filter, self._limits.topic_levels):
-            raise Refusal(FILTER_INVALID, f"the Topic Filter has more than {self._limits.topic_levels} levels")
-        check_topic_filter(topic_filter)
-        found: list[Message] = []
-        walk = self._retained.walk(topic_filter)
-        while not walk.is_over():
-            if steps <= 0:
-                return found, False
-            steps -= 1
-            topic = walk.step()
-            message = None if topic is None else self._retained.get(topic)
-            if message is not None and self.is_shown(principal, message):
-                if len(found) == most:
-                    return found, False
-                found.append(message)
-        return found, True
-
-    def is_shown(self, principal: Principal, message: Message) -> bool:
-        """Whether a retained message is delivered to the principal: it holds still, is not hidden, and may be read."""
-        if message.expires_at <= self._clock.now or self._retained.is_hidden(message):
-            return False
-        return principal.receivable_qos(message.topic, message.origin.verified) >= 0
 
     # Subscribe. -------------------------------------------------------------------------------------
 

@@ -72,33 +72,33 @@ def write_message(message: Message) -> bytes:
     """The message's record, made once and remembered in `message.record`."""
     if message.record is None:
         origin = message.origin
-        message.record = write(
-            (
-                message.topic,
-                message.payload,
-                message.qos,
-                message.retain,
-                None if message.expires_at == NEVER else message.expires_at,
-                _write_properties(message.properties),
-                origin.principal,
-                origin.protocol,
-                origin.verified,
-                origin.client_id,
-            )
+        fields: tuple[object, ...] = (
+            message.topic,
+            message.payload,
+            message.qos,
+            message.retain,
+            None if message.expires_at == NEVER else message.expires_at,
+            _write_properties(message.properties),
+            origin.principal,
+            origin.protocol,
+            origin.verified,
+            origin.client_id,
         )
+        # Few have tags: the others' records stay as they were before there were any.
+        message.record = write((*fields, origin.tags) if origin.tags else fields)
     return message.record
 
 
 def read_message(record: bytes) -> Message:
-    topic, payload, qos, retain, expires_at, properties, principal, protocol, verified, client_id = read(
-        record, "message", 10
+    topic, payload, qos, retain, expires_at, properties, principal, protocol, verified, client_id, tags = read(
+        record, "message", 11, 10
     )
     return Message(
         topic,
         payload,
         qos,
         retain,
-        Origin(principal, protocol, verified, client_id),
+        Origin(principal, protocol, verified, client_id, "", tuple([str(tag) for tag in tags or ()])),
         _read_properties(properties),
         NEVER if expires_at is None else expires_at,
     )

@@ -7,6 +7,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from bridgehead.core.clearance import is_cleared
 from bridgehead.core.message import Message, Origin
 from bridgehead.core.policy import Principal
 
@@ -91,6 +92,7 @@ class Consumer:
         self.parked = False  # it was not ready, and has not called `wake` since
         self.draining = False
         self.verified_only = False  # the policy lets it have only what came over a verified connection
+        self.asks_tags = False  # the queue has messages with data tags, for which not everybody has clearance
         self.refused: dict[int, None] | None = None  # sequence numbers of what it is not to be given again
         # Of one that does not take everything: up to where it was asked about each line, and what has come back since.
         self.seen: list[int] = []
@@ -126,12 +128,14 @@ class Consumer:
             return False
         if self.refused is not None and entry.sequence in self.refused:
             return False
+        if entry.message.origin.tags and not is_cleared(self.principal, entry.message.origin.tags):
+            return False
         return not self.selective or self.wants(entry)
 
     @property
     def chooses(self) -> bool:
         """It does not take everything."""
-        return self.selective or self.verified_only or self.refused is not None
+        return self.selective or self.verified_only or self.asks_tags or self.refused is not None
 
     def refuses(self, entry: Entry) -> None:
         """It cannot take this one: others may."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.core.clearance import is_cleared
 from bridgehead.core.filter_tree import FilterTree
-from bridgehead.core.message import Message
+from bridgehead.core.message import Message, Origin
 from bridgehead.core.session import Session, Subscription, Target
 from bridgehead.core.topic import LONGEST_REMEMBERED
 
 _CACHED_ROUTES: Final = 65536
+_CACHED_TAGS: Final = 64  # sets of data tags of one topic
 
 
 class SharedGroup:
@@ -35,13 +37,14 @@ class GroupRoute:
 
 class Route:
     """The receivers of one topic, as long as `generation` is the router's. `unverified`: those of messages whose
-    origin is not verified, None when they are the same."""
+    origin is not verified, None when they are the same. `tagged`: those of messages with data tags, by these."""
 
     def __init__(self, targets: list[Target], groups: list[GroupRoute], generation: int) -> None:
         self.targets: Final = targets
         self.groups: Final = groups
         self.generation: Final = generation
         self.unverified: Route | None = None
+        self.tagged: dict[tuple[str, ...], Route] | None = None
 
 
 class Router:
@@ -111,11 +114,13 @@ class Router:
     def group(self, key: str) -> SharedGroup | None:
         return self._groups.get(key)
 
-    def group_route(self, key: str, topic: str, verified: bool) -> GroupRoute | None:
+    def group_route(self, key: str, topic: str, origin: Origin) -> GroupRoute | None:
         """The members of the group `key` ("$share/name/filter") that may receive `topic` from such an origin."""
         route = self.route(topic)
-        if route.unverified is not None and not verified:
+        if route.unverified is not None and not origin.verified:
             route = route.unverified
+        if origin.tags:
+            route = self.cleared(route, origin.tags)
         for found in route.groups:
             if found.group.key == key:
                 return found
@@ -154,6 +159,23 @@ class Router:
             self._routes[topic] = route
         return route
 
+    def cleared(self, route: Route, tags: tuple[str, ...]) -> Route:
+        """Of the route's receivers those that have clearance for the tags."""
+        if route.tagged is None:
+            route.tagged = {}
+        found = route.tagged.get(tags)
+        if found is None:
+            targets = [target for target in route.targets if is_cleared(target.session.principal, tags)]
+            groups = [
+                GroupRoute(each.group, [to for to in each.targets if is_cleared(to.session.principal, tags)])
+                for each in route.groups
+            ]
+            found = Route(targets, groups, route.generation)
+            if len(route.tagged) >= _CACHED_TAGS:
+                route.tagged.clear()
+            route.tagged[tags] = found
+        return found
+
     def _made(
         self, topic: str, subscriptions: list[list[Subscription]], shared: list[SharedGroup], verified: bool
     ) -> Route:
@@ -171,6 +193,8 @@ class Router:
 
 def permitted_qos(session: Session, message: Message) -> int:
     """The highest QoS at which the session may receive the message, -1 when it may not."""
+    if message.origin.tags and not is_cleared(session.principal, message.origin.tags):
+        return -1
     return session.principal.receivable_qos(message.topic, message.origin.verified)
 
 

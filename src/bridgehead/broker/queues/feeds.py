@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.broker.door import Door
-from bridgehead.broker.queues.queue import Feed, Queue
+from bridgehead.broker.queues.belongings import Feed
+from bridgehead.broker.queues.queue import Queue
 from bridgehead.broker.queues.stock import Author, Surroundings, goes_round
 from bridgehead.core.errors import QUOTA_EXCEEDED, Refusal
 from bridgehead.core.message import Message, Origin
@@ -20,7 +21,7 @@ def hub_authority() -> Principal:
     """What the hub does of itself: under it feed the queues of administrators."""
     permissions = [Permission("#", publish=True, subscribe=True)]
     permissions += [Permission(f"{name}/#", publish=True, subscribe=True) for name in ("$QUEUE", "$EXCHANGE")]
-    permissions.append(Permission("$SYS/#", publish=False, subscribe=True))
+    permissions += [Permission(f"{name}/#", publish=False, subscribe=True) for name in ("$SYS", "$TAG")]
     return Principal.of("", permissions, [])
 
 

@@ -7,31 +7,17 @@ from typing import Final
 
 from bridgehead.broker.journal import HELD, MARKED, QUEUES
 from bridgehead.broker.queues import records
+from bridgehead.broker.queues.belongings import Feed, Holding
 from bridgehead.broker.queues.serving import Serving
 from bridgehead.broker.queues.settings import QueueSettings
 from bridgehead.broker.queues.stock import Account, Author, Surroundings
+from bridgehead.core.clearance import may_see
 from bridgehead.core.entry import ACQUIRED, FAILED_TOO_OFTEN, GONE, READY, REJECTED, Consumer, Death, Entry
 from bridgehead.core.message import NEVER, Message
+from bridgehead.core.policy import Principal
 from bridgehead.core.session import Receiver
 
 _AT_ONCE: Final = 64
-
-
-class Feed:
-    """A Topic Filter whose messages come into the queue, and who bound it."""
-
-    def __init__(self, topic_filter: str, author: Author) -> None:
-        self.topic_filter: Final = topic_filter
-        self.author: Final = author
-
-
-class Holding:
-    """What a durable link has acquired while it is away, until then."""
-
-    def __init__(self, holder: str, until: float) -> None:
-        self.holder: Final = holder
-        self.until: float = until
-        self.entries: dict[int, Entry] = {}
 
 
 class Queue(Serving):
@@ -53,6 +39,7 @@ class Queue(Serving):
         self.holdings: dict[str, Holding] = {}
         self.administrators = False  # declared by `queue add`
         self.had_consumers = False
+        self.has_tags = False  # a message with data tags came since the hub began to run
         self.fed = -1  # the publication that a feed has brought last
         # Nothing from this number on was ever delivered; 0: that changes.
         self.unsent_from = 1
@@ -70,6 +57,8 @@ class Queue(Serving):
     ) -> int:
         """Returns the ticket that `receiver` is to wait for before it acknowledges, 0: there is nothing to wait for.
         Raises Refusal: QUEUE_FULL, QUOTA_EXCEEDED."""
+        if message.origin.tags and not self.has_tags:
+            self.begin_to_ask_tags()
         if (
             self.plain
             and not self.waiting
@@ -255,7 +244,14 @@ class Queue(Serving):
                 self._returned(entry, failed, None)
         self.look_after()
 
-    def take_first(self, settled: bool, verified_only: bool) -> Entry | None:
+    def begin_to_ask_tags(self) -> None:
+        """From now on a consumer is given only what it has clearance for."""
+        self.has_tags = True
+        for consumer in self.consumers:
+            consumer.asks_tags = True
+            self.choosing_anew(consumer)
+
+    def take_first(self, settled: bool, verified_only: bool, principal: Principal) -> Entry | None:
         """For one who asks for one message and is no consumer."""
         self.begin_to_send()
         while True:
@@ -265,10 +261,14 @@ class Queue(Serving):
             if entry.expires_at >= self.clock.now:
                 break
             self.expire()
-        if verified_only and not entry.message.origin.verified:
+        if not may_see(principal, entry.message.origin, verified_only):
             entry = None
             for other in self.all_waiting():
-                if not other.ticket and other.message.origin.verified and other.expires_at >= self.clock.now:
+                if (
+                    not other.ticket
+                    and other.expires_at >= self.clock.now
+                    and may_see(principal, other.message.origin, verified_only)
+                ):
                     entry = other
                     break
             if entry is None:
@@ -283,7 +283,7 @@ class Queue(Serving):
             self.unsettled += 1
         return entry
 
-    def look(self, after: int, most: int, verified_only: bool) -> list[Entry]:
+    def look(self, after: int, most: int, verified_only: bool, principal: Principal) -> list[Entry]:
         """For one that takes nothing away."""
         found: list[Entry] = []
         for line in self.lines:
@@ -297,7 +297,7 @@ class Queue(Serving):
                 for entry in places:
                     if entry.state != READY or entry.ticket or entry.expires_at < self.clock.now:
                         continue
-                    if entry.message.origin.verified or not verified_only:
+                    if may_see(principal, entry.message.origin, verified_only):
                         found.append(entry)
                         of_line += 1
         found.sort(key=_sequence)

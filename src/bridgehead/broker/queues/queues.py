@@ -89,6 +89,7 @@ class Queues(Declaring):
         if len(queue.consumers) >= self._limits.consumers_per_queue:
             raise Refusal(QUOTA_EXCEEDED, f"the queue {queue.name!r} has as many consumers as it may")
         consumer.verified_only = self._verified_only(consumer, queue)
+        consumer.asks_tags = queue.has_tags
         self._consumers[consumer] = queue
         queue.had_consumers = True
         queue.add(consumer)
@@ -172,14 +173,14 @@ class Queues(Declaring):
         self._permit_taking(principal, origin, queue)
         self._used(queue)
         only = not is_own(origin, queue) and principal.receivable_qos(queue.topic, False) < 0
-        return queue.take_first(settled, only)
+        return queue.take_first(settled, only, principal)
 
     def browse(self, principal: Principal, origin: Origin, queue: Queue, after: int, most: int) -> list[Entry]:
         """At most `most` that wait, with sequence numbers above `after`, ascending: they stay as they are. Refusal:
         NOT_AUTHORIZED, LOCKED."""
         self._permit_taking(principal, origin, queue)
         only = not is_own(origin, queue) and principal.receivable_qos(queue.topic, False) < 0
-        return queue.look(after, most, only)
+        return queue.look(after, most, only, principal)
 
     # Settling. --------------------------------------------------------------------------------------
 

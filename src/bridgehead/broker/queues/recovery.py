@@ -8,7 +8,8 @@ from bridgehead.broker.events import QUEUES_RECOVERED, EventSink
 from bridgehead.broker.journal import HELD, MARKED, QUEUES, Journal
 from bridgehead.broker.ports import Store
 from bridgehead.broker.queues import records
-from bridgehead.broker.queues.queue import Holding, Queue
+from bridgehead.broker.queues.belongings import Holding
+from bridgehead.broker.queues.queue import Queue
 from bridgehead.broker.queues.queues import Queues
 from bridgehead.broker.queues.stock import Author
 from bridgehead.core.entry import ACQUIRED, Entry
@@ -91,6 +92,7 @@ def _read_log(store: Store, queue: Queue, marks: dict[int, bytes], held: dict[in
                 records.read_mark(mark, entry)
             entry.again = not queue.unsent_from or sequence < queue.unsent_from
             queue.enter(entry)
+            queue.has_tags = queue.has_tags or bool(entry.message.origin.tags)
             holding = held.pop(sequence, None)
             if holding is not None:
                 _hold(queue, entry, holding)
