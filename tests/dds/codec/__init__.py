@@ -1,0 +1,1 @@
+"""CDR of DDS: against the binding's own serialiser, by hand, and with hostile octets."""
