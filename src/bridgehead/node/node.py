@@ -19,6 +19,7 @@ from bridgehead.node.audit import admit_log_in, apply_audit
 from bridgehead.node.coap import Coap
 from bridgehead.node.config import ConfigError, load
 from bridgehead.node.configuration import Config
+from bridgehead.node.dds import LOOK_INTERVAL, Dds
 from bridgehead.node.driver import Driver
 from bridgehead.node.https import Https
 from bridgehead.node.identities import Identities
@@ -131,6 +132,7 @@ class Node:
             server = MqttServers(self.config, broker, identities, self._driver.offset)
             amqp.begin(identities, self._driver.offset)
             coap = Coap(self.config, broker, identity, identities, self._driver, self._log)
+            dds = Dds(self.config, broker, identity, identities, self._driver, self._log)
             proxy = Proxy(self.config, broker, coap, identities, identity.pki)
             https = Https(self.config, identity.pki, self._log, self._driver.time)
             listeners = Listeners(
@@ -150,17 +152,18 @@ class Node:
             renewal.begin()
             try:
                 await listeners.change(self.config.listeners, self.config.limits, self.config.tls.ticket_lifetime)
-                self._tell_ready(identity, listeners)
-                await self._work(broker, identities, owners_queues, listeners, server, coap, amqp, renewal)
+                await dds.start()
+                self._tell_ready(identity, listeners, dds)
+                await self._work(broker, identities, owners_queues, listeners, server, coap, amqp, dds, renewal)
             finally:
-                await self._end(server, listeners, https, coap, amqp, proxy)
+                await self._end(server, listeners, https, coap, amqp, dds, proxy)
         finally:
             authenticator.close()
 
-    def _tell_ready(self, identity: Identity, listeners: Listeners) -> None:
+    def _tell_ready(self, identity: Identity, listeners: Listeners, dds: Dds) -> None:
         settle_memory()
         if not self._log.is_on_standard_error(vocabulary.LISTENER_PLAINTEXT):
-            for sentence in listeners.plaintext_warnings():
+            for sentence in [*listeners.plaintext_warnings(), *dds.warnings()]:
                 self._warn(sentence)
         if identity.registry.change_number() == 0:
             data = shlex.quote(str(self.config.data))
@@ -168,7 +171,7 @@ class Node:
                 "no device is enrolled yet, so nobody can connect. The next command: bridgehead device add NAME "
                 f"--data {data} --publish 'NAME/#' --certificate --out FOLDER"
             )
-        addresses = " ".join(listeners.addresses())
+        addresses = " ".join([*listeners.addresses(), *dds.addresses()])
         self._log(vocabulary.READY, {"listeners": addresses})
         self._say(f"ready {addresses}")
 
@@ -181,6 +184,7 @@ class Node:
         server: MqttServers,
         coap: Coap,
         amqp: Amqp,
+        dds: Dds,
         renewal: Renewal,
     ) -> None:
         """Until somebody asks to stop. A defect in any of these tasks ends the hub: one that no longer sees
@@ -191,14 +195,15 @@ class Node:
                 group.create_task(renewal.watch()),
                 group.create_task(renewal.maintain()),
                 group.create_task(self._publish_figures(SystemTopics(broker, self._driver.time()))),
-                group.create_task(self._reload_on_demand(listeners, server, coap, amqp)),
+                group.create_task(self._reload_on_demand(listeners, server, coap, amqp, dds)),
+                group.create_task(self._renew_dds(dds)),
             ]
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()
 
     async def _end(
-        self, server: MqttServers, listeners: Listeners, https: Https, coap: Coap, amqp: Amqp, proxy: Proxy
+        self, server: MqttServers, listeners: Listeners, https: Https, coap: Coap, amqp: Amqp, dds: Dds, proxy: Proxy
     ) -> None:
         """Stop accepting, say farewell, flush, commit. Bounded, and cut short by a second signal."""
         self._log(vocabulary.STOPPING, {"connections": len(self._ceilings)})
@@ -206,7 +211,7 @@ class Node:
         await https.stop()
         await proxy.stop()
         hurried = self._loop.create_task(self._hurried.wait())
-        farewell = self._loop.create_task(self._farewell(server, coap, amqp))
+        farewell = self._loop.create_task(self._farewell(server, coap, amqp, dds))
         done, _ = await asyncio.wait({hurried, farewell}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if farewell not in done:
@@ -214,8 +219,8 @@ class Node:
         else:
             farewell.result()
 
-    async def _farewell(self, server: MqttServers, coap: Coap, amqp: Amqp) -> None:
-        await asyncio.gather(server.stop(FAREWELL_SECONDS), coap.stop(FAREWELL_SECONDS), amqp.stop(FAREWELL_SECONDS))
+    async def _farewell(self, server: MqttServers, coap: Coap, amqp: Amqp, dds: Dds) -> None:
+        await asyncio.gather(*(each.stop(FAREWELL_SECONDS) for each in (server, coap, amqp, dds)))
         await self._driver.stop()
 
     # What goes on beside the protocols. ---------------------------------------------------------------
@@ -229,6 +234,11 @@ class Node:
             except SecurityError as fault:
                 self._log(vocabulary.IDENTITIES_UNREADABLE, {"because": str(fault)})
             await asyncio.sleep(FOLLOW_INTERVAL)
+
+    async def _renew_dds(self, dds: Dds) -> None:
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            await dds.look()
 
     async def _publish_figures(self, topics: SystemTopics) -> None:
         while True:
@@ -248,16 +258,18 @@ class Node:
 
     # Reload. ------------------------------------------------------------------------------------------
 
-    async def _reload_on_demand(self, listeners: Listeners, server: MqttServers, coap: Coap, amqp: Amqp) -> None:
+    async def _reload_on_demand(
+        self, listeners: Listeners, server: MqttServers, coap: Coap, amqp: Amqp, dds: Dds
+    ) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
             try:
-                await self._reloaded(listeners, server, coap, amqp)
+                await self._reloaded(listeners, server, coap, amqp, dds)
             except (ConfigError, SecurityError, BindError, OSError) as fault:
                 self._log(vocabulary.RELOAD_FAILED, {"because": f"{fault}; the old configuration goes on"})
 
-    async def _reloaded(self, listeners: Listeners, server: MqttServers, coap: Coap, amqp: Amqp) -> None:
+    async def _reloaded(self, listeners: Listeners, server: MqttServers, coap: Coap, amqp: Amqp, dds: Dds) -> None:
         """Apply what the configuration says now, or raise and leave everything as it was."""
         old = self.config
         self._log.reconfigure(old.log)  # the file may have been rotated, whatever the configuration says
@@ -279,6 +291,7 @@ class Node:
         await server.apply(new)
         coap.apply(new)
         amqp.apply(new)
+        await dds.apply(new)
         self._figures_due.set()
         self._log(vocabulary.RELOADED, {"listeners": " ".join(listeners.addresses())})
 
