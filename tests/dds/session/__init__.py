@@ -1,0 +1,1 @@
+"""Routes between DDS and the hub, by dialogue on a virtual clock."""
