@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.core.clearance import missing_clearance, tag_topic
 from bridgehead.core.message import Message
 from bridgehead.protocols.dds import events
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
 from bridgehead.protocols.dds.session.ports import Endpoint
-from bridgehead.protocols.dds.session.rights import Rights, is_cleared
+from bridgehead.protocols.dds.session.rights import Rights
 from bridgehead.protocols.dds.session.seldom import Seldom
 
 _GUEST: Final = ""  # as whom Rights finds the guest of a domain without security
@@ -63,9 +64,9 @@ class Readers:
             return "it is no device of the hub's, or its credentials were taken back"
         if principal.receivable_qos(message.topic, message.origin.verified) < 0:
             return principal.explain_receive(message.topic, message.origin.verified).because
-        if not is_cleared(principal, message.origin.tags) or not is_cleared(principal, self._tags):
-            tags = ", ".join([*message.origin.tags, *self._tags])
-            return f"{principal.name!r} has no clearance for all of its tags ({tags})"
+        tag = missing_clearance(principal, message.origin.tags) or missing_clearance(principal, self._tags)
+        if tag:
+            return f"{principal.name!r} has no clearance for the data tag {tag} (subscribe {tag_topic(tag)!r})"
         return ""
 
     def _tell(self, identity: str, message: Message, because: str) -> None:

@@ -44,12 +44,3 @@ class Rights:
         found = self._parties.party(name, self.verified)
         self._known[name] = found
         return found
-
-
-def is_cleared(principal: Principal, tags: tuple[str, ...]) -> bool:
-    """Whether the principal has clearance for each of the data tags ("NAME=VALUE")."""
-    for tag in tags:
-        name, _, value = tag.partition("=")
-        if principal.receivable_qos(f"$TAG/{name}/{value}", True) < 0:
-            return False
-    return True
