@@ -144,8 +144,8 @@ class Intake:
         by_itself = sample.state == NO_WRITERS
         instance = self.instances.get(sample.instance)
         source = self._sources.get(sample.publication)
-        if source is None and by_itself and instance is not None:
-            source = instance.source  # it is gone already
+        if by_itself and instance is not None:
+            source = instance.source  # what it wrote ends; who unregistered last says nothing, and may be gone already
         # Cyclone forgets it with this sample, and gives it another handle when it comes again.
         self.instances.remove(sample.instance)
         if source is None:
