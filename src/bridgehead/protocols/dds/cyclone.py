@@ -58,6 +58,7 @@ entity_t dds_create_reader(entity_t parent, entity_t topic, const dds_qos_t *qos
 entity_t dds_create_writer(entity_t parent, entity_t topic, const dds_qos_t *qos, const void *listener);
 int32_t dds_delete(entity_t entity);
 int32_t dds_get_guid(entity_t entity, guid_t *guid);
+int32_t dds_wait_for_acks(entity_t writer, int64_t timeout);
 int32_t dds_get_instance_handle(entity_t entity, uint64_t *handle);
 const char *dds_strretcode(int32_t code);
 void dds_free(void *memory);
