@@ -37,12 +37,14 @@ def route_config(
     tags: tuple[str, ...] = (),
     instances: int = 10_000,
     timestamps: bool = False,
+    key: tuple[str, ...] = (),
 ) -> RouteConfig:
     return RouteConfig(
         3,
         "Temperature",
         "Office::Temperature",
         hub=hub,
+        key=key,
         payload=payload,
         direction=direction,
         qos=qos if qos is not None else RouteQos(),

@@ -18,6 +18,19 @@ def topic_without_template(config: RouteConfig) -> str:
     return default_topic(config.partition, name)
 
 
+def _with_keys(hub: str, key: tuple[str, ...]) -> str:
+    """The template with the fields that `key` names, in order, in place of the names that stand there."""
+    levels = hub.split("/")
+    places = [at for at, level in enumerate(levels) if level.startswith("${") and level.endswith("}")]
+    if not key:
+        return hub
+    if len(places) != len(key):
+        raise ValueError(f"{hub!r} has {len(places)} fields and key names {len(key)}: name as many, or leave key out")
+    for at, field in zip(places, key, strict=True):
+        levels[at] = f"${{{field}}}"
+    return "/".join(levels)
+
+
 class Encoded:
     """`key` is one and the same for samples of one instance."""
 
@@ -36,7 +49,7 @@ class Forms:
         self._keys_json: Final = JsonForm(key_holder(codec.type))
         self._is_cdr: Final = config.payload == CDR
         self.has_keys: Final = codec.has_keys
-        hub = config.hub or topic_without_template(config)
+        hub = _with_keys(config.hub, config.key) if config.hub else topic_without_template(config)
         self._template: Final = Template(hub, codec.type)
         self._fixed: Final = hub if self._template.is_fixed else ""
         named = {tuple(field.split(".")) for field in self._template.fields}
