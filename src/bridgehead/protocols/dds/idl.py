@@ -32,6 +32,7 @@ from bridgehead.protocols.dds.codec.types import (
 _COMPILER: Final = "idlc"
 _PATIENCE: Final = 60.0  # seconds for the compiler
 _DEEPEST: Final = 64
+_MOST: Final = 20_000  # types in one, each counted where it stands: a short announcement can unfold to very many
 # The binding's names of primitive types.
 _PRIMITIVES: Final = {
     "int8": "int8",
@@ -177,10 +178,14 @@ class _Reading:
         self._idl: Final = idl
         self._types: Final = types
         self._hints: Final = _type_normalize
+        self._left = _MOST
 
     def type_of(self, hint: Any, depth: int) -> Type:
         if depth > _DEEPEST:
             raise IdlError("the type contains itself, or types in types too deep: the hub takes none of these")
+        self._left -= 1
+        if self._left < 0:
+            raise IdlError(f"the type is made of more than {_MOST} types: the hub takes smaller ones")
         types = self._types
         if hint in _PLAIN:
             return Primitive(_PLAIN[hint])

@@ -63,13 +63,13 @@ class Codec:
     are appendable, mutable or have optional members."""
 
     def __init__(self, type: Struct) -> None:
-        """Errors: ValueError, for a type that contains itself, or too deep."""
+        """Errors: ValueError, for a type that contains itself, is too deep, or takes no octets."""
         self.type: Final = type
         self.representation: Final = XCDR2 if _is_extensible(type, 0) else XCDR1
         self._coder: Final = coder_of(type, 0)
         holder = key_holder(type)
         self.has_keys: Final = bool(holder.members)
-        self._keys: Final = coder_of(holder, 0)
+        self._keys: Final = coder_of(holder, 0) if self.has_keys else None
         self._identifiers: Final = {version: _IDENTIFIERS[version, type.extensibility] for version in (XCDR1, XCDR2)}
 
     def decode(self, data: bytes) -> dict[str, object]:
@@ -84,6 +84,8 @@ class Codec:
     def decode_keys(self, data: bytes) -> dict[str, object]:
         """Of a sample that has its key fields only, as comes with a dispose. Errors: CdrError."""
         source = Source(data)
+        if self._keys is None:
+            return {}
         value = self._keys.read(source)
         if source.left > _PADDING:
             raise CdrError(f"{source.left} octets are left behind the key", at=source.at)
@@ -100,7 +102,8 @@ class Codec:
     def encode_keys(self, value: dict[str, object]) -> bytes:
         """The key fields alone, of a value that has them; others are not looked at. Errors: Unencodable."""
         sink = Sink(XCDR2, CDR2_LE)
-        self._keys.write(key_fields(self.type, value), sink)
+        if self._keys is not None:
+            self._keys.write(key_fields(self.type, value), sink)
         return sink.finish()
 
 
@@ -113,7 +116,16 @@ def key_holder(type_: Struct) -> Struct:
         inner = each.type
         if isinstance(inner, Struct):
             held = key_holder(inner)
-            inner = held if held.members else inner
+            inner = held if held.members else _all_plain(inner)
+        members.append(Member(each.name, inner, each.id, key=True))
+    return Struct(type_.name, tuple(members), FINAL)
+
+
+def _all_plain(type_: Struct) -> Struct:
+    """Of a key member without keys of its own: all of its members are."""
+    members = []
+    for each in type_.members:
+        inner = _all_plain(each.type) if isinstance(each.type, Struct) else each.type
         members.append(Member(each.name, inner, each.id, key=True))
     return Struct(type_.name, tuple(members), FINAL)
 
@@ -148,16 +160,17 @@ def coder_of(type_: Type, depth: int) -> Coder:
         coder = coder_of(type_.element, depth + 1)
         return ElementsCoder(coder, not is_primitive(coder), type_.bound)
     if isinstance(type_, Array):
+        if type_.length < 1:
+            raise ValueError("an array has no elements")
         if is_octets(type_.element):
             return OctetsCoder(0, type_.length)
         return array_coder(type_, depth, False)
     if isinstance(type_, Map):
         return MapCoder(coder_of(type_.key, depth + 1), coder_of(type_.value, depth + 1), type_.bound)
     if isinstance(type_, Struct):
-        members = [
-            CodedMember(each.name, each.id, coder_of(each.type, depth + 1), each.optional, each.must_understand)
-            for each in type_.members
-        ]
+        members = [CodedMember(each, coder_of(each.type, depth + 1)) for each in type_.members]
+        if not members:
+            raise ValueError(f"{type_.name} has no members")
         return StructCoder(type_.name, members, type_.extensibility)
     if isinstance(type_, Union):
         cases = list(type_.cases)
@@ -172,6 +185,8 @@ def array_coder(type_: Array, depth: int, inner: bool) -> Coder:
     """An array of arrays is one of several dimensions, with one delimiter for all of it. `inner`: it is in one."""
     if depth > _DEEPEST:
         raise ValueError("the type contains itself, or types in types too deep")
+    if type_.length < 1:
+        raise ValueError("an array has no elements")
     element = type_.element
     innermost = element
     while isinstance(innermost, Array):

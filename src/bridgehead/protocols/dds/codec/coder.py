@@ -179,7 +179,15 @@ class CharacterCoder(NumberCoder):
 
 class EnumCoder(NumberCoder):
     def __init__(self, type_: Enum) -> None:
-        super().__init__(_ENUM_LETTERS[type_.bits], type_.bits // 8, False)
+        letter = _ENUM_LETTERS[type_.bits]
+        if not type_.literals:
+            raise ValueError(f"{type_.name} has no literals")
+        least, most = min(type_.literals.values()), max(type_.literals.values())
+        if most >= 2 ** (type_.bits - 1):
+            letter = letter.upper()  # some compilers take all of the bits for positive numbers
+        if least < -(2 ** (type_.bits - 1)) or most >= 2**type_.bits or (least < 0 and letter.isupper()):
+            raise ValueError(f"{type_.name} has literals that do not fit into {type_.bits} bits")
+        super().__init__(letter, type_.bits // 8, False)
         self._type: Final = type_
 
     def value_of(self, number: object, at: int) -> object:
@@ -251,21 +259,21 @@ class StringCoder(Coder):
             raise CdrError("a string is no UTF-8", at=begin) from None
         if "\0" in text:
             raise CdrError("a string has a NUL inside", at=begin)
-        if self._bound and len(text) > self._bound:
-            raise CdrError(f"a string has {len(text)} characters, more than {self._bound}", at=begin)
+        if self._bound and length - 1 > self._bound:
+            raise CdrError(f"a string has {length - 1} octets, more than {self._bound}", at=begin)
         return text
 
     def write(self, value: object, sink: Sink) -> None:
         if type(value) is not str:
             raise Unencodable(f"a text is wanted, not {_told(value)}")
-        if self._bound and len(value) > self._bound:
-            raise Unencodable(f"the text has {len(value)} characters, more than {self._bound}")
         if "\0" in value:
             raise Unencodable("the text has a NUL inside, which a string cannot have")
         try:
             octets = value.encode("utf-8")
         except UnicodeEncodeError:
             raise Unencodable("the text has half of a surrogate pair") from None
+        if self._bound and len(octets) > self._bound:
+            raise Unencodable(f"the text has {len(octets)} octets in UTF-8, more than {self._bound}")
         sink.u32(len(octets) + 1)
         sink.out.extend(octets)
         sink.out.append(0)
@@ -285,19 +293,19 @@ class WideStringCoder(Coder):
             text = source.data[begin : begin + length].decode("utf-16-be" if source.order else "utf-16-le")
         except UnicodeDecodeError:
             raise CdrError("a wide string is no UTF-16", at=begin) from None
-        if self._bound and len(text) > self._bound:
-            raise CdrError(f"a wide string has {len(text)} characters, more than {self._bound}", at=begin)
+        if self._bound and length > self._bound * 2:
+            raise CdrError(f"a wide string has {length // 2} units, more than {self._bound}", at=begin)
         return text
 
     def write(self, value: object, sink: Sink) -> None:
         if type(value) is not str:
             raise Unencodable(f"a text is wanted, not {_told(value)}")
-        if self._bound and len(value) > self._bound:
-            raise Unencodable(f"the text has {len(value)} characters, more than {self._bound}")
         try:
             octets = value.encode("utf-16-le")
         except UnicodeEncodeError:
             raise Unencodable("the text has half of a surrogate pair") from None
+        if self._bound and len(octets) > self._bound * 2:
+            raise Unencodable(f"the text has {len(octets) // 2} units in UTF-16, more than {self._bound}")
         sink.u32(len(octets))
         sink.out.extend(octets)
 

@@ -21,14 +21,15 @@ _OWN_LENGTH: Final = 4  # LC from which on the member's own length stands behind
 _FACTORS: Final = {5: 1, 6: 4, 7: 8}
 
 
-def read_header1(source: Source) -> tuple[int, int, int]:
-    """Id, octets, flags; the id is SENTINEL at the list's end."""
+def read_header1(source: Source, listed: bool) -> tuple[int, int, int]:
+    """Id, octets, flags; the id is SENTINEL at the list's end. `listed`: in a list, not before an optional member of a
+    plain structure, where no end can come."""
     while True:
         source.align(4)
         first = source.u16()
         length = source.u16()
         number = first & _ID
-        if number == SENTINEL or (number == _SENTINEL_OF_RTPS and length == 0 and not first & MUST_UNDERSTAND):
+        if listed and (number == SENTINEL or (first == _SENTINEL_OF_RTPS and length == 0)):
             return SENTINEL, 0, 0
         if number == EXTENDED:
             if length != 8:

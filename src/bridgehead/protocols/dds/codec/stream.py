@@ -37,13 +37,15 @@ _FORMS: Final = {
     PL_CDR2_BE: (XCDR2, PARAMETERS),
     PL_CDR2_LE: (XCDR2, PARAMETERS),
 }
+_SPARE: Final = 65_536
 _U16: Final = (struct.Struct("<H"), struct.Struct(">H"))
 _U32: Final = (struct.Struct("<I"), struct.Struct(">I"))
 
 
 class Source:
     """What is decoded. `at` is the next octet, `end` where the innermost delimited part ends, `origin` what alignment
-    counts from. `order` is 0 for little-endian, 1 for big-endian; `widest` the largest alignment: 8, in XCDR2 4."""
+    counts from. `order` is 0 for little-endian, 1 for big-endian; `widest` the largest alignment: 8, in XCDR2 4.
+    `spare` is how many values may still be made up for members that are not there."""
 
     def __init__(self, data: bytes) -> None:
         if len(data) < HEADER:
@@ -60,6 +62,7 @@ class Source:
         self.at: int = HEADER
         self.end: int = len(data)
         self.origin: int = HEADER
+        self.spare: int = _SPARE
 
     def align(self, size: int) -> None:
         """To a multiple of `size` octets, or of the representation's largest alignment."""

@@ -6,6 +6,7 @@ import struct
 from typing import Final
 
 from bridgehead.protocols.dds.codec.coder import Coder
+from bridgehead.protocols.dds.codec.defaults import default_of, weight_of
 from bridgehead.protocols.dds.codec.errors import CdrError, Unencodable, below
 from bridgehead.protocols.dds.codec.parameters import (
     MUST_UNDERSTAND,
@@ -16,20 +17,35 @@ from bridgehead.protocols.dds.codec.parameters import (
     write_header2,
 )
 from bridgehead.protocols.dds.codec.stream import XCDR1, XCDR2, Sink, Source
-from bridgehead.protocols.dds.codec.types import APPENDABLE, FINAL, MUTABLE
+from bridgehead.protocols.dds.codec.types import APPENDABLE, FINAL, Member
 
 _WIDEST: Final = 8
+_LEAST: Final = 4  # octets of what has a delimiter or an end of its list, whatever is in it
 
 
 class CodedMember:
     """A member with its coder."""
 
-    def __init__(self, name: str, id: int, coder: Coder, optional: bool, must_understand: bool) -> None:
-        self.name: Final = name
-        self.id: Final = id
+    def __init__(self, member: Member, coder: Coder) -> None:
+        self.name: Final = member.name
+        self.id: Final = member.id
         self.coder: Final = coder
-        self.optional: Final = optional
-        self.must_understand: Final = must_understand
+        self.optional: Final = member.optional
+        self.must_understand: Final = member.must_understand or member.key
+        self._type: Final = member.type
+        self._weight: Final = weight_of(member.type)
+
+    def fill(self, source: Source, into: dict[str, object]) -> None:
+        """The member is not in the sample, whose type is another version of this one: it has its default, or is absent
+        where it may be (section 7.2.4.4.5). Errors: CdrError, when it has to be there."""
+        if self.optional:
+            return
+        if self.must_understand:
+            raise CdrError("it is missing", source.at, self.name)
+        source.spare -= self._weight
+        if source.spare < 0:
+            raise CdrError("too many members are missing", source.at, self.name)
+        into[self.name] = default_of(self._type)
 
 
 class Run:
@@ -41,6 +57,7 @@ class Run:
         self.names: Final = tuple(each.name for each in members)
         self.plain: Final = all(each.coder.plain for each in members)
         self.coders: Final = [each.coder for each in members]
+        self.most: Final = sum(2 * each.coder.size for each in members)  # octets, padding included
         self._forms: Final = [
             struct.Struct(_form(order, members, widest, begin))
             for order in ("<", ">")
@@ -96,7 +113,8 @@ class StructCoder(Coder):
 
     def __init__(self, name: str, members: list[CodedMember], extensibility: str) -> None:
         present = [each for each in members if not each.optional]
-        super().__init__(0 if extensibility == MUTABLE else sum(each.coder.least for each in present))
+        least = sum(each.coder.least for each in present)
+        super().__init__(least if extensibility == FINAL else min(least, _LEAST))
         self._name: Final = name
         self._members: Final = members
         self._by_id: Final = {each.id: each for each in members}
@@ -113,7 +131,7 @@ class StructCoder(Coder):
         elif self._extensibility == APPENDABLE:
             if source.version == XCDR2:
                 outer = source.enter(source.u32())
-                self._read_members(source, into)
+                self._read_delimited(source, into)
                 source.leave(outer)  # members that a later version of the type has are skipped
             else:
                 self._read_members(source, into)
@@ -130,6 +148,23 @@ class StructCoder(Coder):
             else:
                 self._read_member(step, source, into)
 
+    def _read_delimited(self, source: Source, into: dict[str, object]) -> None:
+        """The members as far as the part goes: an earlier version of the type has fewer."""
+        for step in self._steps:
+            if isinstance(step, CodedMember):
+                if source.left > 0:
+                    self._read_member(step, source, into)
+                else:
+                    step.fill(source, into)
+            elif source.left >= step.most:
+                step.read(source, into)
+            else:
+                for each in step.members:
+                    if source.left > 0:
+                        self._read_member(each, source, into)
+                    else:
+                        each.fill(source, into)
+
     def _read_member(self, member: CodedMember, source: Source, into: dict[str, object]) -> None:
         try:
             if not member.optional:
@@ -141,7 +176,7 @@ class StructCoder(Coder):
                 if present:
                     into[member.name] = member.coder.read(source)
             else:
-                number, length, _ = read_header1(source)
+                number, length, _ = read_header1(source, False)
                 if number != member.id:
                     raise CdrError(f"the member {number} stands where {member.id} should", at=source.at)
                 if length:
@@ -162,7 +197,7 @@ class StructCoder(Coder):
 
     def _read_parameters1(self, source: Source, into: dict[str, object]) -> None:
         while True:
-            number, length, flags = read_header1(source)
+            number, length, flags = read_header1(source, True)
             if number == SENTINEL:
                 break
             self._take(number, length, bool(flags & MUST_UNDERSTAND), True, source, into)
@@ -194,8 +229,8 @@ class StructCoder(Coder):
 
     def _check_complete(self, source: Source, into: dict[str, object]) -> None:
         for each in self._members:
-            if not each.optional and each.name not in into:
-                raise CdrError("it is missing", source.at, each.name)
+            if each.name not in into:
+                each.fill(source, into)
 
     # Out. -------------------------------------------------------------------------------------------
 

@@ -66,7 +66,8 @@ class Primitive(Type):
 
 
 class String(Type):
-    """`bound` counts characters, 0 for none. `wide`: UTF-16 (wstring). Values: str."""
+    """`bound` counts elements as they are written, 0 for none: octets of UTF-8, of a `wide` one (wstring) the units of
+    UTF-16. Values: str."""
 
     def __init__(self, bound: int = 0, wide: bool = False) -> None:
         self.bound: Final = bound

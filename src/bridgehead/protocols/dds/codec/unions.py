@@ -67,7 +67,7 @@ class UnionCoder(Coder):
             if source.version == XCDR2:
                 number, length, must_understand = read_header2(source)
             else:
-                number, length, flags = read_header1(source)
+                number, length, flags = read_header1(source, True)
                 if number == SENTINEL:
                     break
                 must_understand = bool(flags & MUST_UNDERSTAND)
