@@ -24,7 +24,7 @@ from bridgehead.protocols.dds.codec.types import (
 
 
 def default_of(type_: Type) -> object:
-    """Zero, empty, the first literal; of a union the case that its discriminator's default chooses (table 9)."""
+    """Zero, empty, the first literal; of a union the case that its discriminator's default chooses."""
     if isinstance(type_, Primitive):
         return _primitive(type_.kind)
     if isinstance(type_, String):

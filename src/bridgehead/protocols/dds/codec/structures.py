@@ -37,7 +37,7 @@ class CodedMember:
 
     def fill(self, source: Source, into: dict[str, object]) -> None:
         """The member is not in the sample, whose type is another version of this one: it has its default, or is absent
-        where it may be (section 7.2.4.4.5). Errors: CdrError, when it has to be there."""
+        where it may be (section 7.2.4.4). Errors: CdrError, when it has to be there."""
         if self.optional:
             return
         if self.must_understand:
