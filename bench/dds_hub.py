@@ -53,7 +53,7 @@ class DdsHub:
         folder.mkdir(parents=True, exist_ok=True)
         self.hub: Final = Hub(folder, CONFIG + "\n".join(tables))
         self.host: Final = "127.0.0.1"
-        rights = tuple(PermissionRecord(each, publish=True, subscribe=True) for each in ("#", "$SYS/#"))
+        rights = tuple(PermissionRecord(each, publish=True, subscribe=True) for each in ("#", "$SYS/#", "$DDS/#"))
         identity = Identity(self.hub.data)
         try:
             with identity.enrolling(Wanted(DEVICE, rights, fresh=Fresh(password=PASSWORD.encode()))):
