@@ -343,6 +343,27 @@ def test_where_nothing_is_retained_the_end_is_a_notice() -> None:
     assert w.told(events.INSTANCE_ENDED)[0]["because"] == "it was disposed"
 
 
+def test_who_may_not_publish_makes_no_notices() -> None:
+    w = world()
+    viewer = Other(w, "viewer")
+    viewer.subscribe("$SYS/dds/#")
+    w.writes("mallory").ends("lobby", DISPOSED)
+    assert viewer.got == []
+    assert w.told(events.INSTANCE_ENDED) == []
+
+
+def test_whose_value_was_cleared_speaks_for_the_topic_no_more() -> None:
+    w = world(route_config(hub="Office/all", qos=KEPT))
+    w.amend("robot", may("Office/all"))
+    robot = w.writes("robot")
+    robot.write("lobby")
+    robot.write("vault")
+    robot.ends("vault", DISPOSED)
+    Other(w, "admin").publish("Office/all", b'{"room":"lobby","value":1}', retain=True)
+    robot.ends("lobby", DISPOSED)
+    assert w.broker.retained.topics() == []
+
+
 # Bounds. --------------------------------------------------------------------------------------------------
 
 

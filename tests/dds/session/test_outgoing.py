@@ -281,6 +281,22 @@ def test_where_dds_keeps_nothing_old_values_are_not_written_again() -> None:
     assert w.writer.calls == []
 
 
+def test_nor_to_the_first_one() -> None:
+    w, sensor = world()
+    w.route.close()
+    sensor.publish(LOBBY, payload(), 1, retain=True)
+    w.route.open(w.writer)
+    assert w.writer.calls == []
+
+
+def test_a_new_writer_has_room_for_as_many_instances() -> None:
+    w, sensor = world(route_config(instances=1))
+    sensor.publish(LOBBY, payload())
+    w.route.open(w.writer)
+    sensor.publish("Office/vault/Temperature", payload("vault"))
+    assert [value["room"] for value in w.writer.values] == ["lobby", "vault"]
+
+
 def test_retained_messages_wait_for_room_in_their_order() -> None:
     w, sensor = world(route_config(qos=KEPT))
     for number in range(20):
@@ -352,6 +368,13 @@ def test_what_expired_while_it_waited_is_not_written() -> None:
     w.writer.room = 10
     w.wait(6)
     assert w.writer.calls == []
+
+
+def test_nor_what_is_expired_when_it_comes() -> None:
+    w, sensor = world()
+    sensor.publish(LOBBY, payload(), 0, expires_at=NOW - 1)
+    assert w.writer.calls == []
+    assert w.broker.counters.dropped_expired == 1
 
 
 def test_messages_wait_while_the_participant_is_made_anew() -> None:

@@ -95,6 +95,18 @@ def test_a_silent_owner_is_followed_by_a_weaker_one() -> None:
     assert viewer.json(OWNER)[-1]["because"] == "'first' writes it no more"
 
 
+def test_a_writer_that_announces_itself_anew_stays_the_owner_and_as_lively() -> None:
+    w, viewer = world()
+    first, standby = w.writes("first", 20), w.writes("standby", 10)
+    first.write("lobby")
+    w.route.liveliness_changed(1, 1, first.endpoint.handle)
+    w.route.writer_matched(first.endpoint)
+    first.write("lobby")
+    assert len(viewer.json(OWNER)) == 1
+    standby.write("lobby")
+    assert viewer.json(OWNER)[-1]["because"] == "'first' has lost its liveliness"
+
+
 def test_instances_have_owners_of_their_own() -> None:
     w, viewer = world()
     w.writes("first", 20).write("lobby")

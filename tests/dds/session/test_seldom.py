@@ -48,6 +48,17 @@ def test_many_keys_are_one_when_there_are_too_many() -> None:
     assert sum(int(str(fields.get("times", 1))) for fields in told) == 5000
 
 
+def test_what_was_counted_comes_before_the_next_one() -> None:
+    clock = Clock(0.0)
+    told: list[dict[str, object]] = []
+    seldom = Seldom(lambda name, fields: told.append(fields), clock)
+    for number in range(3):
+        seldom.tell("dds.thing", "one", {"number": number})
+    clock.now += INTERVAL
+    seldom.tell("dds.thing", "one", {"number": 3})
+    assert told == [{"number": 0}, {"number": 2, "times": 2}, {"number": 3}]
+
+
 def test_what_is_over_is_forgotten() -> None:
     clock = Clock(0.0)
     seldom = Seldom(lambda name, fields: None, clock)
