@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Mapping
 from typing import Final
 
 from bridgehead.broker.broker import Broker
@@ -13,8 +16,10 @@ from bridgehead.node.driver import Driver
 from bridgehead.node.identities import Identities
 from bridgehead.node.log import EventLog
 from bridgehead.node.vocabulary import DDS_DOCUMENTS_FAILED, DDS_PLAIN
+from bridgehead.protocols.dds import log_topic
 from bridgehead.protocols.dds.config import DdsConfig
 from bridgehead.protocols.dds.server import DdsServer
+from bridgehead.security.audit.vocabulary import AUDITED, DENIAL, LOG_IN, POLICY, REFUSAL, REVOCATION
 from bridgehead.security.dds.hub import DomainFiles, HubParticipant
 from bridgehead.security.dds.routes import Routing
 from bridgehead.security.errors import SecurityError
@@ -22,6 +27,14 @@ from bridgehead.security.identity.identity import Identity
 
 LOOK_INTERVAL: Final = 1.0  # seconds between two looks at what was revoked, and at what ends
 _TRIED_AGAIN: Final = 60.0  # seconds after documents could not be made
+# Of the audit log's kinds, those that are decisions about security, as BuiltinLoggingType ranks them.
+_SEVERITIES: Final = {
+    REFUSAL: log_topic.WARNING,
+    DENIAL: log_topic.WARNING,
+    REVOCATION: log_topic.NOTICE,
+    POLICY: log_topic.NOTICE,
+    LOG_IN: log_topic.INFORMATIONAL,
+}
 
 
 class Dds:
@@ -43,6 +56,8 @@ class Dds:
         self._config: DdsConfig = dds_config(config.dds)
         self._routing: Routing = routing(self._config)
         self._server: Final = DdsServer(broker, self._config, self._identities.names, self._identities, driver.offset)
+        self._thread: Final = threading.get_ident()
+        self._loop: Final = asyncio.get_running_loop()
         self._started = False
         self._not_before = 0.0
 
@@ -55,6 +70,7 @@ class Dds:
         self._tell_plain()
         await self._server.start(self._documents() if self._routing.metadata else None)
         self._started = True
+        self._log.listeners.append(self._on_event)
 
     def addresses(self) -> list[str]:
         """The domains that the hub has joined, as `dds://7`."""
@@ -101,7 +117,20 @@ class Dds:
     async def stop(self, seconds: float) -> None:
         """Leave every domain, and wait at most so long."""
         if self._started:
+            self._log.listeners.remove(self._on_event)
             await self._server.stop(seconds)
+
+    def _on_event(self, name: str, fields: Mapping[str, object]) -> None:
+        """What the audit log keeps of decisions goes onto the log topics of secured domains too."""
+        severity = _SEVERITIES.get(AUDITED.get(name, ""))
+        if severity is None:
+            return
+        told = dict(fields)
+        message = str(told.pop("because", name))
+        if threading.get_ident() == self._thread:
+            self._server.report(severity, name, message, told)
+        else:
+            self._loop.call_soon_threadsafe(self._server.report, severity, name, message, told)
 
     def _documents(self) -> DomainFiles | None:
         """None, and told, when they cannot be made: secured domains are not joined then."""

@@ -44,12 +44,15 @@ class EventLog:
         self._handler = _make_handler(settings)
         self._install(settings)
         self.audit: AuditLog | None = None
+        self.listeners: list[Callable[[str, Mapping[str, object]], None]] = []  # told each event, in its own thread
 
     def __call__(self, name: str, fields: Mapping[str, object]) -> None:
         """Keep the event in the log, and in the audit log if it is of those that belong there."""
         if self.audit is not None:
             self.audit.record(name, fields)
         self.write(name, fields)
+        for each in self.listeners:
+            each(name, fields)
 
     def is_audited(self, seconds: float) -> bool:
         """Whether all events so far that belong into the audit log are on disk there; waits for so many seconds. Not

@@ -19,6 +19,8 @@ from bridgehead.protocols.dds.events import (
     ROUTE_FAILED,
     ROUTE_OPENED,
 )
+from bridgehead.protocols.dds.idl import IdlError
+from bridgehead.protocols.dds.log_topic import SecurityLog
 from bridgehead.protocols.dds.participant import Domain, DomainFiles, Participant
 from bridgehead.protocols.dds.route_end import RouteEnd
 from bridgehead.protocols.dds.session.ports import Endpoint
@@ -45,6 +47,7 @@ class DomainServer:
         self.ends: Final[list[RouteEnd]] = []
         self.participant: Participant | None = None
         self.discovery: Discovery | None = None
+        self.log: Final = SecurityLog(config) if config.is_secured and limits.log_topic else None
         self._limits: Final = limits
         self._event: Final = event
         self._discovered: Final = discovered
@@ -77,6 +80,7 @@ class DomainServer:
             DOMAIN_JOINED,
             {"domain": self.config.domain, "secured": self.config.is_secured, "participant": participant.guid.hex()},
         )
+        self._open_log(participant)
         for end in self.ends:
             self._open(end)
 
@@ -95,6 +99,8 @@ class DomainServer:
         waiting, self._waiting = self._waiting, None
         for end in self.ends:
             end.close()
+        if self.log is not None:
+            self.log.close()
         if waiting is not None:
             waiting.stop()
         if self.discovery is not None:
@@ -124,6 +130,14 @@ class DomainServer:
             self._event(ROUTE_FAILED, {"route": end.config.name, "because": str(error)})
             return
         self._event(ROUTE_OPENED, {"route": end.config.name, "direction": end.config.direction})
+
+    def _open_log(self, participant: Participant) -> None:
+        if self.log is None:
+            return
+        try:
+            self.log.open(participant)
+        except (DdsError, IdlError) as error:
+            self._event(ROUTE_FAILED, {"route": self.log.name, "because": str(error)})
 
     def look(self) -> Discovery | None:
         """The discovery, brought up to date: who came and went is told first."""

@@ -12,6 +12,8 @@ PARTICIPANT_GONE: Final = "dds.participant-gone"
 DISCOVERY_FULL: Final = "dds.discovery-full"  # more participants or endpoints than the configuration lets be remembered
 ROUTE_OPENED: Final = "dds.route-opened"
 ROUTE_FAILED: Final = "dds.route-failed"
+SECURITY_SAID: Final = "dds.security"  # Cyclone's authentication or access control, in its own words
+LIBRARY_SAID: Final = "dds.library"  # Cyclone DDS about anything else
 TYPE_LEARNT: Final = "dds.type-learnt"  # by asking whoever announced the topic, in clear
 SAMPLES_LOST: Final = "dds.samples-lost"  # never came, or were larger than the configuration allows
 # Of routes. What a flood could repeat is told once and then counted (`times`).

@@ -17,6 +17,7 @@ from bridgehead.protocols.dds.discovered import learn
 from bridgehead.protocols.dds.domain_server import DomainServer
 from bridgehead.protocols.dds.events import DOMAIN_FAILED, ROUTE_FAILED, TYPE_LEARNT
 from bridgehead.protocols.dds.idl import Compiled
+from bridgehead.protocols.dds.listening import Listening
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
 from bridgehead.protocols.dds.participant import DomainFiles
 from bridgehead.protocols.dds.route_end import RouteEnd
@@ -49,6 +50,7 @@ class DdsServer:
         self._changing: Final = asyncio.Lock()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._tick: asyncio.TimerHandle | None = None
+        self._listening: Listening | None = None
         self.domains: Final[dict[int, DomainServer]] = {}
         self._unknown: dict[int, list[RouteConfig]] = {}  # routes whose type nobody has announced yet, by domain
         self.failures: Final[dict[str, str]] = {}  # "domain 7", or a route's name: a sentence that says what to do
@@ -65,6 +67,7 @@ class DdsServer:
     async def start(self, files: DomainFiles | None) -> None:
         """Join all domains and open all routes. `files` are the hub's documents, None when no domain is secured."""
         self._files = files
+        self._listening = Listening(self._loop, self._broker.event)
         async with self._changing:
             await self._put_in_force(self._config)
         self._tick = self._loop.call_later(_TICK, self._on_tick)
@@ -89,6 +92,13 @@ class DdsServer:
         async with self._changing:
             await self._put_in_force(config)
 
+    def report(self, severity: str, event: str, message: str, fields: Mapping[str, object]) -> None:
+        """A decision of the hub about security, onto the log topics of secured domains: of the domain that it is about,
+        or of all. `severity` is one of log_topic.LEVELS."""
+        for number, server in self.domains.items():
+            if server.log is not None and fields.get("domain", number) == number:
+                server.log.write(severity, event, message, fields, self.tell_time())
+
     async def stop(self, seconds: float) -> None:
         """Leave every domain. Others are told at once that the hub is gone; nobody is waited for but Cyclone's threads,
         at most so long."""
@@ -104,6 +114,9 @@ class DdsServer:
         except TimeoutError:
             self._broker.event(DOMAIN_FAILED, {"because": f"DDS did not stop within {seconds} seconds"})
         self.domains.clear()
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
 
     # Configuration. -----------------------------------------------------------------------------------
 
