@@ -141,6 +141,16 @@ def test_a_list_of_parameters_may_be_in_any_order_and_have_others() -> None:
         codec.decode(octets(unknown))
 
 
+@pytest.mark.clause("XTYPES-7.4.1.2")
+@pytest.mark.parametrize("extensibility", [FINAL, MUTABLE])
+def test_a_member_too_long_for_a_short_header_has_an_extended_one(extensibility: str) -> None:
+    codec = Codec(struct(extensibility, struct(MUTABLE, Sequence(DOUBLE), LONG), DOUBLE, optional=(0,)))
+    value = {"m0": {"m0": [1.5] * 10_000, "m1": 7}, "m1": 2.5}
+    written = codec.encode(value, XCDR1)
+    assert written[4:12].hex() == "013f080000000000"
+    assert codec.decode(written) == value
+
+
 @pytest.mark.clause("XTYPES-7.4.3.4")
 @pytest.mark.parametrize(
     ("kind", "member", "value"),

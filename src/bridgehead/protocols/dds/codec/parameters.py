@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from bridgehead.protocols.dds.codec.errors import CdrError, Unencodable
@@ -15,6 +16,7 @@ _SHORT: Final = 0x3F00  # ids below it fit into a short header
 MUST_UNDERSTAND: Final = 0x4000
 _ID: Final = 0x3FFF
 _LONG_ID: Final = 0x0FFF_FFFF
+_EXTENDED_HEADER: Final = struct.Struct("<HHII")
 
 _MUST_UNDERSTAND2: Final = 0x8000_0000
 _OWN_LENGTH: Final = 4  # LC from which on the member's own length stands behind the header
@@ -66,13 +68,17 @@ class OpenHeader:
         self._begin: Final = len(sink.out)
 
     def fill(self) -> None:
-        """Errors: Unencodable, when the member is too long for a short header."""
+        """What is too long for a short header gets an extended one: alignment counts from the member's begin, so that
+        nothing in it changes. Errors: Unencodable, when it is too long for that too."""
         out, begin = self._sink.out, self._begin
         length = len(out) - begin
         if self._long:
             out[begin - 4 : begin] = length.to_bytes(4, "little")
+        elif length > 0xFFFFFFFF:
+            raise Unencodable("it is larger than a sample may be")
         elif length > 0xFFFF:
-            raise Unencodable(f"{length} octets are too long for XCDR1 (65535)")
+            first = int.from_bytes(out[begin - 4 : begin - 2], "little")
+            out[begin - 4 : begin] = _EXTENDED_HEADER.pack(EXTENDED | first & MUST_UNDERSTAND, 8, first & _ID, length)
         else:
             out[begin - 2 : begin] = length.to_bytes(2, "little")
 
