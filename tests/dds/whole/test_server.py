@@ -182,3 +182,19 @@ async def test_a_participant_that_is_killed_is_gone_after_its_lease_and_comes_ag
         found = [each["participant"] for each in at.named(PARTICIPANT_FOUND)]
         assert found == [each["participant"] for each in at.named(PARTICIPANT_GONE)]
         assert len(set(found)) == 2
+
+
+async def test_a_topic_may_have_another_type_after_a_reload(domain: int) -> None:
+    where = loopback(domain, guest=GUEST)
+    other = RouteConfig(domain, TOPIC, "KeyedSeq", str(IDL.with_name("keyed_other.idl")), hub="Load/${keyval}")
+    async with desk(settings([where], [keyed(domain)])) as at:
+        at.server.apply(settings([where], [other]))
+        await until(lambda: len(at.named(ROUTE_OPENED)) == 2, "it is open with the other type")
+        assert at.server.failures == {}
+        twice = keyed(domain)
+        clash = RouteConfig(
+            domain, TOPIC, "KeyedSeq", str(IDL.with_name("keyed_other.idl")), partition="p", hub="Else/${keyval}"
+        )
+        at.server.apply(settings([where], [twice, clash]))
+        await until(lambda: len(at.named(ROUTE_OPENED)) == 4, "one domain may have both, in two partitions")
+        assert at.server.failures == {}

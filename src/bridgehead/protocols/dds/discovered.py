@@ -57,6 +57,8 @@ def _identifier(participant: Participant, endpoint: Endpoint) -> bytes | None:
         reader = checked(code, "discovery can't be read")
         try:
             told: Any = read(reader, _READ, _key_and_type, _nothing)
+        except (SystemError, ValueError):  # a name that isn't UTF-8, of whomever: the binding gives nothing at all then
+            told = None
         finally:
             lib.dds_delete(reader)
         for key, identifier in told if isinstance(told, list) else ():

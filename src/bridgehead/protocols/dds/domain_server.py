@@ -17,22 +17,23 @@ from bridgehead.protocols.dds.events import (
     PARTICIPANT_FOUND,
     PARTICIPANT_GONE,
     ROUTE_FAILED,
-    ROUTE_OPENED,
 )
 from bridgehead.protocols.dds.idl import IdlError
 from bridgehead.protocols.dds.log_topic import SecurityLog
+from bridgehead.protocols.dds.mapping.settings import RouteConfig
 from bridgehead.protocols.dds.participant import Domain, DomainFiles, Participant
 from bridgehead.protocols.dds.route_end import RouteEnd
 from bridgehead.protocols.dds.session.ports import Endpoint
 from bridgehead.protocols.dds.waiting import Waiting
 
 OnEvent = Callable[[str, dict[str, object]], None]
+OnOpened = Callable[[RouteConfig, DdsError | None], None]  # None: it is open
 OnDiscovered = Callable[[int, Endpoint], None]  # the domain, and who
 
 
 class DomainServer:
-    """`names` as in Endpoints. `discovered` is told every remote writer and reader that is new, for routes that wait
-    to learn their type."""
+    """`names` as in Endpoints. `opened` is told what became of each route that was to be opened, `discovered` of every
+    remote writer and reader that is new, for routes that wait to learn their type."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class DomainServer:
         limits: DdsConfig,
         names: Callable[[], Mapping[bytes, str]],
         event: OnEvent,
+        opened: OnOpened,
         discovered: OnDiscovered,
     ) -> None:
         self.config: Final = config
@@ -50,6 +52,7 @@ class DomainServer:
         self.log: Final = SecurityLog(config) if config.is_secured and limits.log_topic else None
         self._limits: Final = limits
         self._event: Final = event
+        self._opened: Final = opened
         self._discovered: Final = discovered
         self._domain: Domain | None = None
         self._waiting: Waiting | None = None
@@ -93,6 +96,12 @@ class DomainServer:
         end.close()
         end.route.close()
 
+    def open_again(self) -> None:
+        """Those whose end isn't open."""
+        for end in self.ends:
+            if not end.is_open:
+                self._open(end)
+
     async def leave(self) -> None:
         """The participant goes, everybody is told gone; ends and routes live on, for `join` to open them again."""
         participant, self.participant = self.participant, None
@@ -127,9 +136,9 @@ class DomainServer:
         try:
             end.open(self.participant, self._waiting, self.look)
         except DdsError as error:
-            self._event(ROUTE_FAILED, {"route": end.config.name, "because": str(error)})
+            self._opened(end.config, error)
             return
-        self._event(ROUTE_OPENED, {"route": end.config.name, "direction": end.config.direction})
+        self._opened(end.config, None)
 
     def _open_log(self, participant: Participant) -> None:
         if self.log is None:

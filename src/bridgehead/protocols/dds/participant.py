@@ -106,6 +106,10 @@ class Topic:
         self.representation: Final = representation
         self.key_header: Final = _KEY_HEADERS[extensibility]
 
+    def close(self) -> None:
+        """After its readers and writers: another type may then have its name."""
+        library().dds_delete(self.entity)
+
     @property
     def read_as(self) -> tuple[int, ...]:
         """What its samples may come in: types that XCDR1 can hold may come in XCDR2 too (DDS-XTypes 1.3 section

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from bridgehead.protocols.dds import cyclone
 from bridgehead.protocols.dds.config import DdsConfig
 from bridgehead.protocols.dds.cyclone import DdsError
 from bridgehead.protocols.dds.discovery import Discovery, Endpoints
-from bridgehead.protocols.dds.events import SAMPLES_LOST
+from bridgehead.protocols.dds.events import ROUTE_FAILED, SAMPLES_LOST
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
-from bridgehead.protocols.dds.participant import Participant
+from bridgehead.protocols.dds.participant import Participant, Topic
 from bridgehead.protocols.dds.reader import RawReader
 from bridgehead.protocols.dds.session.ports import Endpoint, Sample, Writer
 from bridgehead.protocols.dds.waiting import Waiting
@@ -69,6 +70,7 @@ class RouteEnd:
         self._limits: Final = limits
         self._tell_time: Final = tell_time
         self._event: Final = event
+        self._topic: Topic | None = None
         self._reader: RawReader | None = None
         self._writer: RawWriter | None = None
         self._waiting: Waiting | None = None
@@ -77,11 +79,15 @@ class RouteEnd:
         self._readers: set[int] = set()
         self._too_large = 0
 
+    @property
+    def is_open(self) -> bool:
+        return self._topic is not None
+
     def open(self, participant: Participant, waiting: Waiting, look: Look) -> None:
         """`look` brings discovery up to date. Errors: DdsError, and nothing is left open."""
         config, limits, described = self.config, self._limits, self._type
         topic = participant.topic(described.topic, described.python, described.representation, described.extensibility)
-        self._waiting, self._look = waiting, look
+        self._topic, self._waiting, self._look = topic, waiting, look
         try:
             if config.comes_in:
                 self._reader = RawReader(participant, topic, config, limits.batch, limits.waiting, limits.sample_octets)
@@ -90,10 +96,10 @@ class RouteEnd:
             self._tell_time()
             self.route.open(self._writer)
             if self._reader is not None:
-                waiting.attach(self._reader.entity, self._on_reader_status)
-                waiting.attach(self._reader.condition, self._on_samples)
+                waiting.attach(self._reader.entity, partial(self._call, self._on_reader_status))
+                waiting.attach(self._reader.condition, partial(self._call, self._on_samples))
             if self._writer is not None:
-                waiting.attach(self._writer.entity, self._on_writer_status)
+                waiting.attach(self._writer.entity, partial(self._call, self._on_writer_status))
         except DdsError:
             self.close()
             raise
@@ -101,6 +107,7 @@ class RouteEnd:
     def close(self) -> None:
         """Its reader and writer go, and with them everybody they matched; the route itself lives on."""
         waiting, self._waiting = self._waiting, None
+        topic, self._topic = self._topic, None
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
         self._tell_time()
@@ -115,10 +122,18 @@ class RouteEnd:
         if writer is not None:
             self._match_readers(set())
             writer.close()
-        if waiting is not None:
+        if topic is not None:
+            topic.close()
             self.route.open(None)
 
     # What the waiting thread has seen, told in the loop. ------------------------------------------------
+
+    def _call(self, handler: Callable[[], None]) -> None:
+        try:
+            handler()
+        except DdsError as error:  # it would come again at once, for ever
+            self.close()
+            self._event(ROUTE_FAILED, {"route": self.config.name, "because": f"{error}: reload the configuration"})
 
     def _on_samples(self) -> None:
         if self._reader is not None:

@@ -15,7 +15,7 @@ from bridgehead.protocols.dds.config import DdsConfig, DomainConfig
 from bridgehead.protocols.dds.cyclone import DdsError
 from bridgehead.protocols.dds.discovered import learn
 from bridgehead.protocols.dds.domain_server import DomainServer
-from bridgehead.protocols.dds.events import DOMAIN_FAILED, ROUTE_FAILED, TYPE_LEARNT
+from bridgehead.protocols.dds.events import DOMAIN_FAILED, ROUTE_FAILED, ROUTE_OPENED, TYPE_LEARNT
 from bridgehead.protocols.dds.idl import Compiled
 from bridgehead.protocols.dds.listening import Listening
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
@@ -133,7 +133,7 @@ class DdsServer:
         for domain in config.domains:
             if domain.domain not in self.domains:
                 self.domains[domain.domain] = DomainServer(
-                    domain, config, self._names, self._broker.event, self._on_discovered
+                    domain, config, self._names, self._broker.event, self._on_opened, self._on_discovered
                 )
             if self.domains[domain.domain].participant is None:
                 await self._join(self.domains[domain.domain])
@@ -142,6 +142,7 @@ class DdsServer:
             for end in list(server.ends):
                 if routes.pop(_route_values(end.config), None) is None:
                     server.remove(end)
+            server.open_again()
         for route in routes.values():
             if route.domain in self.domains:
                 await self._add(self.domains[route.domain], route)
@@ -182,6 +183,13 @@ class DdsServer:
     def _failed(self, name: str, event: str, fields: dict[str, object], error: DdsError) -> None:
         self.failures[name] = str(error)
         self._broker.event(event, {**fields, "because": str(error)})
+
+    def _on_opened(self, route: RouteConfig, error: DdsError | None) -> None:
+        if error is not None:
+            self._failed(route.name, ROUTE_FAILED, {"route": route.name}, error)
+            return
+        self.failures.pop(route.name, None)
+        self._broker.event(ROUTE_OPENED, {"route": route.name, "direction": route.direction})
 
     # Types that are learnt. -----------------------------------------------------------------------------
 

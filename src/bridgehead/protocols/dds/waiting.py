@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bridgehead.protocols.dds.cyclone import INFINITY, DdsError, checked, ffi, library
 
-_AT_ONCE: Final = 64  # entities that are told in one turn of the loop; the others in the next
+_ROOM: Final = 64  # entities that can be told at once, to begin with
 _STOP: Final = 0
 
 
@@ -30,6 +30,7 @@ class Waiting:
         checked(lib.dds_waitset_attach(self._waitset, self._guard, _STOP), "the guard condition can't be waited for")
         self._calls: dict[int, Callable[[], None]] = {}
         self._names: dict[int, int] = {}
+        self._attached = 1
         self._last = _STOP
         self._turn: Final = threading.Semaphore(0)
         self._stopping: Final = threading.Event()
@@ -45,12 +46,14 @@ class Waiting:
         checked(library().dds_waitset_attach(self._waitset, entity, self._last), "an entity can't be waited for")
         self._calls[self._last] = call
         self._names[entity] = self._last
+        self._attached = len(self._calls) + 1
 
     def detach(self, entity: int) -> None:
         """Nothing is called for it any more, from now on."""
         number = self._names.pop(entity, None)
         if number is not None:
             del self._calls[number]
+            self._attached = len(self._calls) + 1
             library().dds_waitset_detach(self._waitset, entity)
 
     def stop(self) -> None:
@@ -66,13 +69,15 @@ class Waiting:
     def _run(self) -> None:
         """The thread: told numbers instead of entities, so that what is gone meanwhile is simply not found."""
         lib = library()
-        values: Any = ffi().new("intptr_t[]", _AT_ONCE)
+        room = _ROOM
+        values: Any = ffi().new("intptr_t[]", room)
         while not self._stopping.is_set():
             try:
-                count = min(
-                    checked(lib.dds_waitset_wait(self._waitset, values, _AT_ONCE, INFINITY), "waiting"), _AT_ONCE
-                )
-                told = ffi().unpack(values, count)
+                if self._attached > room:  # with less, those attached last could be kept waiting by the first for ever
+                    room = 2 * self._attached
+                    values = ffi().new("intptr_t[]", room)
+                count = checked(lib.dds_waitset_wait(self._waitset, values, room, INFINITY), "waiting")
+                told = ffi().unpack(values, min(count, room))
                 if self._stopping.is_set():
                     return
                 self._loop.call_soon_threadsafe(self._on_told, told)
