@@ -79,7 +79,7 @@ def test_cyclone(place: DdsTown, robot: Path, number: int, tmp_path: Path) -> No
         message = viewer.message()
         assert (message.topic, json.loads(message.payload)["celsius"]) == ("Office/Lobby/Temperature", 21.5)
         listener.matched(2)
-        viewer.publish("Office/Attic/Temperature", b'{"room": "Attic", "celsius": 8.5, "counter": 7}', 1)
+        viewer.publish("Office/Attic/Temperature", b'{"room": "Attic", "celsius": 8.5, "counter": 7}')
         listener.sample(room="Attic", celsius=8.5)
 
 

@@ -72,10 +72,10 @@ def test_quality_that_does_not_match_is_told_with_both_sides(place: DdsTown, num
 def test_a_payload_that_does_not_fit_is_told_by_its_field(place: DdsTown, number: int, tmp_path: Path) -> None:
     with place.mqtt("viewer") as viewer, cyclone(tmp_path, "listen", number, "Temperature") as listener:
         listener.matched()
-        viewer.publish("Office/Lobby/Temperature", b'{"room": "Lobby", "celsius": "warm", "counter": 1}', 1)
+        viewer.publish("Office/Lobby/Temperature", b'{"room": "Lobby", "celsius": "warm", "counter": 1}')
         event = place.hub.await_event("dds.message-unfit")
         assert "celsius" in str(event["because"])
-        viewer.publish("Office/Lobby/Temperature", b'{"room": "Lobby", "celsius": 2.5, "counter": 2}', 1)
+        viewer.publish("Office/Lobby/Temperature", b'{"room": "Lobby", "celsius": 2.5, "counter": 2}')
         assert listener.sample()["sample"] == {"room": "Lobby", "celsius": 2.5, "counter": 2}
 
 

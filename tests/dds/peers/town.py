@@ -25,6 +25,7 @@ LISTENERS: Final = """
 bind = "127.0.0.1:0"
 """
 TEMPERATURE: Final = "office::Temperature"
+VALVE: Final = "office::Valve"
 STRING: Final = "std_msgs::msg::dds_::String_"
 Rights = tuple[PermissionRecord, ...]
 ALL: Final = (
@@ -43,11 +44,19 @@ def domain_table(domain: int, guest: str = "", metadata: str = "encrypt") -> str
     )
 
 
-def temperature_route(domain: int, topic: str = "Temperature", hub: str = "Office/${room}/Temperature",
-                      qos: str = "{}", more: str = "") -> str:  # fmt: skip
+def temperature_route(
+    domain: int, topic: str = "Temperature", hub: str = "Office/${room}/Temperature", qos: str = "{}", more: str = ""
+) -> str:
     return (
         f'[[dds.route]]\ndomain = {domain}\ntopic = "{topic}"\ntype = "office.Temperature"\nidl = "{IDL}"\n'
         f'key = "room"\nhub = "{hub}"\nqos = {qos}\n{more}\n'
+    )
+
+
+def valve_route(domain: int, topic: str = "Valve", qos: str = "{}") -> str:
+    return (
+        f'[[dds.route]]\ndomain = {domain}\ntopic = "{topic}"\ntype = "office::Valve"\nidl = "{IDL}"\n'
+        f'hub = "{topic}/${{number}}"\nqos = {qos}\n'
     )
 
 

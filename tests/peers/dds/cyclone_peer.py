@@ -3,9 +3,9 @@
     cyclone_peer.py talk|listen DOMAIN TOPIC TYPE [option=value]...     (TYPE: Temperature, Numbered or String)
 
 Orders: {"write": FIELDS}, {"flood": COUNT, "room": STEM}, {"hang": true}. Told: {"ready": true}, {"matched": COUNT},
-{"written": COUNT}, {"sample": FIELDS}, {"refused": WHY}. Ends where its input does. Options: credentials (a folder of
-`bridgehead device export --for dds`), partition, durability, reliability, depth, strength, lease, manual, deadline, tag,
-every (seconds between samples that are written unasked, numbered).
+{"written": COUNT}, {"sample": FIELDS}, {"ended": STATE}, {"refused": WHY}. Ends where its input does.
+Options: credentials (a folder of `bridgehead device export --for dds`), partition, durability, reliability, depth,
+strength, lease, manual, deadline, tag, every (seconds between samples that are written unasked), room (of those).
 """
 
 import json
@@ -152,8 +152,10 @@ def listen(participant: DomainParticipant, topic: Topic[Any], options: dict[str,
     buffer = bytearray()
     while orders(buffer) is not None:
         for sample in reader.take(1000):
-            if isinstance(sample, Temperature | Numbered | String):  # not a mark of an instance's end
+            if isinstance(sample, Temperature | Numbered | String):
                 tell({"sample": asdict(sample)})
+            else:
+                tell({"ended": sample.sample_info.instance_state})
         time.sleep(PAUSE)
 
 

@@ -2,9 +2,10 @@
 //
 //     peer talk|listen DOMAIN TOPIC TYPE [FOLDER=...] [option=value]...
 //
-// Orders: "write ROOM CELSIUS COUNTER" or "write TEXT", "dispose ROOM", "unregister ROOM", "end" (tabs between).
-// Told: {"ready": true}, {"matched": COUNT}, {"written": COUNT}, {"sample": {...}}, {"disposed": ROOM},
-// {"unregistered": ROOM}, {"incompatible": POLICY'S NUMBER}, {"lost": COUNT} (liveliness).
+// Orders: "write ROOM CELSIUS COUNTER", "write NUMBER FLOW" or "write TEXT", "dispose KEY", "unregister KEY", "end"
+// (tabs between).
+// Told: {"ready": true}, {"matched": COUNT}, {"written": COUNT}, {"sample": {...}}, {"disposed": KEY},
+// {"unregistered": KEY}, {"incompatible": POLICY'S NUMBER}, {"lost": COUNT} (liveliness).
 // Options: credentials (folder with SROS 2's six files), partition, durability, reliability, strength, lease, manual, depth.
 
 #include "peerPubSubTypes.h"
@@ -149,8 +150,19 @@ std::string json(const std_msgs::msg::dds_::String_& sample) {
     return "{\"data\": " + in_quotes(sample.data()) + "}";
 }
 
+std::string json(const office::Valve& sample) {
+    std::ostringstream text;
+    text.precision(17);
+    text << "{\"number\": " << sample.number() << ", \"flow\": " << sample.flow() << "}";
+    return text.str();
+}
+
 std::string key(const office::Temperature& sample) {
     return in_quotes(sample.room());
+}
+
+std::string key(const office::Valve& sample) {
+    return std::to_string(sample.number());
 }
 
 std::string key(const std_msgs::msg::dds_::String_&) {
@@ -164,6 +176,15 @@ bool fill(office::Temperature& sample, const std::vector<std::string>& words) {
     sample.room(words[1]);
     sample.celsius(words.size() > 2 ? std::stod(words[2]) : 0.0);
     sample.counter(words.size() > 3 ? std::stoll(words[3]) : 0);
+    return true;
+}
+
+bool fill(office::Valve& sample, const std::vector<std::string>& words) {
+    if (words.size() < 2) {
+        return false;
+    }
+    sample.number(std::stoi(words[1]));
+    sample.flow(words.size() > 2 ? std::stod(words[2]) : 0.0);
     return true;
 }
 
@@ -202,14 +223,19 @@ class ReaderEars : public DataReaderListener {
         SampleInfo info;
         while (reader->take_next_sample(&sample, &info) == ReturnCode_t::RETCODE_OK) {
             if (info.valid_data) {
+                keys[info.instance_handle] = key(sample);
                 tell("{\"sample\": " + json(sample) + "}");
                 continue;
             }
             const bool disposed = info.instance_state == NOT_ALIVE_DISPOSED_INSTANCE_STATE;
-            reader->get_key_value(&sample, info.instance_handle);
-            tell((disposed ? "{\"disposed\": " : "{\"unregistered\": ") + key(sample) + "}");
+            const auto found = keys.find(info.instance_handle);
+            const std::string whose = found == keys.end() ? "null" : found->second;  // an instance it cannot tell
+            tell((disposed ? "{\"disposed\": " : "{\"unregistered\": ") + whose + "}");
         }
     }
+
+    // Fast DDS 2.9 has no get_key_value().
+    std::map<InstanceHandle_t, std::string> keys;
 };
 
 template<class Sample>
@@ -337,6 +363,8 @@ int main(int count, char** arguments) {
     int status = 2;
     if (type == "office::Temperature") {
         status = act<Temperature, office::TemperaturePubSubType>(talks, participant, topic, type, options);
+    } else if (type == "office::Valve") {
+        status = act<office::Valve, office::ValvePubSubType>(talks, participant, topic, type, options);
     } else if (type == "std_msgs::msg::dds_::String_") {
         status = act<String, std_msgs::msg::dds_::String_PubSubType>(talks, participant, topic, type, options);
     } else {
