@@ -99,7 +99,19 @@ AMQP091 = Catalogue(
     "the sections and methods with rules for what the hub does, summed up in our words",
     (("AMQP 0-9-1, and the extensions that its clients use", "AMQP091-"),),
 )
-CATALOGUES = (MQTT, COAP, AMQP, AMQP091)
+DDS = Catalogue(
+    "dds",
+    "DDS",
+    "the sections with rules for what the hub itself does, summed up in our words; discovery and transport on the wire "
+    "are Cyclone DDS's",
+    (
+        ("DDS 1.4, data-centric publish-subscribe", "DDS-"),
+        ("DDS-XTypes 1.3, types and their representation", "XTYPES-"),
+        ("DDS Security 1.1", "DDSSEC-"),
+        ("DDSI-RTPS 2.3", "RTPS-"),
+    ),
+)
+CATALOGUES = (MQTT, COAP, AMQP, AMQP091, DDS)
 
 
 class Clause(NamedTuple):

@@ -22,6 +22,7 @@ from tools.conformance import (
 FORM = re.compile(
     r"MQTT3?-\d+\.\d+(\.\d+)?-\d+|RFC\d{4}-([A-C]|\d+)(\.\d+){0,3}"
     r"|AMQP(WS|ANON|CBS)?-\d+(\.\d+){0,3}|AMQP091-(\d+(\.\d+){0,4}|[a-z]+\.[a-z-]+)"
+    r"|(DDS|XTYPES|DDSSEC|RTPS)-\d+(\.\d+){0,6}"
 )
 EACH = pytest.mark.parametrize("catalogue", CATALOGUES, ids=[each.name for each in CATALOGUES])
 
