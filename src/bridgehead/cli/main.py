@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "bench": "bridgehead.cli.bench",
     "inspect": "bridgehead.cli.inspect",
     "log": "bridgehead.cli.log",
+    "dds": "bridgehead.cli.dds",
 }
 
 USAGE: Final = 2
@@ -49,7 +50,7 @@ def build_app(command: str | None = None) -> typer.Typer:
     """The typer app with the module of `command` registered, or with all of them."""
     app = typer.Typer(
         name="bridgehead",
-        help="A secure hub that starts closed. It speaks MQTT, CoAP and AMQP; DDS is to come.",
+        help="A secure hub that starts closed. It speaks MQTT, CoAP, AMQP and DDS.",
         invoke_without_command=True,
         add_completion=False,
         pretty_exceptions_enable=False,

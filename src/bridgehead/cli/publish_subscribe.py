@@ -1,4 +1,4 @@
-"""`bridgehead pub` and `bridgehead sub`: publish and subscribe at any MQTT, CoAP or AMQP server."""
+"""`bridgehead pub` and `bridgehead sub`: publish and subscribe at any MQTT, CoAP or AMQP server, and in DDS domains."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ from bridgehead.cli.coap_options import (
     ServerKey,
     is_coap,
 )
+from bridgehead.cli.dds_options import FORMS as DDS_FORMS
+from bridgehead.cli.dds_options import (
+    Credentials,
+    DdsGiven,
+    Durable,
+    Exclusive,
+    Idl,
+    Interface,
+    Lease,
+    Partition,
+    Peer,
+    Ros2,
+    Strength,
+    Tags,
+    TypeName,
+    is_dds,
+)
 from bridgehead.cli.publishing import Sending, one_message, publish_all
 from bridgehead.cli.subscribing import Receiving, subscribe_all
 from bridgehead.core.errors import Refusal
@@ -50,7 +67,9 @@ LARGEST_INTERVAL: Final = 0xFFFFFFFF
 AnyUrl = Annotated[
     str,
     typer.Argument(
-        metavar="URL", help=f"{FORMS}; for CoAP {COAP_FORMS}; for AMQP 1.0 {AMQP_FORMS}", show_default=False
+        metavar="URL",
+        help=f"{FORMS}; for CoAP {COAP_FORMS}; for AMQP 1.0 {AMQP_FORMS}; for DDS {DDS_FORMS}",
+        show_default=False,
     ),
 ]
 Qos = Annotated[int, typer.Option("--qos", "-q", metavar="0|1|2", help="Quality of service.")]
@@ -137,17 +156,40 @@ def publish(
         float,
         typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For the connection, and for the last answers."),
     ] = 10.0,
+    idl: Idl = None,
+    type_name: TypeName = None,
+    ros2: Ros2 = False,
+    credentials: Credentials = None,
+    interface: Interface = None,
+    peer: Peer = None,
+    partition: Partition = None,
+    strength: Strength = None,
+    lease: Lease = None,
+    tag: Tags = None,
 ) -> int:
-    """Publish one message, or a message per line of standard input, over MQTT, CoAP or AMQP 1.0.
+    """Publish one message, or a message per line of standard input, over MQTT, CoAP, AMQP 1.0 or DDS.
 
     Over AMQP --qos 0 sends settled, 1 waits until the message is accepted, 2 until both ends have settled; the URL may
     name a queue (/queues/NAME), --utf8 sends text instead of octets, and --client-id is the container-id.
+
+    Over DDS the message is the sample as JSON. It is written when somebody who reads the topic was found.
 
     Exit code 0: done, and acknowledged where --qos asks for it; 1: refused or failed; 2: wrong options.
     """
     if [message is not None, file is not None, lines].count(True) != 1:
         raise usage("give the message in one way: -m TEXT, -f FILE or --stdin")
     given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential, oscore)
+    dds = DdsGiven(idl, type_name, ros2, credentials, interface, peer, partition, strength, lease, tag)
+    if is_dds(url):
+        from bridgehead.cli.dds_commands import publish_to_dds
+
+        foreign = _mqtt_only(user, password_file, mechanism, token_file, client_id, mqtt_version) | _files(given)
+        foreign |= {"--content-type": content_type, "--utf8": utf8, "--response-topic": response_topic}
+        foreign |= {"--correlation-data": correlation_data, "--property": user_property}
+        foreign |= {"--session-expiry": session_expiry, "--keep-alive": keep_alive != 60}
+        source = None if lines else one_message(message, file)
+        return publish_to_dds(url, dds, foreign, topic, qos, retain, expiry, source, timeout)
+    _no_dds_options(dds)
     if is_coap(url):
         from bridgehead.cli.coap_commands import publish_to_coap
 
@@ -245,15 +287,36 @@ def subscribe(
     user_property: UserProperties = None,
     session_expiry: SessionExpiry = None,
     keep_alive: KeepAlive = 60,
+    idl: Idl = None,
+    type_name: TypeName = None,
+    ros2: Ros2 = False,
+    credentials: Credentials = None,
+    interface: Interface = None,
+    peer: Peer = None,
+    partition: Partition = None,
+    exclusive: Exclusive = False,
+    durable: Durable = False,
 ) -> int:
-    """Subscribe over MQTT, CoAP or AMQP 1.0 and print what arrives, until Ctrl-C, --count or --timeout.
+    """Subscribe over MQTT, CoAP, AMQP 1.0 or DDS and print what arrives, until Ctrl-C, --count or --timeout.
 
     Over AMQP the URL may name a queue (/queues/NAME): what was printed is accepted, and with --qos 0 it is taken as it
     is sent. --session-expiry with --client-id (the container-id) keeps a subscription to a topic.
 
+    Over DDS samples are shown as JSON; --verbose and --json also show instances that ended (disposed, no writers).
+
     Exit code 0: ended as asked; 1: refused, failed, or --timeout came before --count; 2: wrong options.
     """
     given = Given(cert, key, ca, bundle, psk_identity, psk_file, raw_key, server_key, credential, oscore)
+    dds = DdsGiven(idl, type_name, ros2, credentials, interface, peer, partition, exclusive=exclusive, durable=durable)
+    if is_dds(url):
+        from bridgehead.cli.dds_commands import subscribe_to_dds
+
+        foreign = _mqtt_only(user, password_file, mechanism, token_file, client_id, mqtt_version) | _files(given)
+        foreign |= {"--no-local": no_local, "--retain-as-published": retain_as_published}
+        foreign |= {"--retain-handling": retain_handling, "--property": user_property}
+        foreign |= {"--session-expiry": session_expiry, "--keep-alive": keep_alive != 60}
+        return subscribe_to_dds(url, dds, foreign, topic_filters or [], qos, verbose, json_lines, count, timeout)
+    _no_dds_options(dds)
     if is_coap(url):
         from bridgehead.cli.coap_commands import subscribe_to_coap
 
@@ -336,3 +399,17 @@ def _no_coap_options(given: Given) -> None:
     option = given.any_of_coap()
     if option:
         raise usage(f"{option} is CoAP's: give a URL such as coaps://HOST, or leave it out")
+
+
+def _no_dds_options(given: DdsGiven) -> None:
+    option = given.any()
+    if option:
+        raise usage(f"{option} is DDS': give a URL such as {DDS_FORMS}, or leave it out")
+
+
+def _files(given: Given) -> dict[str, object]:
+    """Credentials of the other protocols: DDS has a folder of its own."""
+    option = given.any_of_coap()
+    found: dict[str, object] = {"--bundle": given.bundle, "--cert": given.certificate, "--key": given.key}
+    found["--ca"] = given.ca
+    return found | ({option: True} if option else {})

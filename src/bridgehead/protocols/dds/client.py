@@ -62,6 +62,13 @@ class Client:
             await self.close()
             raise
 
+    @property
+    def guid(self) -> bytes:
+        """Of its participant, 16 octets."""
+        if self._participant is None:
+            raise DdsError("the client takes part in no domain: open it first")
+        return self._participant.guid
+
     def discovery(self) -> Discovery:
         """Everybody who is known in the domain now."""
         if self._discovery is None:
@@ -113,6 +120,15 @@ class Client:
             if asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(_LOOK)
+
+    def incompatible(self) -> str:
+        """The policy that keeps a remote writer or reader from matching, when there is one since this was asked last;
+        "" otherwise."""
+        for each in (self._reader, self._writer):
+            times, policy = (0, "") if each is None else each.incompatible()
+            if times:
+                return policy
+        return ""
 
     async def publish(self, cdr: bytes, timestamp: int = 0) -> None:
         """One sample, with its encapsulation header; `timestamp` in nanoseconds since the epoch, 0 for now. Waits while
