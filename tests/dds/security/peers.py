@@ -95,12 +95,12 @@ class Peer:
     def count(self, text: str) -> int:
         return len(self.lines(text))
 
-    def wait(self, text: str, times: int = 1) -> str:
-        """Until so many lines have `text` in them. Returns the last of them."""
+    def wait(self, text: str, times: int = 1, also: str = "") -> str:
+        """Until so many lines have `text` in them, and `also`. Returns the last of them."""
         end = time.monotonic() + PATIENCE
         with self._changed:
             while True:
-                found = [each for each in self._lines if text in each]
+                found = [each for each in self._lines if text in each and also in each]
                 if len(found) >= times:
                     return found[-1]
                 if self._ended or time.monotonic() > end:
