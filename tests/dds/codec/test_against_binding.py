@@ -16,7 +16,7 @@ from bridgehead.protocols.dds.codec.types import Struct
 from bridgehead.protocols.dds.idl import from_binding
 from tests.dds.codec.kinds import Kind, structs
 
-EXAMPLES = 2000 if settings.get_current_profile_name() == "slow" else 100
+EXAMPLES = 2000 if settings.get_current_profile_name() == "slow" else 50
 
 
 def codec_of(kind: Kind) -> Codec:
