@@ -7,7 +7,7 @@ import msgspec
 from bridgehead.broker.broker import Broker
 from bridgehead.broker.limits import Limits
 from bridgehead.core.clock import Clock
-from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, Refusal
+from bridgehead.core.errors import Refusal
 from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, MessageProperties, Origin
 from bridgehead.core.permission import Context, Permission
 from bridgehead.core.policy import Principal
@@ -79,22 +79,28 @@ class Written(Writer):
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.room = 1_000_000  # samples
-        self.objection = ""
+        self.objection: Refusal | None = None
 
     def write(self, cdr: bytes, timestamp: int) -> bool:
-        if self.objection:
-            raise Refusal(PAYLOAD_FORMAT_INVALID, self.objection)
+        if self.objection is not None:
+            raise self.objection
         if not self.room:
             return False
         self.room -= 1
         self.calls.append(("write", cdr, timestamp))
         return True
 
-    def dispose(self, cdr_key: bytes) -> None:
-        self.calls.append(("dispose", cdr_key))
+    def dispose(self, cdr_key: bytes) -> bool:
+        return self._end("dispose", cdr_key)
 
-    def unregister(self, cdr_key: bytes) -> None:
-        self.calls.append(("unregister", cdr_key))
+    def unregister(self, cdr_key: bytes) -> bool:
+        return self._end("unregister", cdr_key)
+
+    def _end(self, what: str, cdr_key: bytes) -> bool:
+        if not self.room:
+            return False
+        self.calls.append((what, cdr_key))
+        return True
 
     @property
     def values(self) -> list[dict[str, object]]:

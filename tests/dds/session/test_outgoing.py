@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, UNAVAILABLE, Refusal
 from bridgehead.core.message import MessageProperties
 from bridgehead.core.permission import Permission
 from bridgehead.protocols.dds import events
@@ -100,9 +101,17 @@ def test_nor_in_cdr() -> None:
 
 def test_what_the_writers_checker_refuses_is_told() -> None:
     w, sensor = world(route_config(hub="Office/raw", payload="cdr"), codec=Codec(Struct("T", TEMPERATURE.members[1:])))
-    w.writer.objection = "the octets are no sample of the topic's type"
+    w.writer.objection = Refusal(PAYLOAD_FORMAT_INVALID, "the octets are no sample of the topic's type")
     sensor.publish("Office/raw", b"\0\1\0\0", 1)
     assert len(w.told(events.MESSAGE_UNFIT)) == 1
+
+
+def test_a_writer_that_fails_is_told_as_the_routes_failure() -> None:
+    w, sensor = world()
+    w.writer.objection = Refusal(UNAVAILABLE, "a sample was not written: out of resources")
+    sensor.publish(LOBBY, payload(), 1)
+    assert w.told(events.MESSAGE_UNFIT) == []
+    assert [told["because"] for told in w.told(events.ROUTE_FAILED)] == ["a sample was not written: out of resources"]
 
 
 # Readers. -------------------------------------------------------------------------------------------------
@@ -236,6 +245,19 @@ def test_clearing_a_retained_message_disposes_of_the_instance() -> None:
     sensor.publish(LOBBY, b"", 1, retain=True)
     key = CODEC.encode_keys({"room": "lobby"})
     assert w.writer.calls == [("write", cdr("lobby"), 0), ("dispose", key), ("unregister", key)]
+
+
+def test_a_dispose_waits_for_room_behind_what_waits() -> None:
+    w, sensor = world(route_config(qos=KEPT))
+    w.writer.room = 0
+    sensor.publish(LOBBY, payload(), 1, retain=True)
+    sensor.publish(LOBBY, b"", 1, retain=True)
+    w.writer.room = 1
+    w.wait(0.1)
+    assert [call[0] for call in w.writer.calls] == ["write"]
+    w.writer.room = 1
+    w.wait(0.1)
+    assert [call[0] for call in w.writer.calls] == ["write", "dispose", "unregister"]
 
 
 def test_where_the_topic_names_no_instance_that_is_told() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, Refusal
+from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, UNAVAILABLE, Refusal
 from bridgehead.protocols.dds import cyclone, policies
-from bridgehead.protocols.dds.cyclone import checked, ffi, library
+from bridgehead.protocols.dds.cyclone import DdsError, checked, ffi, library
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
 from bridgehead.protocols.dds.participant import Participant, Topic
 from bridgehead.protocols.dds.reader import handles
@@ -36,11 +36,11 @@ class RawWriter(Writer):
     def write(self, cdr: bytes, timestamp: int) -> bool:
         return self._forward(cdr, cyclone.DATA, 0, timestamp)
 
-    def dispose(self, cdr_key: bytes) -> None:
-        self._forward(self._key(cdr_key), cyclone.KEY, cyclone.DISPOSED, 0)
+    def dispose(self, cdr_key: bytes) -> bool:
+        return self._forward(self._key(cdr_key), cyclone.KEY, cyclone.DISPOSED, 0)
 
-    def unregister(self, cdr_key: bytes) -> None:
-        self._forward(self._key(cdr_key), cyclone.KEY, cyclone.UNREGISTERED, 0)
+    def unregister(self, cdr_key: bytes) -> bool:
+        return self._forward(self._key(cdr_key), cyclone.KEY, cyclone.UNREGISTERED, 0)
 
     def _key(self, cdr_key: bytes) -> bytes:
         """As Cyclone wants it: plain CDR2, under the type's own identifier."""
@@ -57,7 +57,10 @@ class RawWriter(Writer):
         code = lib.dds_forwardcdr(self.entity, serdata)
         if code == cyclone.TIMEOUT:
             return False
-        checked(code, "a sample was not written")
+        try:
+            checked(code, "a sample was not written")
+        except DdsError as error:
+            raise Refusal(UNAVAILABLE, str(error)) from None  # the caller is a route, in a publisher's own turn
         return True
 
     def changed(self) -> int:

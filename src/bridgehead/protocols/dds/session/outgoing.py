@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.broker.broker import Broker
-from bridgehead.core.errors import Refusal
+from bridgehead.core.errors import UNAVAILABLE, Refusal
 from bridgehead.core.message import Message
 from bridgehead.core.policy import Permission, Principal
 from bridgehead.core.session import (
@@ -177,8 +177,7 @@ class Outgoing(Receiver):
             return True
         try:
             if message.retain and message.payload_length == 0:
-                self._dispose(writer, message.topic)
-                return True
+                return self._dispose(writer, message.topic)
             sample = self._forms.sample_of(message.topic, message.payload)
             if sample.key not in self._instances:
                 if len(self._instances) >= self._config.instances:
@@ -192,15 +191,21 @@ class Outgoing(Receiver):
                 self._instances.add(sample.key)
             return writer.write(sample.cdr, self._timestamp(message))
         except Refusal as refusal:
-            self._unfit(message, refusal.because)
+            if refusal.meaning == UNAVAILABLE:
+                fields: dict[str, object] = {"route": self._config.name, "because": refusal.because}
+                self._seldom.tell(events.ROUTE_FAILED, "", fields)
+            else:
+                self._unfit(message, refusal.because)
             return True
 
-    def _dispose(self, writer: Writer, topic: str) -> None:
+    def _dispose(self, writer: Writer, topic: str) -> bool:
         """A cleared retained message: the instance is no more, and the writer needs no memory for it."""
         key = self._forms.key_of(topic)
-        writer.dispose(key)
-        writer.unregister(key)
-        self._instances.discard(topic)
+        if not writer.dispose(key):
+            return False
+        if writer.unregister(key):  # else it goes on counting
+            self._instances.discard(topic)
+        return True
 
     def _timestamp(self, message: Message) -> int:
         """When its source has said it was written, in nanoseconds; 0: now."""

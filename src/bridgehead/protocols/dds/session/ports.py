@@ -74,15 +74,16 @@ class Writer:
 
     def write(self, cdr: bytes, timestamp: int) -> bool:
         """`timestamp` in nanoseconds since the epoch, 0 for now. False: it would have to wait now, try again later.
-        Errors: Refusal(PAYLOAD_FORMAT_INVALID) for octets that are no sample of the type."""
+        Errors: Refusal: PAYLOAD_FORMAT_INVALID for octets that are no sample of the type, UNAVAILABLE when DDS fails.
+        """
         raise NotImplementedError
 
-    def dispose(self, cdr_key: bytes) -> None:
-        """The instance of this key is no more (DDS 1.4 section 2.2.2.4.2.13)."""
+    def dispose(self, cdr_key: bytes) -> bool:
+        """The instance of this key is no more (DDS 1.4 section 2.2.2.4.2.13). As `write`."""
         raise NotImplementedError
 
-    def unregister(self, cdr_key: bytes) -> None:
-        """The hub writes it no more (DDS 1.4 section 2.2.2.4.2.7)."""
+    def unregister(self, cdr_key: bytes) -> bool:
+        """The hub writes it no more (DDS 1.4 section 2.2.2.4.2.7). As `write`."""
         raise NotImplementedError
 
 
