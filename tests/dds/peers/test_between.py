@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bridgehead.protocols.dds.session.ports import DISPOSED
 from tests.dds.domains import free_domain
-from tests.dds.peers.hands import FASTDDS, ROS2, Hands, cyclone, fastdds, ros2
+from tests.dds.peers.hands import FASTDDS, ROS2, cyclone, fastdds, ros2
 from tests.dds.peers.town import (
     STRING,
     TEMPERATURE,
@@ -21,15 +20,15 @@ from tests.dds.peers.town import (
     domain_table,
     first_message,
     folder_of,
+    sent,
     temperature_route,
     town,
     valve_route,
 )
-from tests.peers.raw import Raw
 
+KEEPING = "transient-local"
 KEPT = '{durability = "transient-local"}'
-KEPT_BY_PEERS: dict[str, object] = {"durability": "transient-local"}
-pytestmark = [pytest.mark.slow, pytest.mark.peer(FASTDDS), pytest.mark.peer(ROS2), pytest.mark.peer("idlc")]
+pytestmark = [pytest.mark.peer(FASTDDS), pytest.mark.peer(ROS2), pytest.mark.peer("idlc")]
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +50,6 @@ def place(tmp_path_factory: pytest.TempPathFactory, number: int) -> Iterator[Dds
     )
     with town(folder_of(tmp_path_factory), config, "robot", "viewer") as made:
         yield made
-
-
-def sent(client: Raw, topic: str, fields: dict[str, Any], listener: Hands) -> None:
-    """Published until the listener has it: the two ends of a match don't come to know of it at once."""
-    payload = json.dumps(fields).encode()
-    listener.wait_for(
-        f"{fields} of {topic}",
-        lambda told: told.get("sample") == fields,
-        meanwhile=lambda: client.publish(topic, payload),
-    )
 
 
 def test_cyclone_in_and_out(place: DdsTown, number: int, tmp_path: Path) -> None:
@@ -120,6 +109,7 @@ def test_ros_2_in_and_out(place: DdsTown, number: int, tmp_path: Path) -> None:
         sent(viewer, "chatter", {"data": "hello, ROS – ☃"}, listener)
 
 
+@pytest.mark.slow
 def test_ros_2_between_itself_and_cyclone_by_its_names(place: DdsTown, number: int, tmp_path: Path) -> None:
     """What the hub writes for ROS 2 is what Cyclone's and Fast DDS' own types take as rt/chatter."""
     with (
@@ -160,6 +150,7 @@ def test_and_to_ros_2(place: DdsTown, number: int, tmp_path: Path) -> None:
         sent(viewer, "imu", imu, listener)
 
 
+@pytest.mark.slow
 def test_a_partition_is_another_topic(place: DdsTown, number: int, tmp_path: Path) -> None:
     with (
         place.mqtt("viewer") as viewer,
@@ -180,7 +171,7 @@ def test_a_partition_is_another_topic(place: DdsTown, number: int, tmp_path: Pat
 def test_late_joiners_find_what_is_kept_on_both_sides(place: DdsTown, number: int, tmp_path: Path) -> None:
     """TRANSIENT_LOCAL is a retained message, and a retained message is there for readers that come late."""
     with place.mqtt("viewer") as viewer:
-        with fastdds(tmp_path, "talk", number, "Kept", VALVE, **KEPT_BY_PEERS) as talker:
+        with fastdds(tmp_path, "talk", number, "Kept", VALVE, durability=KEEPING) as talker:
             talker.matched()
             talker.orders("write", 7, 17.5)
             viewer.subscribe("Kept/7")
@@ -191,7 +182,7 @@ def test_late_joiners_find_what_is_kept_on_both_sides(place: DdsTown, number: in
                 again = late.message()
                 assert (again.retain, again.payload) == (True, first.payload)
         viewer.publish("Kept/8", b'{"number": 8, "flow": 3.5}', 1, retain=True)
-        with fastdds(tmp_path, "listen", number, "Kept", VALVE, **KEPT_BY_PEERS) as listener:
+        with fastdds(tmp_path, "listen", number, "Kept", VALVE, durability=KEEPING) as listener:
             listener.sample(number=8, flow=3.5)
 
 
@@ -201,7 +192,7 @@ def test_what_a_peer_ends_is_cleared(place: DdsTown, number: int, tmp_path: Path
     key = 10 if end == "dispose" else 11
     with (
         place.mqtt("viewer") as viewer,
-        fastdds(tmp_path, "talk", number, "Kept", VALVE, **KEPT_BY_PEERS) as talker,
+        fastdds(tmp_path, "talk", number, "Kept", VALVE, durability=KEEPING) as talker,
     ):
         viewer.subscribe(f"Kept/{key}")
         talker.matched().orders("write", key, 1.5)
@@ -213,7 +204,7 @@ def test_what_a_peer_ends_is_cleared(place: DdsTown, number: int, tmp_path: Path
 def test_what_is_cleared_on_the_hub_is_disposed(place: DdsTown, number: int, tmp_path: Path) -> None:
     with (
         place.mqtt("viewer") as viewer,
-        cyclone(tmp_path, "listen", number, "KeptRooms", **KEPT_BY_PEERS) as listener,
+        cyclone(tmp_path, "listen", number, "KeptRooms", durability=KEEPING) as listener,
     ):
         viewer.publish("KeptRooms/Vault", b'{"room": "Vault", "celsius": 3.5, "counter": 4}', 1, retain=True)
         listener.sample(room="Vault")

@@ -64,7 +64,9 @@ def owner(client: Raw, strength: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("end", "topic"), [("kill", "Automatic"), ("stop", "Automatic"), ("hang", "Manual")], ids=["kill", "stop", "hang"]
+    ("end", "topic"),
+    [("kill", "Automatic"), pytest.param("stop", "Automatic", marks=pytest.mark.slow), ("hang", "Manual")],
+    ids=["kill", "stop", "hang"],
 )
 def test_the_stand_by_takes_over(place: DdsTown, number: int, tmp_path: Path, end: str, topic: str) -> None:
     more: dict[str, object] = {"manual": ""} if topic == "Manual" else {}
@@ -86,6 +88,7 @@ def test_the_stand_by_takes_over(place: DdsTown, number: int, tmp_path: Path, en
         assert "'robot'" in str(told["because"])
 
 
+@pytest.mark.slow
 def test_who_comes_back_owns_again(place: DdsTown, number: int, tmp_path: Path) -> None:
     strong, weak = writers(tmp_path, number, "Automatic", "back")
     with strong, weak, place.mqtt("viewer") as viewer:
@@ -97,6 +100,7 @@ def test_who_comes_back_owns_again(place: DdsTown, number: int, tmp_path: Path) 
         until(viewer, "Automatic/back", STRONG)
 
 
+@pytest.mark.slow
 def test_a_stand_by_of_another_implementation(place: DdsTown, number: int, tmp_path: Path) -> None:
     with (
         cyclone(tmp_path, "talk", number, "Automatic", strength=20, lease=LEASE, every=0.02, room="mixed") as strong,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -16,7 +17,7 @@ from bridgehead.security.identity.identity import Identity, Wanted
 from bridgehead.security.identity.wanted import Fresh
 from bridgehead.security.records import PermissionRecord
 from tests.cli.hub import PATIENCE, Hub
-from tests.dds.peers.hands import IDL
+from tests.dds.peers.hands import IDL, Hands
 from tests.peers.raw import Raw
 
 PASSWORD: Final = "correct horse battery"
@@ -137,6 +138,16 @@ def first_message(client: Raw, act: Callable[[], object]) -> Publish:
                 continue
     finally:
         client.sock.settimeout(PATIENCE)
+
+
+def sent(client: Raw, topic: str, fields: dict[str, Any], listener: Hands) -> None:
+    """Published until the listener has it: the two ends of a match don't come to know of it at once."""
+    payload = json.dumps(fields).encode()
+    listener.wait_for(
+        f"{fields} of {topic}",
+        lambda told: told.get("sample") == fields,
+        meanwhile=lambda: client.publish(topic, payload),
+    )
 
 
 def folder_of(factory: pytest.TempPathFactory) -> Path:
