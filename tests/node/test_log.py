@@ -242,7 +242,7 @@ def names_of(module: Path) -> set[str]:
 
 def test_every_event_has_a_level_and_a_quota() -> None:
     package = Path(__file__).parents[2] / "src" / "bridgehead"
-    rooms = ("broker", "security", "security/audit", "security/policy", "transport")
+    rooms = ("broker", "protocols/dds", "security", "security/audit", "security/policy", "transport")
     modules = [*(f"{room}/events.py" for room in rooms), "node/vocabulary.py"]
     names = set().union(*(names_of(package / module) for module in modules))
     assert "publish.denied" in names

@@ -129,6 +129,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     dds.DISCOVERY_FULL: Entry(logging.WARNING, _RARE),
     dds.ROUTE_OPENED: Entry(logging.INFO, _BUSY),
     dds.ROUTE_FAILED: Entry(logging.ERROR, _BUSY),
+    dds.TYPE_LEARNT: Entry(logging.WARNING, _RARE),
     dds.SECURITY_SAID: Entry(logging.WARNING, 60),
     dds.LIBRARY_SAID: Entry(logging.WARNING, _RARE),
     dds.SAMPLES_LOST: Entry(logging.WARNING, _RARE),

@@ -121,6 +121,7 @@ AUDITED: Final[dict[str, str]] = {
     "dds.participant-found": LOG_IN,
     "dds.route-opened": CONFIGURATION,
     "dds.route-failed": CONFIGURATION,
+    "dds.type-learnt": CONFIGURATION,
     "dds.security": REFUSAL,
     "dds.writer-unknown": REFUSAL,
     "dds.owner-unpermitted": DENIAL,
