@@ -21,7 +21,8 @@ WITH_COMPILED := $(addprefix tests/,attacks broker clients core crash hostile mq
 	whole/test_modes.py whole/test_oscore.py) \
 	$(addprefix tests/amqp/,client codec session test_dissect.py test_mapping_across.py test_mapping_content_v091.py test_mapping_messages.py \
 	test_mapping_names.py test_mapping_values.py test_server.py test_server_cbs.py peers/test_091_pika.py \
-	whole/test_clients.py whole/test_receivers.py whole/test_senders.py)
+	whole/test_clients.py whole/test_receivers.py whole/test_senders.py) \
+	$(addprefix tests/dds/,codec mapping session whole)
 
 .PHONY: help setup demo test test-all check bench compile fuzz conformance lock clean
 
