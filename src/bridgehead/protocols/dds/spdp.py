@@ -1,6 +1,6 @@
 """What participants say of themselves before anything else: the SPDP announcement (RTPS 2.3 sections 8.5.3 and 9.6.2).
 
-It travels in clear on secured domains too, where it carries an identity token (DDS Security 1.1 section 7.4.1.3): so
+It travels in clear on secured domains too, where it carries an identity token (DDS Security 1.1 section 7.4.1): so
 who has no credentials still sees that somebody is there, and that it is secured. What it says proves nothing.
 """
 
