@@ -163,7 +163,8 @@ async def test_aiocoap_writes_reads_and_observes(harbour: Harbour, scheme: str) 
         assert (await context.request(put).response).code == aiocoap.CREATED
         observing = context.request(aiocoap.Message(code=aiocoap.GET, uri=uri, observe=0))
         assert (await observing.response).payload == b"one"
-        changes = aiter(observing.observation)  # one iterator: aiocoap's second one would begin with the last change again
+        # one iterator: aiocoap's second one would begin with the last change again
+        changes = aiter(observing.observation)
         for value in ("two", "three"):
             await asyncio.to_thread(mqtt.publish, name, value, True)
             assert (await anext(changes)).payload == value.encode()
