@@ -71,6 +71,9 @@ class Compiled:
 def compile_idl(file: Path, type_name: str) -> Compiled:
     """`type_name` has its modules before it, with `::` or `.`. Includes are looked for beside the file. Blocks while
     the compiler runs. Errors: IdlError."""
+    if not file.is_file():
+        raise IdlError(f"there is no IDL file {file}: name one that is there")
+    file = file.absolute()  # the compiler runs elsewhere
     wanted = type_name.replace("::", ".")
     with tempfile.TemporaryDirectory(prefix="bridgehead-idl-") as folder:
         _run_compiler(file, Path(folder))
