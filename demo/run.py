@@ -3,7 +3,8 @@
 Everything is real: the hub is a process of its own with a data folder that is empty at the start. Two clients speak
 MQTT (Eclipse Paho, over TLS with certificates), two speak CoAP over DTLS: a node with a pre-shared key, and a display
 with a raw public key. The office control speaks AMQP over TLS: it takes readings from a queue, and proves itself by
-tokens of the company's login service. All other credentials come from `bridgehead device add`.
+tokens of the company's login service. Two redundant controllers are participants of a secured DDS domain, and the one
+that is heard is killed on stage. All other credentials come from `bridgehead device add`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import issuer
+import plant
 import stage
 from rich.console import Console
 
@@ -49,7 +52,7 @@ CAST = [
         ],
     ),
     ("lobby-node", "coap_node.py", COAP, ["--psk", "--publish", "Office/Lobby/Temperature"]),
-    ("corridor-display", "coap_display.py", COAP, ["--raw-key", "--subscribe", "Office/+/Temperature"]),
+    ("corridor-display", "coap_display.py", COAP, ["--raw-key", "--subscribe", "+/+/Temperature"]),
     ("intruder", "intruder.py", MQTT, ["--certificate", "--publish", "Lobby/#", "--subscribe", "Lobby/#"]),
 ]
 CONFIGURATION = f"""\
@@ -100,7 +103,7 @@ async def start_hub(data: Path, configuration: Path) -> tuple[asyncio.subprocess
     assert hub.stdout is not None
     while line := (await hub.stdout.readline()).decode():
         if line.startswith("ready"):
-            listeners = [word.partition("=") for word in line.split()[1:]]
+            listeners = [word.partition("=") for word in line.split()[1:] if "=" in word]
             return hub, {name: int(address.rpartition(":")[2]) for name, _, address in listeners}
     assert hub.stderr is not None
     raise Failed(f"the hub did not start: {(await hub.stderr.read()).decode().strip()}")
@@ -113,8 +116,8 @@ async def listen(name: str, process: asyncio.subprocess.Process, show: stage.Sta
         show.told(name, json.loads(line))
     assert process.stderr is not None
     said = (await process.stderr.read()).decode().strip()
-    if said:
-        raise Failed(f"{name} ended: {said.splitlines()[-1]}")
+    if await process.wait() != -signal.SIGKILL:  # nobody else is killed than who is to be
+        raise Failed(f"{name} ended: {said or process.returncode}")
 
 
 async def follow(log: Path, show: stage.Stage) -> None:
@@ -130,12 +133,37 @@ async def follow(log: Path, show: stage.Stage) -> None:
                 await asyncio.sleep(0.02)
 
 
+async def enrol_controller(name: str, console: Console, place: Path) -> None:
+    where = ("--data", str(place / "data"))
+    console.print(f"   bridgehead device add {name} --no-credential {shlex.join(plant.RIGHTS)}", soft_wrap=True)
+    await run(*BRIDGEHEAD, "device", "add", name, "--no-credential", *plant.RIGHTS, *where)
+    console.print(f"   bridgehead device export {name} --for dds --credential new", soft_wrap=True)
+    out = ("--config", str(place / "hub.toml"), "--out", str(place / name))
+    await run(*BRIDGEHEAD, "device", "export", name, "--for", "dds", "--credential", "new", *where, *out)
+
+
+async def run_plant(
+    place: Path, running: list[asyncio.subprocess.Process], group: asyncio.TaskGroup, show: stage.Stage
+) -> None:
+    """The stand-by first, which stays; then the one that is killed."""
+
+    async def again(name: str) -> asyncio.subprocess.Process:
+        controller = await plant.start(name, place / name)
+        running.append(controller)
+        group.create_task(listen(name, controller, show))
+        return controller
+
+    first, stand_by = plant.STRENGTHS
+    await again(stand_by)
+    await plant.kill_again_and_again(first, again, show.killed)
+
+
 async def perform(seconds: float, console: Console) -> None:
     with tempfile.TemporaryDirectory(prefix="bridgehead-demo-") as folder:
         place = Path(folder)
         data = place / "data"
         configuration = place / "hub.toml"
-        configuration.write_text(CONFIGURATION)
+        configuration.write_text(CONFIGURATION if plant.missing() else CONFIGURATION + plant.CONFIGURATION)
         login = issuer.Issuer(place)
         token = login.write(CONTROL)
         running: list[asyncio.subprocess.Process] = []
@@ -146,20 +174,26 @@ async def perform(seconds: float, console: Console) -> None:
             )
             hub, ports = await start_hub(data, configuration)
             running.append(hub)
+            no_dds = plant.missing()
+            takes_part = "" if no_dds else f", takes part in the secured DDS domain {plant.DOMAIN}"
             console.print(
                 f"   It listens on 127.0.0.1:{ports[MQTT]} (MQTT over TLS), :{ports[COAP]} (CoAP over DTLS) and "
-                f":{ports[AMQP]} (AMQP over TLS), and lets nobody in.",
+                f":{ports[AMQP]} (AMQP over TLS){takes_part}, and lets nobody in.",
                 soft_wrap=True,
             )
-            console.print("2. Five devices are enrolled, each with its credential and its permissions:", soft_wrap=True)
+            if no_dds:
+                console.print(f"   [yellow]The plant's controllers are missing: {no_dds}[/yellow]", soft_wrap=True)
+            console.print("2. Devices are enrolled, each with its credential and its permissions:", soft_wrap=True)
             for name, _, _, options in CAST:
-                console.print(f"   bridgehead device add {name} {' '.join(options)}", soft_wrap=True)
+                console.print(f"   bridgehead device add {name} {shlex.join(options)}", soft_wrap=True)
                 bundle = str(place / name)
                 where = ("--data", str(data), "--host", "localhost", "--out", bundle)
                 await run(*BRIDGEHEAD, "device", "add", name, *where, *options)
-            console.print(f"   bridgehead queue add {' '.join(QUEUE)}", soft_wrap=True)
+            for name in () if no_dds else plant.STRENGTHS:
+                await enrol_controller(name, console, place)
+            console.print(f"   bridgehead queue add {shlex.join(QUEUE)}", soft_wrap=True)
             await run(*BRIDGEHEAD, "queue", "add", *QUEUE, "--data", str(data))
-            show = stage.Stage(console, data, [name for name, _, _, _ in CAST])
+            show = stage.Stage(console, data, [name for name, _, _, _ in CAST], has_plant=not no_dds)
             console.print("3. They connect.", soft_wrap=True)
             async with asyncio.timeout(seconds or None), asyncio.TaskGroup() as group:
                 group.create_task(follow(place / "hub.log", show))
@@ -169,11 +203,13 @@ async def perform(seconds: float, console: Console) -> None:
                     client = await start(sys.executable, str(HERE / program), *given)
                     running.append(client)
                     group.create_task(listen(name, client, show))
+                if not no_dds:
+                    group.create_task(run_plant(place, running, group, show))
                 group.create_task(login.keep(CONTROL))
                 group.create_task(show.run())
         except TimeoutError:
             if show is None or not show.close():
-                raise Failed("no reading arrived, or the intruder was not refused") from None
+                raise Failed("no reading arrived, no stand-by was heard, or the intruder was not refused") from None
         finally:
             await end(running)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ def _unheard(name: str, fields: dict[str, object]) -> None:
 class Stage:
     """On a terminal a view that is drawn anew four times a second; elsewhere a line for each thing that happens."""
 
-    def __init__(self, console: Console, data: Path, cast: list[str]) -> None:
+    def __init__(self, console: Console, data: Path, cast: list[str], has_plant: bool) -> None:
         self._console = console
+        self._has_plant = has_plant
+        self._plant: deque[str] = deque(maxlen=4)
+        self._killed: float | None = None  # when a controller was killed whose stand-by isn't heard yet
+        self._gaps: list[float] = []
+        self._shown: dict[str, int] = {}  # by topic: the second in which it was told last
         self._readings: deque[tuple[str, float, str]] = deque(maxlen=ROWS)
         self._displayed: dict[str, tuple[float, int]] = {}  # by topic: the last reading, and how many came
         self._tries: deque[tuple[str, str, str]] = deque(maxlen=ROWS)
@@ -64,8 +70,28 @@ class Stage:
                 waiting, self._waiting = self._waiting, []
                 for who, told in waiting:
                     self.told(who, told)
+        elif name == "dds.owner-changed":
+            self._owner(str(record["principal"]), datetime.fromisoformat(record["time"]).timestamp())
         elif name in ("publish.denied", "subscribe.denied"):
             self._line(f"   the hub: refused, because {record['because']}")
+
+    def killed(self, name: str, when: float) -> None:
+        """A controller, on stage; `when` in seconds since the epoch."""
+        self._killed = when
+        self._tell_plant(f"{name} is killed (SIGKILL)")
+
+    def _owner(self, name: str, when: float) -> None:
+        """Another controller is heard, as the hub says."""
+        if self._killed is None:
+            self._tell_plant(f"{name} is heard: it is the stronger one that lives")
+            return
+        gap, self._killed = when - self._killed, None
+        self._gaps.append(gap)
+        self._tell_plant(f"{name}, which stood by, is heard {gap * 1000:.0f} ms later")
+
+    def _tell_plant(self, text: str) -> None:
+        self._plant.append(f"{time.strftime('%H:%M:%S')}  {text}")
+        self._line(f"   the plant: {text}")
 
     def told(self, name: str, told: dict[str, Any]) -> None:
         """What a client says."""
@@ -86,7 +112,11 @@ class Stage:
         elif event == "displayed":
             topic, reading = str(told["topic"]), float(told["reading"])
             self._displayed[topic] = (reading, self._displayed.get(topic, (0.0, 0))[1] + 1)
-            self._line(f"   {name} shows {topic}  {reading:.2f} °C  (CoAP, observed)")
+            if self._shown.get(topic) != int(time.monotonic()):  # the plant says it twenty times a second
+                self._shown[topic] = int(time.monotonic())
+                self._line(f"   {name} shows {topic}  {reading:.2f} °C  (CoAP, observed)")
+        elif event == "controls":
+            self._tell_plant(f"{name} writes the temperature of {told['hall']}, with strength {told['strength']}")
         elif event == "notice":
             self._notices.append(str(told["text"]))
             self._line(f"   {name} tells people: {told['text']}")
@@ -125,6 +155,11 @@ class Stage:
             readings,
             display,
             Panel(self._because, title="which permission let them through"),
+            *(
+                [Panel(Text("\n".join(self._plant)), title="the plant: two controllers in a secured DDS domain")]
+                if self._has_plant
+                else []
+            ),
             Panel(notices, title="the office control tells people: AMQP, by tokens of the company's login"),
             tries,
             Text("Ctrl-C ends all.", "dim"),
@@ -139,4 +174,11 @@ class Stage:
             f"people were told {len(self._notices)} times.",
             soft_wrap=True,
         )
-        return self._received > 0 and len(self._displayed) > 1 and self._refused > 0
+        if self._has_plant:
+            gaps = ", ".join(f"{gap * 1000:.0f}" for gap in self._gaps)
+            self._console.print(
+                f"A controller was killed {len(self._gaps)} times; the stand-by was heard after {gaps or '-'} ms.",
+                soft_wrap=True,
+            )
+        crossed = self._received > 0 and len(self._displayed) > 1 + self._has_plant
+        return crossed and self._refused > 0 and (bool(self._gaps) or not self._has_plant)
