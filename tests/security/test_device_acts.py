@@ -462,3 +462,16 @@ def test_a_terminal_sees_a_progress_bar(data: Path, tmp_path: Path) -> None:
         assert process.stdout.read().decode().startswith("imported 2 devices")
     assert b"making credentials" in shown
     assert b"2/2" in shown
+
+
+def test_a_device_may_get_its_credential_later(device: Command, data: Path, tmp_path: Path) -> None:
+    told = done(device("add", "robot-1", "--no-credential", "--publish", "Office/#"))
+    assert "device export robot-1 --credential new" in told.err
+    assert stored(data, "robot-1").name == "robot-1"
+    done(device("export", "robot-1", "--for", "mqtt", "--credential", "new", "--out", tmp_path / "robot-1"))
+    assert (tmp_path / "robot-1" / "certificate.pem").is_file()
+
+
+@pytest.mark.parametrize("words", [["--generate-password"], ["--psk"], ["--otp"], ["--out", "somewhere"]])
+def test_no_credential_means_none(device: Command, words: list[str]) -> None:
+    one_sentence(device("add", "robot-1", "--no-credential", *words), "--no-credential excludes")

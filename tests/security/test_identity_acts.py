@@ -380,7 +380,7 @@ def test_unlocking_by_name_by_address_and_by_both(identity: Identity, heard: Hea
 
 
 def test_an_invitation_is_redeemed_once(identity: Identity, clock: Time, heard: Heard) -> None:
-    enrol(identity, Wanted("sensor-7", invited=True))
+    enrol(identity, Wanted("sensor-7", later=True))
     invitation = identity.invite("sensor-7", 900)
     assert (invitation.device, invitation.expires) == ("sensor-7", clock.now + 900)
     assert invitation.token not in repr(invitation)
@@ -397,7 +397,7 @@ def test_an_invitation_is_redeemed_once(identity: Identity, clock: Time, heard: 
 
 
 def test_an_invitation_does_not_outlive_a_clock_that_jumps_back(identity: Identity, clock: Time) -> None:
-    enrol(identity, Wanted("sensor-7", invited=True))
+    enrol(identity, Wanted("sensor-7", later=True))
     token = identity.invite("sensor-7", 60).token
     clock.now -= 10_000
     with pytest.raises(NotAcceptable):
@@ -405,7 +405,7 @@ def test_an_invitation_does_not_outlive_a_clock_that_jumps_back(identity: Identi
 
 
 def test_a_disabled_device_redeems_nothing(identity: Identity) -> None:
-    enrol(identity, Wanted("sensor-7", invited=True))
+    enrol(identity, Wanted("sensor-7", later=True))
     token = identity.invite("sensor-7").token
     identity.disable("sensor-7")
     with pytest.raises(NotAcceptable, match="is disabled: it cannot be invited"):
@@ -416,7 +416,7 @@ def test_a_disabled_device_redeems_nothing(identity: Identity) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 8 * 86400.0, float("nan")])
 def test_an_invitation_holds_for_a_while(identity: Identity, seconds: float) -> None:
-    enrol(identity, Wanted("sensor-7", invited=True))
+    enrol(identity, Wanted("sensor-7", later=True))
     with pytest.raises(NotAcceptable, match="at most 7 days"):
         identity.invite("sensor-7", seconds)
 
@@ -446,7 +446,7 @@ def _redeem(data: str, token: str, results: Connection) -> None:
 
 
 def test_four_processes_redeem_one_token(identity: Identity, data: Path) -> None:
-    enrol(identity, Wanted("sensor-7", invited=True))
+    enrol(identity, Wanted("sensor-7", later=True))
     token = identity.invite("sensor-7").token
     context = multiprocessing.get_context("fork")
     pipes = [context.Pipe() for _ in range(4)]

@@ -78,6 +78,10 @@ Invite = Annotated[
     str | None,
     typer.Option("--invite", metavar="TIME", help="It enrols itself: print a token that counts once, for 15m say."),
 ]
+NoCredential = Annotated[
+    bool,
+    typer.Option("--no-credential", help="None for now: `device export --credential new` makes one with its files."),
+]
 Host = Annotated[
     str | None, typer.Option("--host", metavar="HOST", help="The hub, in the snippets; default this machine's name.")
 ]
@@ -116,6 +120,7 @@ def add(
     dds: Dds = False,
     ntlm: Ntlm = False,
     invite: Invite = None,
+    no_credential: NoCredential = False,
     require_both: RequireBoth = False,
     out: Out = None,
     host: Host = None,
@@ -130,10 +135,12 @@ def add(
         raise CommandError("--password-file and --generate-password exclude each other: give one of them", USAGE)
     _check_out(out, (("--certificate", certificate), ("--raw-key", raw_key), ("--dds", dds)))
     others = [psk, psk_identity, raw_public_key_file, oscore, token_subject, kerberos, otp, foreign_certificate, invite]
-    if not has_password and out is None and not any(others):
+    if no_credential and (has_password or certificate or raw_key or dds or out is not None or any(others)):
+        raise CommandError("--no-credential excludes all credentials, and --out: there is nothing to write", USAGE)
+    if not has_password and out is None and not no_credential and not any(others):
         raise CommandError(
-            "say how the device proves who it is: --certificate --out FOLDER (best), "
-            "--generate-password, or --password-file FILE (others: see bridgehead device add --help)",
+            "say how the device proves who it is: --certificate --out FOLDER (best), --generate-password, "
+            "--password-file FILE, or --no-credential for now (others: see bridgehead device add --help)",
             USAGE,
         )
     if require_both and not (has_password and (certificate or foreign_certificate)):
@@ -177,7 +184,7 @@ def add(
             foreign_certificates=foreign_certificates(foreign_certificate),
             token_subjects=token_subjects(token_subject),
             kerberos_principals=kerberos or (),
-            invited=invited is not None,
+            later=no_credential or invited is not None,
         )
         wanted.check()
     with open_identity(data, True, passphrase_file) as identity:
@@ -185,6 +192,8 @@ def add(
             files = [] if bundle is None else bundle.write(enrolled)
         token = None if invited is None else identity.invite(name, invited).token
         report(enrolled, bundle, files, generate_password, as_json, token)
+        if no_credential:
+            note(f"{name} cannot connect yet: `bridgehead device export {name} --credential new` makes what it needs")
         if not any(each.allow for each in enrolled.permissions):
             note(f"{name} may connect and do nothing: give it --publish, --subscribe or --role")
         if bundle is not None and host is not None:

@@ -72,8 +72,8 @@ class Fresh:
 
 
 class Wanted:
-    """A device to enrol: what its record shall say, and with which credentials. `invited`: it may have none yet,
-    because it is to enrol itself."""
+    """A device to enrol: what its record shall say, and with which credentials. `later`: it may have none yet:
+    it is to enrol itself, or what exports its files makes one."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Wanted:
         foreign_certificates: Sequence[ForeignCertificate] = (),
         token_subjects: Sequence[TokenSubject] = (),
         kerberos_principals: Sequence[str] = (),
-        invited: bool = False,
+        later: bool = False,
     ) -> None:
         self.name: Final = name
         self.permissions: Final = tuple(permissions)
@@ -106,7 +106,7 @@ class Wanted:
         self.foreign_certificates: Final = tuple(foreign_certificates)
         self.token_subjects: Final = tuple(token_subjects)
         self.kerberos_principals: Final = tuple(dict.fromkeys(kerberos_principals))
-        self.invited: Final = invited
+        self.later: Final = later
 
     def __repr__(self) -> str:
         return f"Wanted({self.name!r})"
@@ -128,7 +128,7 @@ class Wanted:
         for principal in self.kerberos_principals:
             check_kerberos(principal)
         known = self.fresh or self.foreign_certificates or self.token_subjects or self.kerberos_principals
-        if not known and not self.invited:
+        if not known and not self.later:
             raise NotAcceptable(f"the device {self.name!r} needs a credential: a password, a certificate, or both")
 
 
