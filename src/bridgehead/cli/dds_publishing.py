@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Final
 
 from bridgehead.cli.dds_options import DdsTarget
 from bridgehead.cli.main import CommandError
@@ -18,6 +19,13 @@ from bridgehead.protocols.dds.mapping.settings import RouteConfig
 from bridgehead.protocols.dds.route_types import described
 
 OTHERS = 0.25  # seconds in which other readers are found, once the first is: nobody gets what was written before
+
+# What offers a policy that a reader asks for.
+_OFFERED: Final = {
+    "Durability": "give --retain (TRANSIENT_LOCAL), or change the reader",
+    "Liveliness": "give a shorter --lease, or change the reader",
+    "Ownership": "give --strength where the reader wants exclusive ownership, and leave it out where it doesn't",
+}
 
 
 class _Samples:
@@ -70,7 +78,8 @@ def _nobody(client: Client, route: RouteConfig, patience: float) -> str:
     where = f"topic {route.dds_topic} of domain {route.domain}"
     policy = client.incompatible()
     if policy:
-        return f"a reader of {where} asks for more than is offered ({policy}): give it by the options, or change it"
+        remedy = _OFFERED.get(policy, "change the reader")
+        return f"a reader of {where} asks for more than is offered ({policy}): {remedy}"
     return (
         f"nobody read {where} within {patience:g} s: `bridgehead dds discover {route.domain}` shows who is there; "
         "check the topic's name, its type, --partition, --interface, --peer and --credentials"

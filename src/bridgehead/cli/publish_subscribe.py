@@ -172,7 +172,8 @@ def publish(
     Over AMQP --qos 0 sends settled, 1 waits until the message is accepted, 2 until both ends have settled; the URL may
     name a queue (/queues/NAME), --utf8 sends text instead of octets, and --client-id is the container-id.
 
-    Over DDS the message is the sample as JSON. It is written when somebody who reads the topic was found.
+    Over DDS the message is the sample as JSON. It is written when somebody who reads the topic was found; --retain
+    offers it to late readers (TRANSIENT_LOCAL) as long as the command runs, --expiry is its Lifespan.
 
     Exit code 0: done, and acknowledged where --qos asks for it; 1: refused or failed; 2: wrong options.
     """

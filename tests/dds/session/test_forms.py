@@ -56,3 +56,29 @@ def test_ros_topics_without_a_template_are_called_as_ros_calls_them() -> None:
     config = RouteConfig(0, "/chatter", preset="ros2")
     assert config.dds_topic == "rt/chatter"
     assert topic_without_template(config) == "chatter"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"open":true}', b'{"at":{},"open":true}', b'{"at":{"floor":2},"open":true}'],
+)
+def test_key_fields_that_the_payload_leaves_out_are_the_topic_s(payload: bytes) -> None:
+    forms = Forms(route_config(hub="Doors/${at.room}/${at.floor}"), NESTED)
+    sample = forms.sample_of("Doors/lobby/2", payload)
+    assert NESTED.decode(sample.cdr) == {"at": {"floor": 2, "room": "lobby"}, "open": True}
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (b'{"at":{"floor":3},"open":true}', "key fields say"),
+        (b'{"at":{"floor":null},"open":true}', "at.floor"),
+        (b'{"at":3,"open":true}', "at: an object is wanted"),
+        (b"[]", "an object is wanted"),
+        (b"{}", "open: it is missing"),
+    ],
+)
+def test_what_the_payload_says_otherwise_stays(payload: bytes, said: str) -> None:
+    forms = Forms(route_config(hub="Doors/${at.room}/${at.floor}"), NESTED)
+    with pytest.raises(Refusal, match=said):
+        forms.sample_of("Doors/lobby/2", payload)

@@ -41,6 +41,17 @@ _NAMED: Final = {"NaN": float("nan"), "Infinity": _INFINITE, "-Infinity": -_INFI
 _LONGEST_NUMBER: Final = 20  # characters of a 64-bit integer
 
 
+def parsed(payload: bytes) -> object:
+    """Errors: Refusal(PAYLOAD_FORMAT_INVALID)."""
+    try:
+        given: object = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise Refusal(PAYLOAD_FORMAT_INVALID, f"the payload is no JSON ({fault})") from None
+    except RecursionError:
+        raise Refusal(PAYLOAD_FORMAT_INVALID, "the payload's JSON is nested too deeply") from None
+    return given
+
+
 class JsonForm:
     """Of one type of sample."""
 
@@ -54,12 +65,10 @@ class JsonForm:
 
     def from_json(self, payload: bytes) -> dict[str, object]:
         """For the codec to encode. Errors: Refusal(PAYLOAD_FORMAT_INVALID), which names the field."""
-        try:
-            given: object = msgspec.json.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            raise Refusal(PAYLOAD_FORMAT_INVALID, f"the payload is no JSON ({fault})") from None
-        except RecursionError:
-            raise Refusal(PAYLOAD_FORMAT_INVALID, "the payload's JSON is nested too deeply") from None
+        return self.value_of(parsed(payload))
+
+    def value_of(self, given: object) -> dict[str, object]:
+        """As `from_json`, of what is parsed already."""
         try:
             value = self._form.back(given)
         except Unencodable as fault:

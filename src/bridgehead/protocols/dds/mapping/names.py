@@ -94,7 +94,7 @@ class Template:
             return self.hub
         levels = self._levels.copy()
         for place, path in zip(self._places, self._paths, strict=True):
-            levels[place] = escaped(_text(_value(value, path)))
+            levels[place] = escaped(_text(_value(value, path), path))
         return "/".join(levels)
 
     def values(self, topic: str) -> dict[str, object]:
@@ -112,6 +112,18 @@ class Template:
             elif given[place] != level:
                 raise Refusal(NAME_INVALID, f"{topic!r} is no topic like {self.hub}")
         return found
+
+    def complete(self, given: object, topic: str) -> None:
+        """Add the fields that an object of JSON leaves out and the topic tells. Errors: as `values`."""
+        for path in self._paths:
+            if _is_left_out(given, path):
+                break
+        else:
+            return
+        told = self.values(topic)
+        for path in self._paths:
+            if isinstance(given, dict) and _is_left_out(given, path):
+                _put(given, path, _value(told, path))
 
 
 def default_topic(partition: str, topic: str) -> str:
@@ -146,6 +158,18 @@ def _value(value: dict[str, object], path: tuple[str, ...]) -> object:
     return current
 
 
+def _is_left_out(given: object, path: tuple[str, ...]) -> bool:
+    """Whether the field, or a structure around it, is not there. What is there, whatever it is, stays."""
+    current = given
+    for name in path:
+        if not isinstance(current, dict):
+            return False
+        if name not in current:
+            return True
+        current = current[name]
+    return False
+
+
 def _put(into: dict[str, object], path: tuple[str, ...], value: object) -> None:
     for name in path[:-1]:
         inner = into.get(name)
@@ -156,7 +180,7 @@ def _put(into: dict[str, object], path: tuple[str, ...], value: object) -> None:
     into[path[-1]] = value
 
 
-def _text(value: object) -> str:
+def _text(value: object, path: tuple[str, ...]) -> str:
     if type(value) is str:
         return value
     if value is True:
@@ -165,7 +189,8 @@ def _text(value: object) -> str:
         return "false"
     if type(value) is int:
         return str(value)
-    raise Refusal(NAME_INVALID, "a key field that makes the topic is missing")
+    name = ".".join(path)
+    raise Refusal(NAME_INVALID, f"{name}: a text, a whole number or a boolean is wanted: it is part of the topic")
 
 
 def _of_text(type_: Type, text: str, field: str) -> object:

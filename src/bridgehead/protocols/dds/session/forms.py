@@ -7,7 +7,7 @@ from typing import Final
 from bridgehead.core.errors import NAME_INVALID, PAYLOAD_FORMAT_INVALID, Refusal
 from bridgehead.protocols.dds.codec.codec import Codec, key_fields, key_holder
 from bridgehead.protocols.dds.codec.errors import CdrError, Unencodable
-from bridgehead.protocols.dds.mapping.json_form import JsonForm
+from bridgehead.protocols.dds.mapping.json_form import JsonForm, parsed
 from bridgehead.protocols.dds.mapping.names import Template, default_topic
 from bridgehead.protocols.dds.mapping.settings import CDR, ROS2, RouteConfig
 
@@ -86,7 +86,10 @@ class Forms:
         try:
             if self._is_cdr:
                 return self._from_cdr(topic, payload)
-            value = self._json.from_json(payload)
+            given = parsed(payload)
+            if not self._fixed:
+                self._template.complete(given, topic)
+            value = self._json.value_of(given)
             self._agrees(topic, value)
             return Encoded(self._codec.encode(value), self._key(topic, value))
         except Unencodable as fault:
