@@ -48,6 +48,7 @@ def got(house: House, session: Session) -> list[bytes]:
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.clause("DDSSEC-8.7")
 def test_live_only_who_is_cleared_gets_it(qos: int) -> None:
     house = opened()
     sessions = {name: house.session(name) for name in ("cleared", "plain")}

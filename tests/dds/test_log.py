@@ -144,6 +144,7 @@ def test_a_writer_without_room_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.clause("DDSSEC-9.6")
+@pytest.mark.clause("DDSSEC-8.6")
 def test_the_levels_are_numbered_as_in_syslog() -> None:
     severity = logging_type().type.member("severity")
     assert severity is not None

@@ -40,6 +40,7 @@ async def test_samples_come_as_they_were_written(domain: int) -> None:
 
 
 @pytest.mark.clause("DDS-2.2.2.5.1.3")
+@pytest.mark.clause("DDS-2.2.2.4.2.7")
 async def test_dispose_and_unregister_meet_their_instance(domain: int) -> None:
     config = route(domain)
     with joined(domain) as opened:
@@ -84,6 +85,7 @@ SHAPES: dict[str, dict[str, object]] = {
 
 @pytest.mark.clause("XTYPES-7.2.2.4.4")
 @pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.clause("XTYPES-7.6.3.1.1")
 async def test_types_of_every_extensibility(domain: int, name: str) -> None:
     compiled = compile_idl(IDL.with_name("shapes.idl"), f"shapes::{name}")
     config = RouteConfig(domain, name)
@@ -107,6 +109,7 @@ async def test_types_of_every_extensibility(domain: int, name: str) -> None:
     [b"", b"\0\1", sample(1, 2, b"abcd")[:-4], b"\0\1\0\0" + bytes(4), b"\0\x77\0\0" + bytes(12)],
     ids=["nothing", "half a header", "cut off", "without its key", "unknown encapsulation"],
 )
+@pytest.mark.clause("XTYPES-7.6.3.1.2")
 async def test_octets_of_another_type_are_refused_and_not_written(domain: int, octets: bytes) -> None:
     config = route(domain)
     with joined(domain) as opened:

@@ -39,6 +39,7 @@ async def test_a_writer_that_offers_too_little_is_named_with_the_policy(domain: 
             await until(lambda: len(at.route.writers) == 1, "the other one is matched")
 
 
+@pytest.mark.clause("DDS-2.2.3.14")
 async def test_a_reader_that_asks_for_too_much_is_named_with_the_policy(domain: int) -> None:
     with joined(domain) as opened:
         async with hub(opened, route(domain)) as at:
@@ -114,6 +115,7 @@ async def test_a_writer_of_another_type_of_the_same_name_is_not_matched(domain: 
             assert len(at.route.writers) == 1
 
 
+@pytest.mark.clause("DDS-2.2.3.1")
 async def test_discovery_knows_tags_partitions_and_who_has_gone(domain: int) -> None:
     config = RouteConfig(domain, TOPIC, "KeyedSeq", partition="Office/a", tags=("room=4", "class=secret"))
     with joined(domain) as opened:
@@ -162,5 +164,6 @@ async def test_discovery_remembers_no_more_than_it_may(domain: int) -> None:
         (b"\xff\xfetag:a=1;tag:b=\xff;", ("b=\N{REPLACEMENT CHARACTER}",)),
     ],
 )
+@pytest.mark.clause("DDS-2.2.3.1")
 def test_tags_of_user_data(data: bytes, tags: tuple[str, ...]) -> None:
     assert tags_of(data) == tags

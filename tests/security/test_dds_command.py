@@ -78,6 +78,7 @@ def text(path: Path) -> str:
     return path.read_bytes().decode().replace("\r\n", "\n")
 
 
+@pytest.mark.clause("DDSSEC-9.4.1.2.6")
 def test_governance_as_configured(dds: Call, home: Path) -> None:
     out = home / "governance.p7s"
     assert str(out) in dds("governance", "--config", home / "hub.toml", "--out", out)

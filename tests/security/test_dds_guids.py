@@ -30,6 +30,7 @@ def test_the_first_bit_is_one_and_47_bits_are_the_hash_s(subject: bytes) -> None
     assert bits == "1" + digest[:47]
 
 
+@pytest.mark.clause("RTPS-8.2.4.1")
 def test_a_device_s_identity_has_the_prefix_of_its_name(identity: Identity) -> None:
     made = dds_identity(identity, "robot-1")
     assert certificate_guid_prefix(made.certificate) == device_guid_prefix("robot-1")

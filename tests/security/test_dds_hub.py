@@ -64,6 +64,7 @@ def test_its_permissions_name_no_topic_and_only_its_domains(hub: HubParticipant,
     assert "<default>DENY</default>" in text
 
 
+@pytest.mark.clause("DDSSEC-9.4.1.2.6")
 def test_governance_says_how_each_domain_protects_submessages(hub: HubParticipant, clock: Time) -> None:
     text = hub.make(clock.now, ROUTING, LIFE).governance.read_text()
     rules = text.split("<domain_rule>")[1:]

@@ -90,6 +90,7 @@ def test_a_device_on_a_route_may_on_the_hub_what_any_sample_there_would_be(
         (PermissionRecord("Office/#", True, False, mechanisms=("password",)), False),
     ],
 )
+@pytest.mark.clause("DDSSEC-9.4.1.3.2.3")
 def test_the_whole_route_or_nothing(permission: PermissionRecord, expected: bool) -> None:
     made = rules([route("Office/+/Temperature", "Temperature")], permission)
     assert judged(made, True, "Temperature") is expected
@@ -135,6 +136,7 @@ def test_one_name_in_two_partitions_is_two_routes() -> None:
     assert not judged(made, True, "Door", "B")
 
 
+@pytest.mark.clause("DDSSEC-8.6")
 def test_nobody_writes_security_s_log_and_whoever_may_reads_it() -> None:
     name = f"$DDS/{DOMAIN}/{LOG_TOPIC}"
     assert not judged(rules([], publish("#"), publish("$DDS/#"), logged=[DOMAIN]), True, LOG_TOPIC)

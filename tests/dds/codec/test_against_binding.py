@@ -53,6 +53,7 @@ def test_final_types_in_plain_cdr(data: st.DataObject) -> None:
 @pytest.mark.clause("XTYPES-7.4.2")
 @settings(max_examples=EXAMPLES)
 @given(st.data())
+@pytest.mark.clause("XTYPES-7.4.3.5")
 def test_all_types_in_version_2(data: st.DataObject) -> None:
     kind = data.draw(structs(2))
     both_ways(kind, data.draw(kind.values), XCDR2)

@@ -123,6 +123,7 @@ VECTORS: list[tuple[Type, int, Any, str]] = [
 @pytest.mark.clause("XTYPES-7.4.2")
 @pytest.mark.clause("XTYPES-7.4.3")
 @pytest.mark.parametrize(("kind", "representation", "value", "wanted"), VECTORS)
+@pytest.mark.clause("XTYPES-7.4.3.5")
 def test_octets_of_a_value_and_back(kind: Struct, representation: int, value: Any, wanted: str) -> None:
     codec = Codec(kind)
     assert codec.encode(value, representation).hex() == octets(wanted).hex()
@@ -240,6 +241,7 @@ def test_defaults_are_not_made_up_without_end() -> None:
         (struct(MUTABLE, LONG), "000b0000 08000000 ffffff7f ffffffff", "34359738364 octets are wanted and 4 are left"),
     ],
 )
+@pytest.mark.clause("XTYPES-7.6.3.1.2")
 def test_what_is_no_sample_is_said(kind: Struct, sample: str, because: str) -> None:
     with pytest.raises(CdrError) as caught:
         Codec(kind).decode(octets(sample))

@@ -151,6 +151,7 @@ def test_and_to_ros_2(place: DdsTown, number: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.clause("DDS-2.2.3.13")
 def test_a_partition_is_another_topic(place: DdsTown, number: int, tmp_path: Path) -> None:
     with (
         place.mqtt("viewer") as viewer,
@@ -187,6 +188,7 @@ def test_late_joiners_find_what_is_kept_on_both_sides(place: DdsTown, number: in
 
 
 @pytest.mark.parametrize("end", ["dispose", "unregister"])
+@pytest.mark.clause("RTPS-9.6.3.8")
 def test_what_a_peer_ends_is_cleared(place: DdsTown, number: int, tmp_path: Path, end: str) -> None:
     """The retained value goes, and who listens is told so by an empty payload."""
     key = 10 if end == "dispose" else 11

@@ -68,6 +68,7 @@ def owner(client: Raw, strength: int) -> dict[str, object]:
     [("kill", "Automatic"), pytest.param("stop", "Automatic", marks=pytest.mark.slow), ("hang", "Manual")],
     ids=["kill", "stop", "hang"],
 )
+@pytest.mark.clause("DDS-2.2.3.10")
 def test_the_stand_by_takes_over(place: DdsTown, number: int, tmp_path: Path, end: str, topic: str) -> None:
     more: dict[str, object] = {"manual": ""} if topic == "Manual" else {}
     strong, weak = writers(tmp_path, number, topic, end, **more)

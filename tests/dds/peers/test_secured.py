@@ -104,6 +104,7 @@ def test_fast_dds_with_what_ros_2_is_given(
         sent(viewer, on_hub, payload, listener)
 
 
+@pytest.mark.clause("DDSSEC-9.3.1")
 def test_nothing_without_credentials(place: DdsTown, robot: Path, numbers: tuple[int, int], tmp_path: Path) -> None:
     number = numbers[0]
     with (

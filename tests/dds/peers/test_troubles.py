@@ -103,6 +103,7 @@ def test_a_payload_that_does_not_fit_is_told_by_its_field(place: DdsTown, number
         assert 1 not in [each["counter"] for each in listener.samples()]
 
 
+@pytest.mark.clause("DDS-2.2.3.19")
 def test_a_flood_of_instances_is_bounded(place: DdsTown, number: int, tmp_path: Path) -> None:
     with place.mqtt("viewer") as viewer, cyclone(tmp_path, "talk", number, "Few") as flood:
         viewer.subscribe("Few/#")

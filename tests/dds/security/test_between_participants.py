@@ -79,12 +79,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory, shared_domain: int) -> Itera
 
 
 @pytest.mark.clause("DDSSEC-9.4.1.3")
+@pytest.mark.clause("DDSSEC-9.3.1")
 def test_credentials_give_data_both_ways(stage: Stage) -> None:
     assert "from sender" in stage.heard("hub")
     assert {"from sender", "from the hub"} <= stage.heard("viewer")
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.clause("DDSSEC-9.4.1.3.2.3")
 def test_who_may_not_read_the_topic_gets_nothing(stage: Stage, stranger: str) -> None:
     """No credentials; those of a foreign authority; rights to a part of the route; to another topic; and the latter
     with a plug-in that lets its own participant do everything."""
@@ -101,12 +103,14 @@ def test_what_they_may_do_besides_they_can(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("stranger", [*STRANGERS, "viewer", "gone", "liar"])
+@pytest.mark.clause("DDSSEC-9.4.1.3.2.3")
 def test_what_it_may_not_write_is_not_taken_by_the_hub(stage: Stage, stranger: str) -> None:
     """Besides: who may only subscribe; a revoked identity; and who bears the GUID of another device."""
     assert f"from {stranger}" not in stage.heard("hub")
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.clause("DDSSEC-9.4.1.3.2.3")
 def test_nor_by_another_device(stage: Stage, stranger: str) -> None:
     assert stage.heard("viewer") <= {"from sender", "from the hub", "from gone", "from liar"}
     assert f"from {stranger}" not in stage.heard("viewer")
@@ -131,6 +135,7 @@ def test_only_the_hub_s_plugin_sees_that_a_peer_bears_another_one_s_guid(stage: 
 
 
 @pytest.mark.clause("DDSSEC-9.3.3")
+@pytest.mark.clause("RTPS-8.2.4.1")
 def test_a_participant_s_guid_tells_its_device(stage: Stage) -> None:
     for name in ("sender", "viewer", "narrow", "doors"):
         assert stage.peers[name].guid[:OCTETS] == device_guid_prefix(name)

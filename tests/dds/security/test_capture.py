@@ -54,6 +54,7 @@ def count(datagrams: list[bytes], text: bytes) -> int:
 
 @pytest.mark.parametrize("rights", ["#"])
 @pytest.mark.parametrize("metadata", ["encrypt", "sign"])
+@pytest.mark.clause("DDSSEC-9.5")
 def test_no_payload_no_topic_and_no_type_is_in_clear(captured: Capture, domain: int, plain_domain: int) -> None:
     secured, plain = captured.of(domain), captured.of(plain_domain)
     for text in (b"from nobody", TOPIC, TYPE):

@@ -68,6 +68,7 @@ def open_governance() -> bytes:
 
 
 @pytest.mark.clause("DDSSEC-9.4.1.3")
+@pytest.mark.clause("DDSSEC-9.4.1.1")
 def test_permissions_that_a_device_signed_itself_are_refused_by_its_own_plugin(world: World) -> None:
     """CVE-2023-24011: permissions signed by anything below the CA counted."""
     forger = world.add("forger")
@@ -77,6 +78,7 @@ def test_permissions_that_a_device_signed_itself_are_refused_by_its_own_plugin(w
 
 
 @pytest.mark.parametrize("with_own_governance", [False, True])
+@pytest.mark.clause("DDSSEC-9.4.1.1")
 def test_and_by_everybody_else_when_it_believes_them_itself(world: World, with_own_governance: bool) -> None:
     """It takes its own certificate for the permissions CA; or a whole signer of its own, and a governance in which
     nothing is controlled."""
@@ -133,6 +135,7 @@ def test_a_governance_that_somebody_else_signed_is_said_so(world: World) -> None
     assert said.startswith(f"{bundle / 'governance.p7s'} is signed by CN=misled and not by")
 
 
+@pytest.mark.clause("DDSSEC-9.4.1.3.2.2")
 def test_permissions_that_are_over_make_no_participant_and_new_ones_do(world: World) -> None:
     bundle = world.add("late", publish("Office/#"), subscribe("Office/#"))
     now = time.time()
@@ -148,6 +151,7 @@ def test_permissions_that_are_over_make_no_participant_and_new_ones_do(world: Wo
         assert peer.count("refused") == 0
 
 
+@pytest.mark.clause("DDSSEC-9.4.1.3.2.2")
 def test_when_permissions_end_others_stop_listening_and_telling(world: World) -> None:
     bundle = world.add("brief", publish("Office/#"), subscribe("Office/#"))
     life = 6.0

@@ -25,6 +25,7 @@ def world(config: RouteConfig | None = None, secured: bool = True, guest: str = 
     return World(config or route_config(), devices, secured, guest)
 
 
+@pytest.mark.clause("DDS-2.2.2.5.5")
 def test_a_sample_is_a_message_of_its_writers_device() -> None:
     w = world()
     viewer = Other(w, "viewer")
@@ -212,6 +213,7 @@ def test_lifespan_is_expiry_from_the_sources_time() -> None:
     assert [message.expires_at for message in viewer.messages] == [NOW + 6, NOW + 10]
 
 
+@pytest.mark.clause("DDS-2.2.2.5.5")
 def test_source_times_travel_only_where_the_route_says_so() -> None:
     for timestamps in (False, True):
         w = world(route_config(timestamps=timestamps))
@@ -222,6 +224,7 @@ def test_source_times_travel_only_where_the_route_says_so() -> None:
         assert properties == ((("dds-source-timestamp", "1700000000123456789"),) if timestamps else ())
 
 
+@pytest.mark.clause("DDSSEC-8.7")
 def test_data_tags_of_a_writer_are_the_origins_and_shown() -> None:
     w = world()
     w.amend("robot", [*may(ROOMS), *may("$TAG/LEVEL/secret")])
@@ -234,6 +237,7 @@ def test_data_tags_of_a_writer_are_the_origins_and_shown() -> None:
     assert message.properties.user_properties == (("tag:LEVEL", "secret"),)
 
 
+@pytest.mark.clause("DDS-2.2.3.14")
 def test_best_effort_is_at_most_once() -> None:
     w = world(route_config(qos=RouteQos(reliability="best-effort")))
     viewer = Other(w, "viewer")
@@ -274,6 +278,7 @@ def test_a_dispose_clears_also_what_an_earlier_run_retained() -> None:
     assert w.broker.retained.topics() == []
 
 
+@pytest.mark.clause("DDS-2.2.2.4.2.7")
 def test_that_nobody_writes_it_any_more_clears_nothing_of_others() -> None:
     w = world(route_config(qos=KEPT))
     Other(w, "admin").publish("Office/lobby/Temperature", b'{"room":"lobby","value":1}', retain=True)
@@ -367,6 +372,7 @@ def test_whose_value_was_cleared_speaks_for_the_topic_no_more() -> None:
 # Bounds. --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.clause("DDS-2.2.3.19")
 def test_a_flood_of_instances_finds_no_room_and_is_told_once() -> None:
     w = world(route_config(instances=3))
     viewer = Other(w, "viewer")
@@ -405,6 +411,7 @@ def test_a_new_participant_of_the_hubs_begins_with_no_instances() -> None:
     assert viewer.got[-1][0] == "Office/vault/Temperature"
 
 
+@pytest.mark.clause("RTPS-9.6.3.8")
 def test_instances_are_told_by_handle_and_key() -> None:
     assert number_of("lobby") != number_of("vault")
     assert CODEC.decode_keys(CODEC.encode_keys({"room": "lobby"})) == {"room": "lobby"}

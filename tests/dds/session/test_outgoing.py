@@ -182,6 +182,7 @@ def test_what_waited_is_judged_when_it_is_written() -> None:
     assert w.writer.calls == []
 
 
+@pytest.mark.clause("DDSSEC-8.7")
 def test_data_tags_need_every_readers_clearance() -> None:
     w, sensor = world()
     w.reads("reader")
@@ -275,6 +276,7 @@ def test_a_type_without_keys_has_one_instance() -> None:
     assert [call[0] for call in w.writer.calls] == ["write", "dispose", "unregister"]
 
 
+@pytest.mark.clause("DDS-2.2.3.19")
 def test_instances_are_bounded_and_a_disposed_one_makes_room() -> None:
     w, sensor = world(route_config(qos=KEPT, instances=2))
     for room in ("a", "b", "c", "d"):
@@ -333,6 +335,7 @@ def test_retained_messages_wait_for_room_in_their_order() -> None:
     assert sorted(str(value["room"]) for value in w.writer.values) == [f"r{number:02}" for number in range(20)]
 
 
+@pytest.mark.clause("DDS-2.2.2.4.2.12")
 def test_source_times_go_out_where_the_route_says_so() -> None:
     stamped = MessageProperties(user_properties=(("dds-source-timestamp", str(int((NOW - 5) * 1e9))),))
     for timestamps, expected in ((False, 0), (True, int((NOW - 5) * 1e9))):
@@ -342,6 +345,7 @@ def test_source_times_go_out_where_the_route_says_so() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "soon", "9" * 40, "²"])
+@pytest.mark.clause("DDS-2.2.2.4.2.12")
 def test_other_texts_are_no_time(text: str) -> None:
     w, sensor = world(route_config(timestamps=True))
     sensor.publish(LOBBY, payload(), properties=MessageProperties(user_properties=(("dds-source-timestamp", text),)))
@@ -358,6 +362,7 @@ def test_no_source_is_in_the_future() -> None:
 # Room. ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.clause("DDS-2.2.3.14")
 def test_what_is_delivered_at_least_once_waits_for_room_and_keeps_its_order() -> None:
     w, sensor = world()
     w.writer.room = 1

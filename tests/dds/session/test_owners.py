@@ -50,6 +50,7 @@ def test_the_first_owner_is_noticed_and_no_event() -> None:
 
 
 @pytest.mark.clause("DDS-2.2.3.9.2")
+@pytest.mark.clause("DDS-2.2.3.10")
 def test_a_stand_by_takes_over_and_hands_back() -> None:
     w, viewer = world()
     first, standby = w.writes("first", 20), w.writes("standby", 10)

@@ -38,6 +38,7 @@ def test_liveliness_that_is_lost_and_regained_is_told_with_its_writer() -> None:
     assert [each["writer"] for each in w.told(events.LIVELINESS_REGAINED)] == [robot.guid.hex()]
 
 
+@pytest.mark.clause("DDS-2.2.4.1")
 def test_a_status_that_says_nothing_new_is_no_notice() -> None:
     w, viewer = world()
     w.route.liveliness_changed(0, 0, 0)
@@ -61,6 +62,7 @@ def test_a_new_reader_counts_from_nought() -> None:
 
 
 @pytest.mark.clause("DDS-2.2.3.7")
+@pytest.mark.clause("DDS-2.2.4.1")
 def test_a_missed_deadline_is_told_with_the_instance() -> None:
     w, _ = world(RouteQos(deadline=0.5))
     robot = w.writes("robot")

@@ -39,6 +39,7 @@ class Beside:
         self.reader = RawReader(self.participant, topic, config, 256, 8192, OCTETS)
 
 
+@pytest.mark.clause("DDS-2.2.2.4.2.15")
 async def test_what_is_published_arrives_and_is_acknowledged(domain: int) -> None:
     client = Client(loopback(domain))
     await client.open()
@@ -86,6 +87,7 @@ async def test_samples_come_in_order_and_no_more_are_taken_than_are_wanted(
     await client.close()
 
 
+@pytest.mark.clause("XTYPES-7.6.3.3")
 async def test_a_type_is_learnt_or_it_says_what_to_do(domain: int) -> None:
     client = Client(loopback(domain))
     await client.open()

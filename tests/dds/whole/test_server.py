@@ -148,6 +148,7 @@ async def test_a_reloaded_configuration_changes_what_it_changes_only(domain: int
         await until(lambda: not at.server.domains, "the domain is left")
 
 
+@pytest.mark.clause("XTYPES-7.6.3.3")
 async def test_a_type_is_learnt_from_who_announces_it(domain: int) -> None:
     base = loopback(domain, guest=GUEST)
     learns = DomainConfig(domain, base.security, GUEST, base.interfaces, base.peers, False, discovers_types=True)
