@@ -97,14 +97,15 @@ async def run(*command: str) -> None:
         raise Failed(f"`{' '.join(command[2:])}` failed: {said.decode().strip()}")
 
 
-async def start_hub(data: Path, configuration: Path) -> tuple[asyncio.subprocess.Process, dict[str, int]]:
-    """The hub and the ports of its listeners, by their names."""
+async def start_hub(data: Path, configuration: Path, running: list[asyncio.subprocess.Process]) -> dict[str, int]:
+    """The ports of its listeners, by their names."""
     hub = await start(*BRIDGEHEAD, "up", "--data", str(data), "--config", str(configuration))
+    running.append(hub)
     assert hub.stdout is not None
     while line := (await hub.stdout.readline()).decode():
         if line.startswith("ready"):
             listeners = [word.partition("=") for word in line.split()[1:] if "=" in word]
-            return hub, {name: int(address.rpartition(":")[2]) for name, _, address in listeners}
+            return {name: int(address.rpartition(":")[2]) for name, _, address in listeners}
     assert hub.stderr is not None
     raise Failed(f"the hub did not start: {(await hub.stderr.read()).decode().strip()}")
 
@@ -172,8 +173,7 @@ async def perform(seconds: float, console: Console) -> None:
             console.print(
                 "1. The hub starts in an empty folder: it makes its CA, its certificate, its keys.", soft_wrap=True
             )
-            hub, ports = await start_hub(data, configuration)
-            running.append(hub)
+            ports = await start_hub(data, configuration, running)
             no_dds = plant.missing()
             takes_part = "" if no_dds else f", takes part in the secured DDS domain {plant.DOMAIN}"
             console.print(

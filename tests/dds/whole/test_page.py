@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,18 +45,23 @@ class Reader:
         commands = commands.replace("mqtts://localhost", f"mqtts://localhost:{self._port}")
         commands = commands.replace("dds://7/", f"dds://{self._domain}/")
         commands = commands.replace("discover 7 ", f"discover {self._domain} ")
-        done = subprocess.run(
+        with subprocess.Popen(
             ["bash", "-e", "-c", commands + "\nwait"],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+            start_new_session=True,
+        ) as shell:
+            try:
+                out, err = shell.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(shell.pid, signal.SIGKILL)  # what it started, too: nobody else's domain is to have it
+                raise
+        assert shell.returncode == 0, out + err
+        return out
 
 
 @pytest.fixture
