@@ -78,7 +78,7 @@ async def test_deadlines_of_clients_that_are_gone_are_dropped() -> None:
         link.look()
         assert link.task is not None
         await link.task
-        assert link.connection.keep_alive == 65_535
+        assert link.machine.keep_alive == 65_535
         server.watch(link)
         pipe.on_end("")
     assert len(server) == 0

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import secrets
-from time import monotonic
 from typing import Final, Protocol
 
 from bridgehead.broker.broker import Broker
-from bridgehead.core.errors import BAD_CREDENTIALS, UNAVAILABLE, LocalMisuse, Refusal
-from bridgehead.core.message import NEVER
+from bridgehead.core.errors import BAD_CREDENTIALS, LocalMisuse, Refusal
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.session.entry import Entry
 from bridgehead.protocols.amqp.session.proving import SaslTurn
@@ -19,11 +15,10 @@ from bridgehead.security.login.chain import DEFAULT, Chain, in_sasl
 from bridgehead.security.login.proof import Credentials, Proven
 from bridgehead.security.sasl.contract import Binding
 from bridgehead.security.sasl.offer import NotOffered
+from bridgehead.transport.rim import Link, Rim
 from bridgehead.transport.stream import Stream
-from bridgehead.wire.outbox import Outbox, Turn
+from bridgehead.wire.outbox import Outbox
 
-_TICK: Final = 0.25  # seconds between two looks at the deadlines
-_SPARE: Final = 1000  # deadlines of the past that may be held beside those of the present
 _NOTHING_MORE: Final = b"\x01"  # RFC 7628 section 3.2.3: what a client answers when its token was refused
 
 
@@ -45,24 +40,19 @@ class Authenticates(Protocol):
     def exchange(self, mechanism: str, credentials: Credentials) -> SaslExchange: ...
 
 
-class _Link:
-    """One connection: its stream, and the machine that has its turn."""
+class _Link(Link[Speaker]):
+    """One connection; machines take their turns on it."""
 
-    __slots__ = ("_server", "binding", "chain", "deadline", "exchange", "paused", "speaker", "stream", "task")
+    __slots__ = ("_server", "binding", "chain", "exchange")
 
     def __init__(self, server: AmqpServer, stream: Stream, speaker: Speaker, chain: Chain, binding: Binding) -> None:
+        super().__init__(server, stream, speaker)
         self._server = server
-        self.stream = stream
-        self.speaker = speaker
         self.chain = chain
         self.binding = binding
         self.exchange: SaslExchange | None = None
-        self.deadline = NEVER
-        self.paused = False
-        self.task: asyncio.Task[None] | None = None
 
     def look(self) -> None:
-        """The machine needs more than reading on."""
         speaker = self._succeeded()
         if speaker.closed:
             return  # the flush closes the stream, behind what there was to say
@@ -82,12 +72,12 @@ class _Link:
 
     def _succeeded(self) -> Speaker:
         """The machine whose turn it is now, with what came in for it already."""
-        speaker = self.speaker
+        speaker = self.machine
         successor = speaker.successor()
         while successor is not None:
             successor.accepted_at = speaker.accepted_at
             self.paused = False
-            self.speaker = successor
+            self.machine = successor
             self.stream.start(successor.receive, self.on_end, self.on_drain)
             left = speaker.left()
             if left:
@@ -96,56 +86,22 @@ class _Link:
             successor = speaker.successor()
         return speaker
 
-    def pause(self) -> None:
-        if not self.paused:
-            self.paused = True
-            self.stream.pause()
-
-    def resume(self) -> None:
-        if self.paused:
-            self.paused = False
-            self.stream.resume()
-
-    def on_end(self, because: str) -> None:
-        server = self._server
-        server.clock.now = server.time()
-        self.speaker.lost(because)
-        server.forget(self)
-
-    def on_drain(self) -> None:
-        server = self._server
-        server.clock.now = server.time()
-        self.speaker.outbox.backlog = self.stream.pending
-        self.speaker.drained()
-        if self.paused:
-            self.look()
+    def over(self) -> None:
+        if self.exchange is not None:
+            self.exchange.close()
+            self.exchange = None
 
 
-class AmqpServer:
-    """Serves AMQP 1.0 and 0-9-1 on whatever streams it is given. `offset` is what the epoch's seconds are ahead of the
-    monotonic clock's."""
+class AmqpServer(Rim[_Link]):
+    """Serves AMQP 1.0 and 0-9-1 on whatever streams it is given."""
 
     def __init__(self, broker: Broker, config: AmqpConfig, authenticator: Authenticates, offset: float) -> None:
-        self._loop: Final = asyncio.get_running_loop()
+        """`offset` as Rim has it."""
+        super().__init__(broker.clock, broker.counters, offset)
         self._broker: Final = broker
         self.config: Final = config
         self._authenticator: Final = authenticator
-        self.offset: Final = offset
-        self.clock: Final = broker.clock
-        self._turn: Final = Turn(self._schedule_flush)
-        self._links: set[_Link] = set()
-        self._deadlines: list[tuple[float, int, _Link]] = []
-        self._serial = 0
         self._chains: dict[Chain, Chain] = {}  # of listeners, and as SASL says them
-        self._emptied: asyncio.Event | None = None  # there while the server stops
-        self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK, self._on_tick)
-
-    def time(self) -> float:
-        """Seconds since the epoch; never goes back within a run."""
-        return monotonic() + self.offset
-
-    def __len__(self) -> int:
-        return len(self._links)
 
     def accept(self, stream: Stream, chain: Chain = DEFAULT) -> None:
         """Serve a new client, who may log in by `chain`."""
@@ -174,21 +130,7 @@ class AmqpServer:
             mechanisms,
         )
         entry.accepted_at -= stream.spent  # the time to connect counts from accept()
-        link = _Link(self, stream, entry, said, binding)
-        outbox.owner = link
-        self._links.add(link)
-        self.watch(link)
-        # Straight into the machine: what it cannot do alone it says by `attention`, and the turn's flush sees it. The
-        # clock is as exact as the ticks that set it.
-        stream.start(entry.receive, link.on_end, link.on_drain)
-
-    def forget(self, link: _Link) -> None:
-        self._links.discard(link)
-        if link.task is not None:
-            link.task.cancel()
-        _over(link)
-        if self._emptied is not None and not self._links:
-            self._emptied.set()
+        self.begin(_Link(self, stream, entry, said, binding))
 
     # Who it is. -------------------------------------------------------------------------------------
 
@@ -201,7 +143,7 @@ class AmqpServer:
             outcome = await (self._renewed(link, asked) if asked.again else self._go_on(link, asked))
         except (NotOffered, Refusal) as fault:
             self.clock.now = self.time()
-            _over(link)
+            link.over()
             refusal = fault if isinstance(fault, Refusal) else Refusal(BAD_CREDENTIALS, str(fault))
             if asked.again:
                 speaker.not_renewed(refusal)
@@ -259,93 +201,3 @@ class AmqpServer:
             chain=link.chain,
             binding=link.binding,
         )
-
-    # Time. ------------------------------------------------------------------------------------------
-
-    def watch(self, link: _Link) -> None:
-        """Look at the link again when its machine's next deadline has come, or sooner: one that has moved on is found
-        when the time comes."""
-        deadline = link.speaker.next_timeout()
-        if deadline < link.deadline:
-            link.deadline = deadline
-            self._serial += 1
-            heapq.heappush(self._deadlines, (deadline, self._serial, link))
-            if len(self._deadlines) > 2 * len(self._links) + _SPARE:
-                self._drop_deadlines()
-
-    def _drop_deadlines(self) -> None:
-        """Clients that come and go leave theirs behind, which may lie hours ahead and hold all that the link held."""
-        self._deadlines[:] = [
-            entry for entry in self._deadlines if entry[2].deadline == entry[0] and entry[2] in self._links
-        ]
-        heapq.heapify(self._deadlines)
-
-    def _on_tick(self) -> None:
-        self._tick = self._loop.call_later(_TICK, self._on_tick)
-        self.clock.now = now = self.time()
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            deadline, _, link = heapq.heappop(deadlines)
-            if link.deadline != deadline or link not in self._links:
-                continue
-            link.deadline = NEVER
-            link.speaker.handle_timeout()
-            if link.paused:
-                link.look()
-            self.watch(link)
-
-    # Sending. ---------------------------------------------------------------------------------------
-
-    def _schedule_flush(self) -> None:
-        self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        """One write per connection and turn."""
-        counters = self._broker.counters
-        for outbox in self._turn.take():
-            link = outbox.owner
-            assert isinstance(link, _Link)
-            data = outbox.take()
-            stream = link.stream
-            if data:
-                counters.octets_sent += len(data)
-                counters.packets_sent += outbox.packets
-                stream.send(data)
-                outbox.backlog = stream.pending
-            speaker = link.speaker
-            if speaker.attention:
-                if speaker.closed:
-                    stream.close()  # only here: what it had to say is sent
-                else:
-                    link.look()
-            if not outbox.backlog and link.speaker.has_waiting():
-                # The outbox was full within the turn, and the kernel took it all: no drain will be told.
-                link.speaker.drained()
-
-    async def stop(self, seconds: float) -> None:
-        """Tell every client that the hub stops, and wait at most so long until it is told."""
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
-        self.clock.now = self.time()
-        for link in list(self._links):
-            if link.task is not None:
-                link.task.cancel()
-                link.task = None
-            link.speaker.dismiss(UNAVAILABLE, "the hub is stopping")
-            if not link.speaker.closed:
-                link.speaker.lost("the hub is stopping")
-        if self._links:
-            self._emptied = asyncio.Event()
-            try:
-                await asyncio.wait_for(self._emptied.wait(), seconds)
-            except TimeoutError:
-                for link in list(self._links):
-                    link.stream.abort()
-
-
-def _over(link: _Link) -> None:
-    """Nobody waits for the exchange any more."""
-    if link.exchange is not None:
-        link.exchange.close()
-        link.exchange = None

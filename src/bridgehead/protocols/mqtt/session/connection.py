@@ -70,6 +70,11 @@ class Connection(Login):
         self._dropped_told = 0
         self._reported = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is said than what stands in the outbox."""
+        return self.state == table.CLOSED
+
     # What comes in. ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
