@@ -14,8 +14,8 @@ from cryptography import x509
 from bridgehead.cli.dds_governance import governance
 from bridgehead.cli.dds_permissions import permissions
 from bridgehead.cli.main import USAGE, CommandError, run
+from bridgehead.security.dds.bundle import DomainFiles
 from bridgehead.security.dds.explain import why_refused
-from bridgehead.security.dds.hub import DomainFiles
 from bridgehead.security.identity.identity import Identity, Wanted
 from tests.security.support import mode, publish, subscribe
 

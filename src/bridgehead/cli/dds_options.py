@@ -15,7 +15,7 @@ from bridgehead.cli.main import CommandError
 if TYPE_CHECKING:
     from bridgehead.protocols.dds.config import DomainConfig
     from bridgehead.protocols.dds.mapping.settings import RouteConfig, RouteQos
-    from bridgehead.security.dds.hub import DomainFiles
+    from bridgehead.security.dds.bundle import DomainFiles
 
 FORMS: Final = "dds://DOMAIN/TOPIC"
 PANEL: Final = "DDS"
@@ -168,8 +168,8 @@ def credential_files(folder: Path | None) -> DomainFiles | None:
     """The paths of an exported bundle; None for none. Raises CommandError, when others would refuse it."""
     if folder is None:
         return None
+    from bridgehead.security.dds.bundle import DomainFiles
     from bridgehead.security.dds.explain import why_refused
-    from bridgehead.security.dds.hub import DomainFiles
 
     folder = folder.absolute()
     files = DomainFiles(folder, has_crl=(folder / "crl.pem").is_file())

@@ -20,7 +20,8 @@ from bridgehead.protocols.dds import log_topic
 from bridgehead.protocols.dds.config import DdsConfig
 from bridgehead.protocols.dds.server import DdsServer
 from bridgehead.security.audit.vocabulary import AUDITED, DENIAL, LOG_IN, POLICY, REFUSAL, REVOCATION
-from bridgehead.security.dds.hub import DomainFiles, HubParticipant
+from bridgehead.security.dds.bundle import DomainFiles
+from bridgehead.security.dds.hub import HubParticipant
 from bridgehead.security.dds.routes import Routing
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.identity.identity import Identity

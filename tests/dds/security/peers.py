@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bridgehead.security.dds.hub import DomainFiles
+from bridgehead.security.dds.bundle import DomainFiles
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 30.0

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from bridgehead.security.dds import documents, names
 from bridgehead.security.dds.authority import DdsAuthority
+from bridgehead.security.dds.bundle import DomainFiles
 from bridgehead.security.dds.documents import Rule
 from bridgehead.security.dds.explain import why_refused
 from bridgehead.security.dds.grants import grants
-from bridgehead.security.dds.hub import DomainFiles
 from bridgehead.security.dds.names import Expression
 from bridgehead.security.export.participant import documents_of
 from tests.dds.security.peers import Peer, bundle_files

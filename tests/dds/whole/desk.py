@@ -15,9 +15,9 @@ from bridgehead.core.policy import Context, Permission, Principal
 from bridgehead.core.session import TAKEN, Delivery, Receiver, Subscription, Target
 from bridgehead.protocols.dds.config import DdsConfig, DomainConfig
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
-from bridgehead.protocols.dds.participant import DomainFiles
 from bridgehead.protocols.dds.server import DdsServer
 from bridgehead.protocols.dds.session.ports import Parties
+from bridgehead.security.dds.bundle import DomainFiles
 from bridgehead.store.memory import MemoryStore
 
 GUEST = "guest"

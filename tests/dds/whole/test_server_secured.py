@@ -11,8 +11,8 @@ import pytest
 from bridgehead.protocols.dds.config import SECURED
 from bridgehead.protocols.dds.events import DOMAIN_JOINED, DOMAIN_LEFT
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
+from bridgehead.security.dds.bundle import DomainFiles
 from bridgehead.security.dds.guids import devices_by_guid
-from bridgehead.security.dds.hub import DomainFiles
 from tests.dds.rim import loopback, until
 from tests.dds.security.peers import Peer
 from tests.dds.security.world import HOUR, TEMPERATURE, World

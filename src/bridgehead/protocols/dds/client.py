@@ -14,12 +14,13 @@ from bridgehead.protocols.dds.discovered import learn
 from bridgehead.protocols.dds.discovery import Discovery, Endpoints
 from bridgehead.protocols.dds.idl import Compiled
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
-from bridgehead.protocols.dds.participant import Domain, DomainFiles, Participant
+from bridgehead.protocols.dds.participant import Domain, Participant
 from bridgehead.protocols.dds.reader import RawReader
 from bridgehead.protocols.dds.route_types import type_of
 from bridgehead.protocols.dds.session.ports import Endpoint, Sample
 from bridgehead.protocols.dds.waiting import Waiting
 from bridgehead.protocols.dds.writer import RawWriter
+from bridgehead.security.dds.bundle import DomainFiles
 
 SAMPLE_OCTETS: Final = 16 * 1024 * 1024
 _BATCH: Final = 256

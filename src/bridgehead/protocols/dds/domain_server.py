@@ -21,10 +21,11 @@ from bridgehead.protocols.dds.events import (
 from bridgehead.protocols.dds.idl import IdlError
 from bridgehead.protocols.dds.log_topic import SecurityLog
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
-from bridgehead.protocols.dds.participant import Domain, DomainFiles, Participant
+from bridgehead.protocols.dds.participant import Domain, Participant
 from bridgehead.protocols.dds.route_end import RouteEnd
 from bridgehead.protocols.dds.session.ports import Endpoint
 from bridgehead.protocols.dds.waiting import Waiting
+from bridgehead.security.dds.bundle import DomainFiles
 
 OnEvent = Callable[[str, dict[str, object]], None]
 OnOpened = Callable[[RouteConfig, DdsError | None], None]  # None: it is open

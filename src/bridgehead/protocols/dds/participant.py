@@ -7,7 +7,7 @@ import struct
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bridgehead.protocols.dds import binding, policies
 from bridgehead.protocols.dds.codec.types import APPENDABLE, FINAL, MUTABLE
@@ -22,31 +22,13 @@ from bridgehead.protocols.dds.cyclone import (
     library,
 )
 from bridgehead.security.dds import guard
+from bridgehead.security.dds.bundle import DomainFiles
 
 NAME: Final = "bridgehead"
 _TOPIC_OCTETS: Final = 2048  # the type stands within the first of them in a dds_topic
 # Cyclone DDS 0.10 puts the identifier of the type's own encapsulation before keys, which are plain CDR2 nevertheless.
 _KEY_HEADERS: Final = {FINAL: b"\0\7", APPENDABLE: b"\0\x09", MUTABLE: b"\0\x0b"}
 _POINTER: Final = struct.Struct("=Q")
-
-
-class DomainFiles(Protocol):
-    """What the hub shows and asks for in a secured domain (DDS Security 1.1 sections 9.3 and 9.4)."""
-
-    @property
-    def identity_ca(self) -> Path: ...
-    @property
-    def certificate(self) -> Path: ...
-    @property
-    def key(self) -> Path: ...
-    @property
-    def permissions_ca(self) -> Path: ...
-    @property
-    def governance(self) -> Path: ...
-    @property
-    def permissions(self) -> Path: ...
-    @property
-    def crl(self) -> Path | None: ...
 
 
 def security_properties(files: DomainFiles, authentication: Path, plugins: Path) -> dict[str, str]:

@@ -19,11 +19,11 @@ from bridgehead.protocols.dds.events import DOMAIN_FAILED, ROUTE_FAILED, ROUTE_O
 from bridgehead.protocols.dds.idl import Compiled
 from bridgehead.protocols.dds.listening import Listening
 from bridgehead.protocols.dds.mapping.settings import RouteConfig
-from bridgehead.protocols.dds.participant import DomainFiles
 from bridgehead.protocols.dds.route_end import RouteEnd
 from bridgehead.protocols.dds.route_types import described, type_of
 from bridgehead.protocols.dds.session.ports import Endpoint, Parties
 from bridgehead.protocols.dds.session.route import Route
+from bridgehead.security.dds.bundle import DomainFiles
 
 _TICK: Final = 0.1  # seconds between two looks at the deadlines
 

@@ -7,12 +7,13 @@ import re
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from bridgehead.security import files
+from bridgehead.security.dds.bundle import DomainFiles
 from bridgehead.security.errors import SecurityError
 from bridgehead.security.pki import certificates
 from bridgehead.security.pki.authority import date
@@ -23,26 +24,7 @@ _GRANT: Final = re.compile(r"<grant\b.*?</grant>", re.DOTALL)
 _DIGEST: Final = bytes.fromhex("06092a864886f70d01090431220420")
 
 
-class Signed(Protocol):
-    """Paths, as security.dds.hub.DomainFiles."""
-
-    @property
-    def identity_ca(self) -> Path: ...
-    @property
-    def certificate(self) -> Path: ...
-    @property
-    def key(self) -> Path: ...
-    @property
-    def permissions_ca(self) -> Path: ...
-    @property
-    def governance(self) -> Path: ...
-    @property
-    def permissions(self) -> Path: ...
-    @property
-    def crl(self) -> Path | None: ...
-
-
-def why_refused(signed: Signed, now: float) -> str:
+def why_refused(signed: DomainFiles, now: float) -> str:
     """One sentence with what to do, "" when nothing is wrong with these files as far as they can be judged here. The
     signatures themselves are Cyclone's to verify."""
     try:
@@ -56,7 +38,7 @@ def why_refused(signed: Signed, now: float) -> str:
         return str(fault)
 
 
-def _identity(signed: Signed, now: float) -> str:
+def _identity(signed: DomainFiles, now: float) -> str:
     certificate = certificates.read_certificate(files.read(signed.certificate), str(signed.certificate))
     authority = certificates.read_certificate(files.read(signed.identity_ca), str(signed.identity_ca))
     key = certificates.read_key(files.read(signed.key), str(signed.key))
@@ -106,7 +88,7 @@ def _canonical(part: bytes) -> bytes:
     return part.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _permissions(signed: Signed, now: float) -> str:
+def _permissions(signed: DomainFiles, now: float) -> str:
     """Whether there is a grant of today for the certificate's subject."""
     certificate = certificates.read_certificate(files.read(signed.certificate), str(signed.certificate))
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)

@@ -7,7 +7,6 @@ a participant has to be made anew to use them, as well as a new revocation list.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -16,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from bridgehead.security import files
 from bridgehead.security.dds import documents
 from bridgehead.security.dds.authority import FOLDER, DdsAuthority
+from bridgehead.security.dds.bundle import DomainFiles
 from bridgehead.security.dds.guids import certificate_guid_prefix, low_name
 from bridgehead.security.dds.revocations import revocation_list, revoked_by
 from bridgehead.security.dds.routes import Routing, hub_rules
@@ -30,23 +30,6 @@ _STEM: Final = "Bridgehead Hub"
 _ZERO_BITS: Final = 16
 _LEFT: Final = 1 / 3  # of the identity's life, when it is renewed
 _PROFILE: Final = profiles.DDS_IDENTITY
-
-
-class DomainFiles:
-    """Paths of what a participant is configured with, the same in every domain: the hub's, or those of a bundle for
-    dds. `crl` is a revocation list (PEM), None in a bundle that has none."""
-
-    def __init__(self, folder: Path, has_crl: bool = True) -> None:
-        self.identity_ca: Final = folder / "identity_ca.cert.pem"
-        self.certificate: Final = folder / "cert.pem"
-        self.key: Final = folder / "key.pem"
-        self.permissions_ca: Final = folder / "permissions_ca.cert.pem"
-        self.governance: Final = folder / "governance.p7s"
-        self.permissions: Final = folder / "permissions.p7s"
-        self.crl: Final[Path | None] = folder / "crl.pem" if has_crl else None
-
-    def __repr__(self) -> str:
-        return f"DomainFiles({str(self.key.parent)!r})"
 
 
 class HubParticipant:
