@@ -104,7 +104,7 @@ async def start_hub(data: Path, configuration: Path, running: list[asyncio.subpr
     assert hub.stdout is not None
     while line := (await hub.stdout.readline()).decode():
         if line.startswith("ready"):
-            listeners = [word.partition("=") for word in line.split()[1:] if "=" in word]
+            listeners = [word.partition("=") for word in line.split()[1:]]
             return {name: int(address.rpartition(":")[2]) for name, _, address in listeners}
     assert hub.stderr is not None
     raise Failed(f"the hub did not start: {(await hub.stderr.read()).decode().strip()}")

@@ -74,9 +74,9 @@ class Dds:
         self._log.listeners.append(self._on_event)
 
     def addresses(self) -> list[str]:
-        """The domains that the hub has joined, as `dds://7`."""
+        """The domains that the hub has joined, each as `dds=7`: what listeners are for other protocols."""
         joined = [each for each in self._config.domains if f"domain {each.domain}" not in self._server.failures]
-        return [f"dds://{each.domain}" for each in joined]
+        return [f"dds={each.domain}" for each in joined]
 
     def warnings(self) -> list[str]:
         """A sentence for each domain without security, and for whatever could not be joined or opened."""
