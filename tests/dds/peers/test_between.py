@@ -45,6 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, number: int) -> Iterator[Dds
         + valve_route(number, "Kept", KEPT)
         + temperature_route(number, "KeptRooms", "KeptRooms/${room}", KEPT)
         + temperature_route(number, "Temperature", "Floor2/${room}", more='partition = "Floor2"')
+        + temperature_route(number, "LastTwo", "LastTwo/${room}", '{durability = "transient-local", depth = 2}')
         + chatter_route(number)
         + chatter_route(number, "imu", "sensor_msgs/Imu")
     )
@@ -150,7 +151,6 @@ def test_and_to_ros_2(place: DdsTown, number: int, tmp_path: Path) -> None:
         sent(viewer, "imu", imu, listener)
 
 
-@pytest.mark.slow
 @pytest.mark.clause("DDS-2.2.3.13")
 def test_a_partition_is_another_topic(place: DdsTown, number: int, tmp_path: Path) -> None:
     with (
@@ -185,6 +185,20 @@ def test_late_joiners_find_what_is_kept_on_both_sides(place: DdsTown, number: in
         viewer.publish("Kept/8", b'{"number": 8, "flow": 3.5}', 1, retain=True)
         with fastdds(tmp_path, "listen", number, "Kept", VALVE, durability=KEEPING) as listener:
             listener.sample(number=8, flow=3.5)
+
+
+@pytest.mark.clause("DDS-2.2.3.18")
+def test_history_is_what_late_readers_get_of_each_instance(place: DdsTown, number: int, tmp_path: Path) -> None:
+    with place.mqtt("viewer") as viewer:
+        for room in ("Attic", "Cellar"):
+            for counter in range(5):
+                payload = json.dumps({"room": room, "celsius": 1.5, "counter": counter})
+                viewer.publish(f"LastTwo/{room}", payload.encode(), 1)
+        with cyclone(tmp_path, "listen", number, "LastTwo", durability=KEEPING) as listener:
+            listener.sample(room="Cellar", counter=4)
+            listener.sample(room="Attic", counter=4)
+            found = [(each["room"], each["counter"]) for each in listener.samples()]
+            assert sorted(found) == [("Attic", 3), ("Attic", 4), ("Cellar", 3), ("Cellar", 4)]
 
 
 @pytest.mark.parametrize("end", ["dispose", "unregister"])
