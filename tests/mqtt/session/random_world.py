@@ -224,9 +224,13 @@ class RandomWorld:
         if not secret:
             granted.append(Permission("secret/#", True, True, allow=False))
         self.permissions[client.name] = granted
+        was_there = client.connected
         self.hub.principals[client.name].permit(list(granted), [])
         self.hub.broker.permissions_changed()
         self.hub.settle()
+        self._withdrawn(client)
+        if was_there and not client.connected:
+            self.gone(client)
         for message in self.sent.values():
             if naive_receive_qos(granted, message.topic) < 0:
                 message.due.discard(client.name)
@@ -234,6 +238,17 @@ class RandomWorld:
             mute = client.version < 5 and message.publisher == client.name and not message.owned
             if mute and not naive_may_publish(granted, message.topic, message.qos, message.retain):
                 message.due.clear()
+
+    def _withdrawn(self, client: Client) -> None:
+        """Subscriptions that cover nothing any more are over (a client that is there is sent away for it)."""
+        granted = self.permissions[client.name]
+        over = [
+            each
+            for each in client.subscriptions
+            if not any(naive_receive_qos(granted, topic) >= 0 for topic in TOPICS if naive_matches(plain(each), topic))
+        ]
+        for each in over:
+            del client.subscriptions[each]
 
     def pass_time(self, seconds: float) -> None:
         self.hub.pass_time(seconds)
@@ -266,7 +281,8 @@ class RandomWorld:
             topic_filter, qos = client.asked.pop(packet.packet_id)
             if isinstance(packet, Suback) and packet.reason_codes[0] < 0x80:
                 assert packet.reason_codes[0] <= qos
-                client.subscriptions[topic_filter] = packet.reason_codes[0]
+                if topic_filter not in {asked for asked, _ in client.asked.values()}:  # nothing later that changes it
+                    client.subscriptions[topic_filter] = packet.reason_codes[0]
         return []
 
     def _connack(self, client: Client, packet: Connack) -> list[Packet]:
