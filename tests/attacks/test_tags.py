@@ -8,7 +8,7 @@ from bridgehead.core.clearance import is_cleared, tag_topic
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
 from bridgehead.core.message import Message, Origin
 from bridgehead.core.permission import Permission
-from bridgehead.core.policy import Principal
+from bridgehead.core.policy import Principal, Rights
 from bridgehead.core.session import Session
 from tests.broker.fakes import EVERYTHING, FakeReceiver, House
 from tests.broker.queues.fakes import FakeConsumer, declared
@@ -148,6 +148,29 @@ def test_who_may_not_tag_is_refused_and_nobody_gets_it() -> None:
         house.broker.door.publish(house.principals["plain"], message, None)
     assert caught.value.meaning == NOT_AUTHORIZED
     assert got(house, session) == []
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_quota_takes_no_tag_away_and_verified_holds_for_tags(verified: bool) -> None:
+    house = opened()
+    tagging = [Permission("$TAG/site/+", True, False), Permission("$TAG/class/+", True, False, verified=True)]
+    rights = [Rights("everyone", EVERYTHING, messages=100.0), Rights("device bounded", tagging)]
+    house.principals["bounded"] = bounded = Principal("bounded", rights, {}, ["*"])
+    session = house.session("one")
+    house.subscribe(session, "#")
+    house.principals["one"].permit([*EVERYTHING, Permission("$TAG/#", False, True)], ["*"])
+
+    def publish(tag: str) -> None:
+        origin = Origin("bounded", "dds", verified, "bounded", "", (tag,))
+        house.broker.door.publish(bounded, Message("t", tag.encode(), 1, False, origin), None)
+
+    publish("site=north")
+    if verified:
+        publish("class=secret")
+    else:
+        with pytest.raises(Refusal, match=r"class=secret: .* verified origins only"):
+            publish("class=secret")
+    assert got(house, session) == [b"site=north", b"class=secret"][: 1 + verified]
 
 
 def test_a_tag_is_a_topic_below_its_root() -> None:

@@ -206,6 +206,36 @@ def test_explain_names_rates_and_quotas(bridgehead: Command, data: Path, file: P
     assert (told.value["permitted"], told.value["rates"], told.value["quotas"]) == (False, [], [])
 
 
+def test_explain_says_when_a_data_tag_decides(bridgehead: Command, data: Path, file: Path) -> None:
+    file.write_text(
+        "role sensor\n  quota 3 messages/h\n  allow publish a/#\n  allow publish $TAG/site/+\n  allow subscribe #\n"
+        "group lobby\n  allow subscribe $TAG/class/secret when hours Mon 07:00-19:00\n"
+    )
+    assert bridgehead("policy", "apply", file, "--data", data).code == 0
+    asked = ("policy", "explain", "d1", "publish", "a/b", "--protocol", "dds", "--data", data)
+    told = bridgehead(*asked, "--tag", "site=north")
+    assert told.code == 0
+    assert told.out.startswith("+ permitted: 'd1' may publish to 'a/b' with QoS 0: ")
+    assert "  it bears the data tag site=north: 'd1' may publish to '$TAG/site/north' with QoS 0: " in told.out
+    assert "(role sensor, office.policy:4)" in told.out
+    assert "as long as all that it publishes keeps to 3 messages/h" in told.out
+    told = bridgehead(*asked, "--tag", "site=north", "--tag", "class=secret")
+    assert told.code == 1
+    begins = "- denied: it bears the data tag class=secret: no permission of 'd1' covers publish '$TAG/class/secret'"
+    assert told.out.startswith(begins)
+    assert "as long as" not in told.out
+
+    received = ("policy", "explain", "d1", "receive", "a/b", "--tag", "class=secret", "--data", data, "--at")
+    assert bridgehead(*received, "2026-11-23T12:00:00Z").code == 0
+    told = bridgehead(*received, "2026-11-24T12:00:00Z")
+    assert told.code == 1
+    assert "outside its hours, next time at 2026-11-30T07:00:00Z: allow subscribe $TAG/class/secret" in told.out
+    told = bridgehead(*received, "2026-11-23T12:00:00Z", "--json")
+    assert [(each["tag"], each["permitted"], each["holder"]) for each in told.value["tags"]] == [
+        ("class=secret", True, "group lobby")
+    ]
+
+
 def test_explain_names_the_denial(bridgehead: Command, applied: Path) -> None:
     told = bridgehead("policy", "explain", "d1", "subscribe", "$SYS/#", "--data", applied, "--json")
     assert (told.code, told.value["holder"], told.value["source"]) == (1, "everyone", "office.policy:2")
@@ -229,6 +259,8 @@ def test_explain_at_a_time(bridgehead: Command, applied: Path) -> None:
         (("d1", "publish", "a", "--mechanism", "certifcate"), "did you mean `certificate`?"),
         (("d1", "publish", "a", "--protocol", "mqt"), "did you mean `mqtt`?"),
         (("d1", "publish", "a", "--at", "noon"), "--at 'noon' is no time"),
+        (("d1", "publish", "a", "--tag", "secret"), "--tag 'secret' is no data tag"),
+        (("d1", "subscribe", "a", "--tag", "class=secret"), "ask for `receive`"),
         (("d9", "publish", "a"), "there is no device 'd9'"),
     ],
 )

@@ -4,6 +4,7 @@ policy came to be what it is. The hub's principals live through every change; wh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bridgehead.core.clearance import forbidden_tag, is_cleared
 from bridgehead.core.permission import MAYBE
 from bridgehead.core.policy import Context, Principal
 from bridgehead.security.credentials import PasswordRecord
@@ -27,6 +29,7 @@ MONDAY = 1_795_392_000.0  # 2026-11-23, 00:00 UTC
 HOUR = 3600.0
 NAMES = ("a", "b")
 TOPICS = ("a", "a/b", "b/a/x", "x/1", "$SYS/a")
+TAGS = (("a=secret",), ("a=b", "x=1"))
 FILTERS = ("a", "a/#", "+/a", "#", "$SYS/#", "x/1")
 MORNINGS = ("Mon 06:00-12:00",)
 SPARED = ("Tue-Sun", "Mon 18:00-03:00")
@@ -64,7 +67,7 @@ filters = st.builds(
     lambda head, rest: "/".join([*head, *rest]) or "#",
     st.lists(levels, max_size=3),
     st.sampled_from([[], [], ["#"]]),
-) | st.sampled_from(["#", "#", "a/#", "+/${device}", "$SYS/#", "$SYS/${device}"])
+) | st.sampled_from(["#", "#", "a/#", "+/${device}", "$SYS/#", "$SYS/${device}", "$TAG/#", "$TAG/a/+"])
 
 
 @st.composite
@@ -192,16 +195,20 @@ def questions(context: Context, now: float) -> Iterator[Question]:
             for qos, retain, payload in ((0, False, 4), (1, True, 5), (2, False, 5)):
                 yield Question(PUBLISH, topic, context, now, qos, retain, payload, verified)
             yield Question(RECEIVE, topic, context, now, verified=verified)
+    for topic, tags in product(("a/b", "x/1"), TAGS):
+        for verified in (True, False):
+            yield Question(PUBLISH, topic, context, now, verified=verified, tags=tags)
+            yield Question(RECEIVE, topic, context, now, verified=verified, tags=tags)
     for topic_filter in FILTERS:
         yield Question(SUBSCRIBE, topic_filter, context, now)
 
 
 def decided(view: Principal, question: Question) -> bool:
     if question.operation == PUBLISH:
-        return published(view, question)
+        return published(view, question) and not forbidden_tag(view, question.tags, question.verified)
     if question.operation == SUBSCRIBE:
         return view.subscribable_qos(question.topic) >= 0
-    return view.receivable_qos(question.topic, question.verified) >= 0
+    return view.receivable_qos(question.topic, question.verified) >= 0 and is_cleared(view, question.tags)
 
 
 def test_the_property_sees_a_difference(offices: list[Office]) -> None:

@@ -25,7 +25,7 @@ from bridgehead.broker.limits import Limits
 from bridgehead.broker.reading import Reading
 from bridgehead.broker.sessions import DueWill
 from bridgehead.broker.undoing import ForgetReceived, RestoreRetained, RestoreSubscription
-from bridgehead.core.clearance import forbidden_tag, tag_topic
+from bridgehead.core.clearance import because_of, explain_tagging, forbidden_tag
 from bridgehead.core.clock import Clock
 from bridgehead.core.errors import (
     FILTER_INVALID,
@@ -207,11 +207,11 @@ class Door(Reading):
 
     def _check_tags(self, principal: Principal, message: Message) -> None:
         """To give a message a data tag is to publish the tag's topic."""
-        tag = forbidden_tag(principal, message.origin.tags)
+        origin = message.origin
+        tag = forbidden_tag(principal, origin.tags, origin.verified)
         if tag:
-            topic = tag_topic(tag)
-            because = principal.explain_publish(topic, 0, False).because
-            self.deny(message.topic, message.origin, True, f"it bears the data tag {tag}: {because}")
+            decision = explain_tagging(principal, tag, origin.verified)
+            self.deny(message.topic, origin, True, because_of(tag, decision))
 
     def _look_closer(self, principal: Principal, topic: str, message: Message, retain: bool, perhaps: bool) -> None:
         """The topic alone does not permit it. `perhaps`: its payload, its origin, a rate or a quota decide."""

@@ -33,6 +33,9 @@ Mechanism = Annotated[
     list[str] | None,
     typer.Option("--mechanism", metavar="KIND", help="How the identity was proven; default: what its record has."),
 ]
+Tag = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A data tag that it bears; may be given again.")
+]
 At = Annotated[str | None, typer.Option("--at", metavar="TIME", help="ISO 8601, UTC without a zone; default: now.")]
 
 
@@ -52,6 +55,7 @@ def explain(
     unverified: Unverified = False,
     protocol: Protocol = "mqtt",
     mechanism: Mechanism = None,
+    tag: Tag = None,
     at: At = None,
     as_json: Json = False,
 ) -> int:
@@ -60,7 +64,7 @@ def explain(
 
     with sentences(), registry_of(data) as registry:
         known = registry.existing_device(device)
-        question = _question(known, operation, topic, qos, retain, payload, unverified, protocol, mechanism, at)
+        question = _question(known, operation, topic, qos, retain, payload, unverified, protocol, mechanism, tag, at)
         return _tell(in_force(registry), known, question, as_json)
 
 
@@ -76,6 +80,7 @@ def what_if(
     unverified: Unverified = False,
     protocol: Protocol = "mqtt",
     mechanism: Mechanism = None,
+    tag: Tag = None,
     at: At = None,
     as_json: Json = False,
 ) -> int:
@@ -91,7 +96,7 @@ def what_if(
             return _change(current, wanted, known, as_json)
         if topic is None:
             raise CommandError(f"what shall it {operation}? Give a topic after it", USAGE)
-        question = _question(known, operation, topic, qos, retain, payload, unverified, protocol, mechanism, at)
+        question = _question(known, operation, topic, qos, retain, payload, unverified, protocol, mechanism, tag, at)
         return _tell(wanted, known, question, as_json)
 
 
@@ -105,6 +110,7 @@ def _question(
     unverified: bool,
     protocol: str,
     mechanism: list[str] | None,
+    tag: list[str] | None,
     at: str | None,
 ) -> Question:
     from bridgehead.core.errors import Refusal
@@ -130,9 +136,19 @@ def _question(
             check_topic_name(topic)
     except Refusal as refusal:
         raise CommandError(f"{topic!r}: {refusal.because}", USAGE) from None
+    tags = tuple(_tag(each, operation) for each in tag or ())
     context = Context(protocol, tuple(mechanism)) if mechanism else usual_context(device, protocol)
     size = -1 if payload is None else payload
-    return Question(operation, topic, context, _moment(at), qos, retain, size, not unverified)
+    return Question(operation, topic, context, _moment(at), qos, retain, size, not unverified, tags)
+
+
+def _tag(text: str, operation: str) -> str:
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise CommandError(f"--tag {text!r} is no data tag: write it as classification=secret", USAGE)
+    if operation == "subscribe":
+        raise CommandError("a data tag refuses no subscription, it decides at each delivery: ask for `receive`", USAGE)
+    return text
 
 
 def _moment(at: str | None) -> float:
@@ -170,6 +186,10 @@ def _tell(document: Document, device: Device, question: Question, as_json: bool)
                 "protocol": question.context.protocol,
                 "mechanisms": list(question.context.mechanisms),
                 "at": _utc(question.at),
+                "tags": [
+                    {"tag": tag, "permitted": each.permit, "because": each.because, "holder": each.rights}
+                    for tag, each in found.tags
+                ],
                 "rates": [{"holder": holder, "permission": str(each)} for holder, each in found.rates],
                 "quotas": [{"holder": holder, "quota": quota_text(each)} for holder, each in found.quotas],
                 "outside_hours": [
@@ -184,12 +204,14 @@ def _tell(document: Document, device: Device, question: Question, as_json: bool)
 
 
 def _lines(found: Answer, question: Question) -> list[str]:
+    from bridgehead.core.clearance import because_of
     from bridgehead.security.policy.standing import line_of
     from bridgehead.security.policy.units import quota_text, rate_text
 
     decision = found.decision
     lines = [f"{'+ permitted' if decision.permit else '- denied'}: {decision.because}"]
     lines.append(f"  asked for a connection over {question.context}, at {_utc(question.at)}")
+    lines += [f"  {because_of(tag, each)}" for tag, each in found.tags if each.permit]
     for name, permission in found.rates:
         lines.append(f"  as long as it keeps to {rate_text(permission.rate)}: {permission} ({name})")
     for name, quota in found.quotas:

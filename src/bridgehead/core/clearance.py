@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from bridgehead.core.message import Origin
-from bridgehead.core.policy import Principal
+from bridgehead.core.permission import MAYBE
+from bridgehead.core.policy import Decision, Principal
 
 TAGS: Final = "$TAG/"
 
@@ -32,12 +33,30 @@ def missing_clearance(principal: Principal, tags: tuple[str, ...]) -> str:
     return ""
 
 
-def forbidden_tag(principal: Principal, tags: tuple[str, ...]) -> str:
-    """The first tag that the principal may not give its messages, "" when it may all."""
+def forbidden_tag(principal: Principal, tags: tuple[str, ...], verified: bool) -> str:
+    """The first tag that the principal may not give its messages, "" when it may all. Rates and quotas count messages,
+    not their tags."""
     for tag in tags:
-        if not principal.publish_mask(tag_topic(tag)) & 1:
+        topic = tag_topic(tag)
+        mask = principal.publish_mask(topic)
+        if not mask & 1 and not (mask >> MAYBE & 1 and explain_tagging(principal, tag, verified).permit):
             return tag
     return ""
+
+
+def explain_tagging(principal: Principal, tag: str, verified: bool, thorough: bool = False) -> Decision:
+    """As `forbidden_tag`, of one."""
+    return principal.explain_publish(tag_topic(tag), 0, False, verified=verified, thorough=thorough)
+
+
+def explain_clearance(principal: Principal, tag: str, thorough: bool = False) -> Decision:
+    """As `missing_clearance`, of one."""
+    return principal.explain_receive(tag_topic(tag), True, thorough)
+
+
+def because_of(tag: str, decision: Decision) -> str:
+    """The sentence for a message that a tag decides."""
+    return f"it bears the data tag {tag}: {decision.because}"
 
 
 def may_see(principal: Principal, origin: Origin, verified_only: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridgehead.core.clearance import because_of, explain_clearance, explain_tagging, tag_topic
 from bridgehead.core.policy import Context, Decision, Permission, Principal, Rights
 from bridgehead.core.rights import resolved
 from bridgehead.core.topic import covers
@@ -22,7 +23,7 @@ OPERATIONS: Final = (PUBLISH, SUBSCRIBE, RECEIVE)
 
 class Question:
     """What is asked. `payload` in octets; `verified`: whether the message's origin proved itself over a protected
-    transport; `at`: seconds since the epoch."""
+    transport; `tags`: its data tags ("NAME=VALUE"); `at`: seconds since the epoch."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Question:
         retain: bool = False,
         payload: int = -1,
         verified: bool = True,
+        tags: tuple[str, ...] = (),
     ) -> None:
         self.operation: Final = operation
         self.topic: Final = topic
@@ -43,12 +45,13 @@ class Question:
         self.retain: Final = retain
         self.payload: Final = payload
         self.verified: Final = verified
+        self.tags: Final = tags
 
 
 class Answer:
     """`resting`: permissions that cover it and are outside their hours, each with when that changes. Of what may be
     published, `rates`: the lines that permit it, when each of them has a rate (whose it is, the permission); `quotas`:
-    those that count it (whose it is, the quota)."""
+    those that count it (whose it is, the quota). `tags`: what is decided for each data tag, as far as it was asked."""
 
     def __init__(
         self,
@@ -56,11 +59,13 @@ class Answer:
         resting: list[tuple[str, PermissionRecord, float]],
         rates: list[tuple[str, Permission]],
         quotas: list[tuple[str, Quota]],
+        tags: list[tuple[str, Decision]],
     ) -> None:
         self.decision: Final = decision
         self.resting: Final = resting
         self.rates: Final = rates
         self.quotas: Final = quotas
+        self.tags: Final = tags
 
 
 def sections_of(document: Document, device: Device) -> list[tuple[str, Section, dict[str, tuple[str, ...]]]]:
@@ -99,24 +104,39 @@ def answer(document: Document, device: Device, question: Question) -> Answer:
     """`question.topic` is a valid Topic Name, or a Topic Filter for SUBSCRIBE."""
     if is_barred(device):
         state = "is disabled" if device.revoked_at is None else "was revoked"
-        return Answer(Decision(False, f"{device.name!r} {state}: as it is, it may nothing at all", None), [], [], [])
+        return Answer(
+            Decision(False, f"{device.name!r} {state}: as it is, it may nothing at all", None), [], [], [], []
+        )
     view = principal_of(document, device, question.at).under(question.context)
     rates: list[tuple[str, Permission]] = []
     quotas: list[tuple[str, Quota]] = []
+    tags: list[tuple[str, Decision]] = []
     if question.operation == PUBLISH:
         decision = _publish(view, question)
-        if decision.permit:
-            rates = _rates(view, question)
-            quotas = [
-                (holder, section.quota)
-                for holder, section, _ in sections_of(document, device)
-                if section.quota is not None
-            ]
     elif question.operation == SUBSCRIBE:
         decision = view.explain_subscribe(question.topic, thorough=True)
     else:
         decision = view.explain_receive(question.topic, question.verified, thorough=True)
-    return Answer(decision, _resting(document, device, question), rates, quotas)
+    for tag in question.tags:
+        if decision.permit:
+            found = _tag(view, question, tag)
+            tags.append((tag, found))
+            if not found.permit:
+                because = because_of(tag, found)
+                decision = Decision(False, because, found.permission, found.rights, found.meaning, found.nearest)
+    if question.operation == PUBLISH and decision.permit:
+        rates = _rates(view, question)
+        quotas = [
+            (holder, section.quota) for holder, section, _ in sections_of(document, device) if section.quota is not None
+        ]
+    return Answer(decision, _resting(document, device, question), rates, quotas, tags)
+
+
+def _tag(view: Principal, question: Question, tag: str) -> Decision:
+    """A subscription is made whatever tags there are: they decide at each delivery."""
+    if question.operation == PUBLISH:
+        return explain_tagging(view, tag, question.verified, thorough=True)
+    return explain_clearance(view, tag, thorough=True)
 
 
 def _publish(view: Principal, question: Question) -> Decision:
@@ -143,6 +163,7 @@ def _rates(view: Principal, question: Question) -> list[tuple[str, Permission]]:
 
 def _resting(document: Document, device: Device, question: Question) -> list[tuple[str, PermissionRecord, float]]:
     values = bindings_of(device)
+    topics = (question.topic, *map(tag_topic, question.tags))
     found: list[tuple[str, PermissionRecord, float]] = []
     for holder, section, own in sections_of(document, device):
         for each in section.permissions:
@@ -150,7 +171,8 @@ def _resting(document: Document, device: Device, question: Question) -> list[tup
                 each.publish if question.operation == PUBLISH else each.subscribe
             ):
                 continue
-            if any(covers(topic_filter, question.topic) for topic_filter in resolved(each.topic_filter, values, own)):
+            filters = resolved(each.topic_filter, values, own)
+            if any(covers(topic_filter, topic) for topic_filter in filters for topic in topics):
                 changes = min(Hours.parse(text).next_change(question.at) for text in each.hours)
                 found.append((holder, each, changes))
     return found
