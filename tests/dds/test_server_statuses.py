@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from bridgehead.protocols.dds.discovery import UNREADABLE as UNREADABLE_TAG
 from bridgehead.protocols.dds.discovery import tags_of
 from bridgehead.protocols.dds.mapping.settings import (
     BEST_EFFORT,
@@ -19,6 +20,7 @@ from bridgehead.protocols.dds.route_types import type_of
 from tests.dds.keyed import OTHER, TOPIC, sample
 from tests.dds.rim import Other, hub, joined, route, until
 
+UNREADABLE = (UNREADABLE_TAG,)
 TIME = 1_700_000_000_000_000_000
 
 
@@ -159,7 +161,15 @@ async def test_discovery_remembers_no_more_than_it_may(domain: int) -> None:
         (b"", ()),
         (b"tag:a=1;", ("a=1",)),
         (b"tag:a=1; tag:b=2 ;colour=red;tag:a=1", ("a=1", "b=2")),
-        (b"tag:=1;tag:a=;tag:a;tag:;tag", ()),
+        (b"tag;tagged:a=1", ()),
+        (b"tag:=1", UNREADABLE),
+        (b"tag:b=1;tag:a=", ("b=1", *UNREADABLE)),
+        (b"tag:secret", UNREADABLE),
+        (b"tag:a=1\0", UNREADABLE),
+        (b"tag:a=" + bytes([0xC2, 0x85]), UNREADABLE),
+        (b"tag:a=" + b"1" * 254, ("a=" + "1" * 254,)),
+        (b"tag:a=" + b"1" * 70_000, UNREADABLE),
+        (b"".join(b"tag:a=%d;" % number for number in range(33)), UNREADABLE),
         (b"tag:a=1=2;", ("a=1=2",)),
         (b"\xff\xfetag:a=1;tag:b=\xff;", ("b=\N{REPLACEMENT CHARACTER}",)),
     ],

@@ -1,4 +1,4 @@
-"""What docs/dds.md gives to be typed and to be pasted, as it stands there: only port and domain are others."""
+"""What docs/dds.md and docs/dds-security.md give to be typed and to be pasted: only port and domain are others."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import pytest
 
 from tests.cli.hub import PATIENCE, Hub
 
-PAGE = (Path(__file__).parents[3] / "docs" / "dds.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "dds.md").read_text(encoding="utf-8")
+SECURITY = (DOCS / "dds-security.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.peer("idlc")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: str = PAGE) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
 class Reader:
@@ -89,3 +91,15 @@ def test_the_five_minutes(reader: Reader, tmp_path: Path) -> None:
     shown = reader.types(discover)
     assert "office::Temperature" in shown
     assert "reliable transient-local" in shown
+
+
+def test_what_the_page_of_security_types(reader: Reader, tmp_path: Path) -> None:
+    protect, log, tags = blocks("sh", SECURITY)
+    reader.types(protect)
+    assert (tmp_path / "robot" / "permissions.xml").is_file()
+    assert (tmp_path / "governance.p7s").is_file()
+    reader.types(log)
+    # The name is free again, so that the page may use it twice.
+    reader.types("bridgehead device remove robot --data data")
+    reader.types(tags)
+    assert (tmp_path / "guard" / "certificate.pem").is_file()
