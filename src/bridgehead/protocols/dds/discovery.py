@@ -6,6 +6,7 @@ and how many are remembered is bounded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -21,6 +22,10 @@ SUBJECT_OCTETS: Final = 6  # of a GUID, made from the certificate's subject wher
 _BATCH: Final = 64
 _TEXT_OCTETS: Final = 256  # of a name that others chose
 _TAG: Final = "tag:"
+_LONGEST_TAG: Final = 256  # characters
+_MOST_TAGS: Final = 32  # of one writer
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+UNREADABLE: Final = "unreadable=tag"
 
 
 class RemoteParticipant:
@@ -190,14 +195,20 @@ def _partitions(qos: Any) -> tuple[str, ...]:
 
 
 def tags_of(data: bytes) -> tuple[str, ...]:
-    """The data tags in a User Data QoS: `tag:NAME=VALUE;` items, others are let be. Sorted, each once."""
+    """The data tags in a User Data QoS: `tag:NAME=VALUE;` items, others are let be. Sorted, each once.
+
+    They go on as texts of other protocols: one that could not, and more than there may be, are UNREADABLE. So what they
+    meant to mark is not let in as if it bore nothing."""
     found: set[str] = set()
     for item in data.decode(errors="replace").split(";"):
-        tag = item.strip().removeprefix(_TAG)
-        name, equals, value = tag.partition("=")
-        if item.strip().startswith(_TAG) and name and equals and value:
-            found.add(f"{name}={value}")
-    return tuple(sorted(found))
+        text = item.strip()
+        if not text.startswith(_TAG):
+            continue
+        tag = text.removeprefix(_TAG)
+        name, _, value = tag.partition("=")
+        is_readable = bool(name and value) and len(tag) <= _LONGEST_TAG and not _UNPRINTABLE.search(tag)
+        found.add(tag if is_readable else UNREADABLE)
+    return tuple(sorted(found)) if len(found) <= _MOST_TAGS else (UNREADABLE,)
 
 
 def _tags(qos: Any) -> tuple[str, ...]:

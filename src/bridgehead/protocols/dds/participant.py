@@ -7,6 +7,7 @@ import struct
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from time import time
 from typing import Any, Final
 
 from bridgehead.protocols.dds import binding, policies
@@ -23,6 +24,7 @@ from bridgehead.protocols.dds.cyclone import (
 )
 from bridgehead.security.dds import guard
 from bridgehead.security.dds.bundle import DomainFiles
+from bridgehead.security.dds.explain import why_refused
 
 NAME: Final = "bridgehead"
 _TOPIC_OCTETS: Final = 2048  # the type stands within the first of them in a dds_topic
@@ -116,11 +118,9 @@ class Participant:
                 for name, value in security_properties(files, authentication, plugins).items():
                     lib.dds_qset_prop(qos, name.encode(), value.encode())
             code = lib.dds_create_participant(self.domain, qos, ffi().NULL)
-        remedy = (
-            "check the signed governance and permissions of the hub"
-            if domain.config.is_secured
-            else "check the domain's network settings; Cyclone's own words are in the log"
-        )
+        remedy = "check the domain's network settings; Cyclone's own words are in the log"
+        if code < 0 and files is not None:
+            remedy = why_refused(files, time()) or "check the signed governance and permissions of the hub"
         self.entity: Final = checked(code, f"the hub can't take part in DDS domain {self.domain} ({remedy})")
         guid = ffi().new("guid_t *")
         checked(lib.dds_get_guid(self.entity, guid), "the participant's GUID can't be read")
