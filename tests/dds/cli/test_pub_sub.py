@@ -58,7 +58,6 @@ def test_sub_prints_what_another_program_writes(domain: int, tmp_path: Path) -> 
         peer.end()
 
 
-@pytest.mark.slow
 def test_discover_shows_topics_types_qos_and_tags(domain: int, tmp_path: Path) -> None:
     with cyclone(tmp_path, "talk", domain, "Temperature", strength=7, tag="level=secret", partition="Hall"):
         found = discovered(domain, "Temperature")
@@ -98,7 +97,6 @@ def test_who_asks_for_more_than_is_offered_is_named(domain: int, tmp_path: Path)
         assert "asks for more than is offered (Durability)" in err
 
 
-@pytest.mark.slow
 def test_secured_only_who_has_credentials_hears_and_sees(domain: int, tmp_path: Path) -> None:
     world = World(tmp_path, domain)
     both = PermissionRecord("Office/+/Temperature", publish=True, subscribe=True)

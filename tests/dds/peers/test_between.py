@@ -110,7 +110,6 @@ def test_ros_2_in_and_out(place: DdsTown, number: int, tmp_path: Path) -> None:
         sent(viewer, "chatter", {"data": "hello, ROS – ☃"}, listener)
 
 
-@pytest.mark.slow
 def test_ros_2_between_itself_and_cyclone_by_its_names(place: DdsTown, number: int, tmp_path: Path) -> None:
     """What the hub writes for ROS 2 is what Cyclone's and Fast DDS' own types take as rt/chatter."""
     with (

@@ -65,7 +65,7 @@ def owner(client: Raw, strength: int) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("end", "topic"),
-    [("kill", "Automatic"), pytest.param("stop", "Automatic", marks=pytest.mark.slow), ("hang", "Manual")],
+    [("kill", "Automatic"), ("stop", "Automatic"), ("hang", "Manual")],
     ids=["kill", "stop", "hang"],
 )
 @pytest.mark.clause("DDS-2.2.3.10")
@@ -89,7 +89,6 @@ def test_the_stand_by_takes_over(place: DdsTown, number: int, tmp_path: Path, en
         assert "'robot'" in str(told["because"])
 
 
-@pytest.mark.slow
 def test_who_comes_back_owns_again(place: DdsTown, number: int, tmp_path: Path) -> None:
     strong, weak = writers(tmp_path, number, "Automatic", "back")
     with strong, weak, place.mqtt("viewer") as viewer:
@@ -101,7 +100,6 @@ def test_who_comes_back_owns_again(place: DdsTown, number: int, tmp_path: Path) 
         until(viewer, "Automatic/back", STRONG)
 
 
-@pytest.mark.slow
 def test_a_stand_by_of_another_implementation(place: DdsTown, number: int, tmp_path: Path) -> None:
     with (
         cyclone(tmp_path, "talk", number, "Automatic", strength=20, lease=LEASE, every=0.02, room="mixed") as strong,

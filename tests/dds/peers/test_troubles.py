@@ -24,7 +24,7 @@ from tests.dds.peers.town import (
     town,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.peer(FASTDDS), pytest.mark.peer("idlc")]
+pytestmark = [pytest.mark.peer(FASTDDS), pytest.mark.peer("idlc")]
 
 
 @pytest.fixture(scope="module")
