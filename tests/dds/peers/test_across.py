@@ -5,10 +5,7 @@ What a device may not over its own protocol it may not over DDS' routes either, 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,92 +13,12 @@ from typing import Any
 
 import pytest
 
-from bridgehead.cli.main import run
-from bridgehead.security.identity.identity import Identity, Wanted
-from bridgehead.security.identity.wanted import Fresh
-from bridgehead.security.records import PermissionRecord
 from tests.amqp.whole.across import COAP, Paho, pika, proton
-from tests.amqp.whole.office import LISTENERS, Office
 from tests.cli.hub import PATIENCE
-from tests.coap.whole.harbour import may_both
-from tests.dds.peers.hands import Hands, cyclone, cyclone_hands
-from tests.dds.peers.town import domain_table, temperature_route
+from tests.dds.peers.hands import Hands, cyclone_hands
+from tests.dds.peers.house import CLERK, LOBBY, OUTSIDER, SPY, House
 
 pytestmark = [pytest.mark.peer(COAP), pytest.mark.peer("idlc"), pytest.mark.timeout(180)]
-DTLS = """
-[[listener]]
-bind = "127.0.0.1:0"
-protocol = "coap"
-"""
-LOBBY = "Office/Lobby/Temperature"
-NODE, OUTSIDER = "node", "outsider"  # over CoAP: the one may everything below Office, the other nothing there
-ROBOT, SPY = "robot", "spy"  # in the domain
-CLERK = "clerk"  # over MQTT and AMQP; may everything but what is below Office
-
-
-class House(Office):
-    """With DTLS, and a secured domain whose topic Temperature is Office/+/Temperature."""
-
-    def __init__(self, folder: Path, domain: int) -> None:
-        super().__init__(folder, domain_table(domain) + temperature_route(domain), LISTENERS + DTLS)
-        self.domain = domain
-        self._keys: dict[str, str] = {}
-
-    def start(self) -> None:
-        self.node(NODE, may_both("Office/#"))
-        self.node(OUTSIDER, may_both("Elsewhere/#"))
-        self.add(ROBOT, may_both("Office/#"))
-        self.add(SPY, may_both("Elsewhere/#"))
-        self.add(CLERK, may_both("Elsewhere/#"))
-        super().start()
-
-    def node(self, name: str, *permissions: PermissionRecord) -> None:
-        identity = Identity(self.hub.data)
-        try:
-            with identity.enrolling(Wanted(name, permissions, fresh=Fresh(psk=name))) as enrolled:
-                assert enrolled.psk is not None
-                self._keys[name] = enrolled.psk.key.decode()
-        finally:
-            identity.close()
-
-    def coap(self, method: str, topic: str, *words: str, name: str = NODE) -> str:
-        """libcoap's client over DTLS with a pre-shared key; what it printed."""
-        uri = f"coaps://127.0.0.1:{self.port('coaps')}/t/{topic}"
-        command = [COAP, "-u", name, "-k", self._keys[name], "-m", method, *words, uri]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
-        return (done.stdout + done.stderr).rstrip("\n")
-
-    @contextlib.contextmanager
-    def observer(self, topic: str) -> Iterator[list[Any]]:
-        """What libcoap's client observes, as it comes."""
-        uri = f"coaps://127.0.0.1:{self.port('coaps')}/t/{topic}"
-        command = [COAP, "-u", NODE, "-k", self._keys[NODE], "-s", "60", "-w", uri]
-        shown: list[Any] = []
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            pipe = process.stdout
-            assert pipe is not None
-            reader = threading.Thread(target=lambda: shown.extend(json.loads(line) for line in pipe if "{" in line))
-            reader.start()
-            try:
-                yield shown
-            finally:
-                process.kill()
-                reader.join(PATIENCE)
-
-    def credentials(self, name: str) -> Path:
-        """The bundle for DDS, made once."""
-        out = self.folder / f"{name}-dds"
-        if not out.exists():
-            words = ["--data", str(self.hub.data), "--for", "dds", "--credential", "new"]
-            assert run(["device", "export", name, *words, "--config", str(self.hub.config), "--out", str(out)]) == 0
-        return out
-
-    @contextlib.contextmanager
-    def robot(self, folder: Path, does: str) -> Iterator[Hands]:
-        """Matched with the hub."""
-        credentials = self.credentials(ROBOT)
-        with cyclone(folder, does, self.domain, "Temperature", credentials=credentials) as hands:
-            yield hands.matched()
 
 
 @pytest.fixture(scope="module")

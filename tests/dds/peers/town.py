@@ -65,6 +65,13 @@ def chatter_route(domain: int, topic: str = "chatter", kind: str = "std_msgs/Str
     return f'[[dds.route]]\ndomain = {domain}\ntopic = "{topic}"\ntype = "{kind}"\npreset = "ros2"\nqos = {qos}\n'
 
 
+def bundle(hub: Hub, name: str, out: Path, target: str = "dds") -> Path:
+    """`bridgehead device export`, as the configuration's routes want it. `out`, which is new."""
+    words = ["device", "export", name, "--data", str(hub.data), "--for", target, "--credential", "new"]
+    assert run([*words, "--config", str(hub.config), "--out", str(out)]) == 0
+    return out
+
+
 class DdsTown:
     """`folder` gets the hub's files, and a folder for each bundle."""
 
@@ -84,9 +91,7 @@ class DdsTown:
 
     def bundle(self, name: str, target: str = "dds") -> Path:
         """The folder of `bridgehead device export`, as the configuration's routes want it: for ros2 the enclave's."""
-        out = self.folder / f"{name}-{target}"
-        words = ["device", "export", name, "--data", str(self.hub.data), "--for", target, "--credential", "new"]
-        assert run([*words, "--config", str(self.hub.config), "--out", str(out)]) == 0
+        out = bundle(self.hub, name, self.folder / f"{name}-{target}", target)
         if target == "ros2":
             return next(path.parent for path in out.glob("keystore/enclaves/*/cert.pem"))
         return out

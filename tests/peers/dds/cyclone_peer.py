@@ -2,10 +2,11 @@
 
     cyclone_peer.py talk|listen DOMAIN TOPIC TYPE [option=value]...     (TYPE: Temperature, Numbered or String)
 
-Orders: {"write": FIELDS}, {"flood": COUNT, "room": STEM}, {"hang": true}. Told: {"ready": true}, {"matched": COUNT},
-{"written": COUNT}, {"sample": FIELDS}, {"ended": STATE}, {"refused": WHY}. Ends where its input does.
-Options: credentials (a folder of `bridgehead device export --for dds`), partition, durability, reliability, depth,
-strength, lease, manual, deadline, tag, every (seconds between samples that are written unasked), room (of those).
+Orders: {"write": FIELDS}, {"flood": COUNT, "room": STEM}, {"hang": true}, {"strength": NUMBER}, {"tag": NAME=VALUE}.
+Told: {"ready": true}, {"matched": COUNT}, {"written": COUNT}, {"sample": FIELDS}, {"ended": STATE}, {"refused": WHY}.
+Ends where its input does. Options: credentials (a folder of `bridgehead device export --for dds`), partition,
+durability, reliability, depth, strength, lease, manual, deadline, lifespan, tag, every (seconds between samples that
+are written unasked), room (of those).
 """
 
 import json
@@ -80,6 +81,10 @@ def domain(number: int, options: dict[str, str]) -> Domain:
     return Domain(number, text.replace('<Domain Id="any">', '<Domain Id="any">' + LOOPBACK, 1))
 
 
+def tags(tag: str) -> Any:
+    return Policy.Userdata(f"tag:{tag};".encode())
+
+
 def quality(options: dict[str, str]) -> Qos:
     reliable = options.get("reliability", "reliable") == "reliable"
     kept = options.get("durability", "volatile") == "transient-local"
@@ -95,8 +100,10 @@ def quality(options: dict[str, str]) -> Qos:
         policies.append(kind(duration(seconds=float(options["lease"]))))
     if "deadline" in options:
         policies.append(Policy.Deadline(duration(seconds=float(options["deadline"]))))
+    if "lifespan" in options:
+        policies.append(Policy.Lifespan(duration(seconds=float(options["lifespan"]))))
     if "tag" in options:
-        policies.append(Policy.Userdata(f"tag:{options['tag']};".encode()))
+        policies.append(tags(options["tag"]))
     return Qos(*policies)
 
 
@@ -132,6 +139,10 @@ def talk(participant: DomainParticipant, topic: Topic[Any], kind: Any, options: 
         samples = [kind(**order["write"]) for order in found if "write" in order]
         for order in found:
             samples += [kind(f"{order['room']}{number}", 0.0, number) for number in range(order.get("flood", 0))]
+            if "strength" in order:
+                writer.set_qos(Qos(Policy.OwnershipStrength(order["strength"])))
+            if "tag" in order:
+                writer.set_qos(Qos(tags(order["tag"])))
         if every and time.monotonic() >= due:
             due += every
             samples.append(kind(options.get("room", "Lobby"), float(options.get("strength", "0")), written))

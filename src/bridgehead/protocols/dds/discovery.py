@@ -39,12 +39,14 @@ class RemoteParticipant:
 
 
 class Changes:
-    """What `Discovery.take` found: participants that came and went, and writers and readers that came or changed."""
+    """What `Discovery.take` found: participants that came and went, and writers and readers that came or changed.
+    `anew` are those that announced themselves before, perhaps with other data tags or another strength."""
 
     def __init__(self) -> None:
         self.came: Final[list[RemoteParticipant]] = []
         self.gone: Final[list[RemoteParticipant]] = []
         self.endpoints: Final[list[Endpoint]] = []
+        self.anew: Final[list[Endpoint]] = []
 
 
 class Endpoints:
@@ -171,10 +173,14 @@ class Discovery:
         endpoint = ffi().cast("endpoint_t *", told)
         if bytes(endpoint.participant_key.v)[:PREFIX_OCTETS] == self._own:
             return
-        if handle not in known and len(self.writers) + len(self.readers) >= self._most_endpoints:
+        found = self._endpoints.endpoint(handle, endpoint)
+        if handle in known:
+            changes.anew.append(found)
+        elif len(self.writers) + len(self.readers) >= self._most_endpoints:
             self.refused += 1
+            changes.anew.append(found)  # nobody remembers whether it is
             return
-        known[handle] = found = self._endpoints.endpoint(handle, endpoint)
+        known[handle] = found
         changes.endpoints.append(found)
 
 

@@ -159,6 +159,9 @@ class DomainServer:
             self._event(PARTICIPANT_FOUND, self._about(remote))
         for remote in changes.gone:
             self._event(PARTICIPANT_GONE, self._about(remote))
+        for endpoint in changes.anew:
+            for end in self.ends:
+                end.announced_anew(endpoint)
         for endpoint in changes.endpoints:
             self._discovered(self.config.domain, endpoint)
         if discovery.refused and not self._full:

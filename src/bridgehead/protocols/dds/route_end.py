@@ -93,6 +93,7 @@ class RouteEnd:
                 self._reader = RawReader(participant, topic, config, limits.batch, limits.waiting, limits.sample_octets)
             if config.goes_out:
                 self._writer = RawWriter(participant, topic, config)
+                self._writer.on_matched = self._on_readers
             self._tell_time()
             self.route.open(self._writer)
             if self._reader is not None:
@@ -198,11 +199,15 @@ class RouteEnd:
         changed = writer.changed()
         self._tell_time()
         if changed & cyclone.PUBLICATION_MATCHED:
-            self._match_readers(writer.matched())
+            self._on_readers()
         if changed & cyclone.OFFERED_INCOMPATIBLE_QOS:
             times, policy = writer.incompatible()
             if times > 0:
                 self.route.incompatible(policy, self._unmatched(False))
+
+    def _on_readers(self) -> None:
+        if self._writer is not None:
+            self._match_readers(self._writer.matched())
 
     def _match_writers(self, now: set[int]) -> None:
         gone, came = self._writers - now, now - self._writers
@@ -225,6 +230,15 @@ class RouteEnd:
             if found is not None:
                 self._readers.add(handle)
                 self.route.reader_matched(found)
+
+    def announced_anew(self, endpoint: Endpoint) -> None:
+        """Of one that matches, these are its data tags and its strength from now on."""
+        if endpoint.handle in self._writers:
+            self._tell_time()
+            self.route.writer_matched(endpoint)
+        elif endpoint.handle in self._readers:
+            self._tell_time()
+            self.route.reader_matched(endpoint)
 
     def _unmatched(self, writers: bool) -> Endpoint | None:
         """Who may be meant by a status that names nobody: the one that discovery told last, of those on this topic that
