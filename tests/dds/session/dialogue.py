@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from bridgehead.broker.broker import Broker
@@ -80,6 +82,11 @@ class Written(Writer):
         self.calls: list[tuple[object, ...]] = []
         self.room = 1_000_000  # samples
         self.objection: Refusal | None = None
+        self.on_look: Callable[[], object] | None = None
+
+    def look(self) -> None:
+        if self.on_look is not None:
+            self.on_look()
 
     def write(self, cdr: bytes, timestamp: int) -> bool:
         if self.objection is not None:

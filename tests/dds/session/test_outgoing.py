@@ -428,3 +428,14 @@ def test_a_route_that_only_comes_in_has_no_session() -> None:
     sensor.publish(LOBBY, payload(), 1)
     assert w.writer.calls == []
     assert len(w.broker.sessions) == 1
+
+
+def test_who_matches_at_the_last_moment_is_asked_for_too() -> None:
+    """Cyclone matches readers in threads of its own: the route looks before it writes."""
+    w, sensor = world()
+    w.reads("reader")
+    w.writer.on_look = lambda: w.reads("blind") if not w.told(events.READER_UNPERMITTED) else None
+    sensor.publish(LOBBY, payload())
+    assert w.writer.calls == []
+    (told,) = w.told(events.READER_UNPERMITTED)
+    assert told["principal"] == "blind"

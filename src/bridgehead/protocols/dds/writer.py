@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, UNAVAILABLE, Refusal
@@ -14,6 +15,10 @@ from bridgehead.protocols.dds.reader import handles
 from bridgehead.protocols.dds.session.ports import Writer
 
 _STATUSES: Final = cyclone.OFFERED_INCOMPATIBLE_QOS | cyclone.PUBLICATION_MATCHED
+
+
+def _nobody_asks() -> None:
+    """Whoever writes here asks for no reader."""
 
 
 class RawWriter(Writer):
@@ -32,6 +37,19 @@ class RawWriter(Writer):
         checked(lib.dds_set_status_mask(self.entity, _STATUSES), f"route {route.name} can't watch its writer")
         self._topic: Final = topic
         self._parts: Final = ffi().new("iovec_t *")
+        self._matches: Final = ffi().new("matched_t *")
+        self.on_matched: Callable[[], None] = _nobody_asks  # called by `look` when others match than before
+
+    def look(self) -> None:
+        """Cyclone matches readers in threads of its own. The loop is told of it a little later, and somebody who came
+        meanwhile would get what is written before he is asked for."""
+        matches = self._matches
+        try:
+            checked(library().dds_get_publication_matched_status(self.entity, matches), "a status can't be read")
+            if matches.change or matches.current_change:
+                self.on_matched()
+        except DdsError as error:
+            raise Refusal(UNAVAILABLE, str(error)) from None
 
     def write(self, cdr: bytes, timestamp: int) -> bool:
         return self._forward(cdr, cyclone.DATA, 0, timestamp)

@@ -172,10 +172,11 @@ class Outgoing(Receiver):
         if message.expires_at <= self._broker.clock.now:
             self._broker.counters.dropped_expired += 1
             return True
-        if not self._readers.may_have(message):
-            self._broker.counters.dropped_not_permitted += 1
-            return True
         try:
+            writer.look()
+            if not self._readers.may_have(message):
+                self._broker.counters.dropped_not_permitted += 1
+                return True
             if message.retain and message.payload_length == 0:
                 return self._dispose(writer, message.topic)
             sample = self._forms.sample_of(message.topic, message.payload)

@@ -72,6 +72,11 @@ class Endpoint:
 class Writer:
     """The route's writer in DDS, made by the rim."""
 
+    def look(self) -> None:
+        """Before readers are asked for: have the route told of all that match now, and of those that have gone.
+        Errors: Refusal: UNAVAILABLE."""
+        raise NotImplementedError
+
     def write(self, cdr: bytes, timestamp: int) -> bool:
         """`timestamp` in nanoseconds since the epoch, 0 for now. False: it would have to wait now, try again later.
         Errors: Refusal: PAYLOAD_FORMAT_INVALID for octets that are no sample of the type, UNAVAILABLE when DDS fails.
