@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridgehead.protocols.dds import policies, ros2
+from bridgehead.protocols.dds import binding, policies, ros2
 from bridgehead.protocols.dds.codec.stream import XCDR1
 from bridgehead.protocols.dds.cyclone import DdsError
 from bridgehead.protocols.dds.idl import Compiled, IdlError, compile_idl
@@ -15,6 +15,9 @@ from bridgehead.protocols.dds.route_end import TypeOf
 def described(route: RouteConfig) -> Compiled | None:
     """By the configuration; None: it names no type, and somebody must announce the topic first (discovered.py).
     Blocks while idlc runs. Errors: DdsError."""
+    missing = binding.missing()
+    if missing:  # the binding makes types too, and fails with errors of its own where it can't be imported
+        raise DdsError(missing)
     try:
         if route.preset == ROS2:
             return ros2.preset(route.type_name)
