@@ -182,6 +182,31 @@ def test_an_instance_without_writers_has_no_owner() -> None:
     assert (last["owner"], last["before"], last["because"]) == (None, "first", "nobody writes it any more")
 
 
+@pytest.mark.parametrize("may_own", [True, False])
+def test_who_follows_an_owner_that_ended_the_instance_is_another_owner(may_own: bool) -> None:
+    """Also where the end itself was not let in, as the right to own had ended before."""
+    w, viewer = world()
+    first, standby = w.writes("first", 20), w.writes("standby", 10)
+    first.write("lobby")
+    if not may_own:
+        w.principals["first"].permit(may(ROOMS), [])
+    first.ends("lobby", DISPOSED)
+    assert [each["owner"] for each in viewer.json(OWNER)] == (["first", None] if may_own else ["first"])
+    standby.write("lobby")
+    assert viewer.json(OWNER)[-1]["before"] == "first"
+    (event,) = w.told(events.OWNER_CHANGED)
+    assert (event["principal"], event["before"], event["because"]) == ("standby", "first", "it was disposed")
+
+
+def test_who_comes_back_to_what_it_ended_is_no_other_owner() -> None:
+    w, _ = world()
+    first = w.writes("first", 20)
+    for _ in range(2):
+        first.write("lobby")
+        first.ends("lobby", DISPOSED)
+    assert w.told(events.OWNER_CHANGED) == []
+
+
 def test_a_late_subscriber_learns_the_last_change() -> None:
     w, _ = world()
     w.writes("first", 20).write("lobby")

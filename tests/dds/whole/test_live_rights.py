@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridgehead.cli.main import run
-from tests.dds.peers.hands import cyclone
+from tests.dds.peers.hands import Hands, cyclone, cyclone_hands
 from tests.dds.peers.town import DdsTown, domain_table, first_message, folder_of, sent, temperature_route
 from tests.security.support import publish, subscribe
 
@@ -19,13 +19,19 @@ EVERY = 0.05  # seconds between a talker's samples
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory, shared_domain: int) -> Iterator[DdsTown]:
-    found = DdsTown(folder_of(tmp_path_factory), domain_table(shared_domain) + temperature_route(shared_domain))
+    owned = temperature_route(shared_domain, "Owned", "Owned/${room}", '{ownership = "exclusive"}')
+    config = domain_table(shared_domain) + temperature_route(shared_domain) + owned
+    found = DdsTown(folder_of(tmp_path_factory), config)
+    owner = publish(f"$DDS/{shared_domain}/Owned")
     for name, rights in {
         "robot": (publish("Office/#"),),
         "other": (publish("Office/#"),),
+        "primary": (publish("Owned/#"), owner),
+        "standby": (publish("Owned/#"), owner),
+        "intruder": (publish("Owned/#"),),
         "gauge": (subscribe("Office/#"),),
         "display": (subscribe("Office/#"),),
-        "viewer": (publish("Office/#"), subscribe("Office/#")),
+        "viewer": (publish("Office/#"), subscribe("#"), subscribe("$SYS/#")),
     }.items():
         found.enrol(name, rights)
         if name != "viewer":
@@ -86,3 +92,45 @@ def test_what_a_reader_may_no_more_is_not_written_until_it_has_gone(
         ) as display:
             sent(viewer, "Office/Lobby/Temperature", {"room": "Lobby", "celsius": 3.5, "counter": 200}, display)
         assert {each["counter"] for each in gauge.samples()} == {1}
+
+
+def test_who_may_be_the_stand_by_decides_the_policy(town: DdsTown, shared_domain: int, tmp_path: Path) -> None:
+    """Who may write the topic and not own it is refused by its own permissions; whose right to own it ends, by the
+    hub, however strong it is."""
+    for name in ("primary", "standby"):
+        (tmp_path / name).mkdir()
+    intruder = town.bundle_of("intruder")
+    with cyclone_hands(tmp_path, "talk", shared_domain, "Owned", credentials=intruder, strength=99) as hands:
+        assert "allowed" in hands.wait_for("a refusal", lambda told: "refused" in told)["refused"].lower()
+
+    def redundant(name: str, strength: int) -> Hands:
+        credentials = town.bundle_of(name)
+        return cyclone(
+            tmp_path / name,
+            *("talk", shared_domain, "Owned", "Temperature"),
+            credentials=credentials,
+            strength=strength,
+            every=EVERY,
+            room="Desk",
+        )
+
+    with (
+        town.mqtt("viewer") as viewer,
+        town.mqtt("viewer", "viewer-owners") as owners,
+        redundant("primary", 20) as primary,
+        redundant("standby", 10),
+    ):
+        assert owners.subscribe(f"$SYS/dds/{shared_domain}/Owned/owner") < 0x80
+        viewer.subscribe("Owned/#")
+        while json.loads(viewer.message().payload)["celsius"] != 20.0:
+            continue
+        change(town, "primary", "--no-permission", f"$DDS/{shared_domain}/Owned")
+        refused = town.hub.await_event("dds.owner-unpermitted")
+        assert (refused["principal"], refused["route"]) == ("primary", f"{shared_domain}/Owned")
+        primary.end()
+        while json.loads(viewer.message().payload)["celsius"] != 10.0:
+            continue
+        event = town.hub.await_event("dds.owner-changed")
+        assert (event["principal"], event["before"]) == ("standby", "primary")
+        while json.loads(owners.message().payload)["owner"] != "standby":
+            continue

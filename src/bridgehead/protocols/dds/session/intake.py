@@ -148,6 +148,8 @@ class Intake:
             source = instance.source  # what it wrote ends; who unregistered last says nothing, and may be gone already
         # Cyclone forgets it with this sample, and gives it another handle when it comes again.
         self.instances.remove(sample.instance)
+        if instance is not None and self._owners is not None:
+            self._owners.forgotten(instance, _because(sample))
         if source is None:
             if not by_itself:
                 self._unknown(None)

@@ -17,6 +17,8 @@ from bridgehead.protocols.dds.session.notices import OWNER, Notices
 from bridgehead.protocols.dds.session.seldom import Seldom
 from bridgehead.protocols.dds.session.sources import Source
 
+_MOST_VACANT: Final = 1000
+
 
 class Owners:
     """Of a route whose ownership is exclusive. `right` is the name on which a device needs publish."""
@@ -26,6 +28,7 @@ class Owners:
         self.right: Final = f"$DDS/{config.name}"
         self._notices: Final = notices
         self._seldom: Final = seldom
+        self._vacant: Final[dict[str, tuple[Source, str]]] = {}  # by the hub's topic: who owned it, and why no more
 
     def admits(self, source: Source, principal: Principal) -> bool:
         """Whether the writer may own an instance. Who may not is told of, and its samples are refused."""
@@ -48,6 +51,10 @@ class Owners:
         if before is not None and before.guid == source.guid:
             return  # the same writer, announced anew
         because = _because(before, source)
+        if before is None:
+            left = self._vacant.pop(instance.topic, None)
+            if left is not None and left[0].guid != source.guid:
+                before, because = left
         self._tell(instance, before, source, because)
         if before is not None:
             self._seldom.tell(
@@ -61,6 +68,13 @@ class Owners:
                     "because": because,
                 },
             )
+
+    def forgotten(self, instance: Instance, because: str) -> None:
+        """The instance ended, whether or not that was let in: who writes its topic next is another owner."""
+        if instance.owner is not None:
+            if len(self._vacant) >= _MOST_VACANT:
+                del self._vacant[next(iter(self._vacant))]
+            self._vacant[instance.topic] = (instance.owner, because)
 
     def ended(self, instance: Instance, because: str) -> None:
         """The instance has no owner any more."""
