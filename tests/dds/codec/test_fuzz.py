@@ -1,4 +1,4 @@
-"""The fuzz target of samples, a few thousand inputs each."""
+"""The fuzz targets of DDS, a few thousand inputs each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
-@pytest.mark.parametrize("target", ["fuzz_dds_cdr"])
+@pytest.mark.parametrize("target", ["fuzz_dds_cdr", "fuzz_dds_payloads"])
 def test_target(target: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "fuzz" / f"{target}.py"), "-runs=4000", "-plain=1", str(tmp_path / "inputs")],
