@@ -23,6 +23,7 @@ from tests.dds.peers.town import (
     temperature_route,
     town,
 )
+from tests.dds.security.capture import Capture
 
 pytestmark = [pytest.mark.peer(FASTDDS), pytest.mark.peer("idlc")]
 RIGHTS = {
@@ -102,6 +103,32 @@ def test_fast_dds_with_what_ros_2_is_given(
         told = json.loads(message.payload)
         assert (message.topic, told.get("celsius", 19.5), told.get("data", "Hall")) == (on_hub, 19.5, "Hall")
         sent(viewer, on_hub, payload, listener)
+
+
+@pytest.mark.clause("DDSSEC-9.5")
+def test_a_listener_on_the_network_reads_no_payload_and_no_type(
+    place: DdsTown, robot: Path, number: int, tmp_path: Path
+) -> None:
+    """Nor a topic's name, but where participants show each other their permissions before there is a key."""
+    there, back = "Xanthippe", "Quetzalcoatl"
+    capture = Capture(number)
+    with (
+        capture,
+        place.mqtt("viewer") as viewer,
+        cyclone(tmp_path, "talk", number, "Temperature", credentials=robot) as talker,
+        cyclone(tmp_path, "listen", number, "Temperature", credentials=place.bundle_of("gauge")) as listener,
+    ):
+        viewer.subscribe("Office/#")
+        first_message(viewer, lambda: talker.order(write={"room": there, "celsius": 21.5, "counter": 1}))
+        sent(viewer, f"Office/{back}/Temperature", {"room": back, "celsius": 8.5, "counter": 7}, listener)
+    datagrams = capture.of(number)
+    handshakes = [each for each in datagrams if b"c.perm" in each and b"DDS:Auth:PKI-DH" in each]
+    assert any(b"Temperature" in each for each in handshakes)  # what is looked for can be found
+    assert len(datagrams) > 5 * len(handshakes)
+    for each in datagrams:
+        for text in (there, back, "office", "celsius"):
+            assert text.encode() not in each
+        assert each in handshakes or b"Temperature" not in each
 
 
 @pytest.mark.clause("DDSSEC-9.3.1")
