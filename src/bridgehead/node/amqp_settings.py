@@ -35,7 +35,7 @@ class Amqp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     consumers: Annotated[Count, Meta(description="0-9-1: consumers of one connection")] = 1000
     message_size: Annotated[
         int, Meta(ge=1024, le=1024 * MIB, description="octets of the largest message (Attach; 0-9-1: of a body)")
-    ] = 16 * MIB
+    ] = 32 * MIB
     nesting: Annotated[
         int, Meta(ge=4, le=64, description="lists, maps and tables inside of one another, in what a peer sends")
     ] = 32
@@ -63,7 +63,7 @@ class Amqp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     bindings_per_identity: Annotated[Count, Meta(description="0-9-1: bindings that one identity made")] = 10_000
     transactions: Annotated[Count, Meta(description="open transactions of one connection")] = 16
     transaction_messages: Annotated[Count, Meta(description="messages of one transaction")] = 1000
-    transaction_bytes: Annotated[Count, Meta(description="octets of the messages of one transaction")] = 16 * MIB
+    transaction_bytes: Annotated[Count, Meta(description="octets of the messages of one transaction")] = 32 * MIB
     create_queues: Annotated[
         bool,
         Meta(description="1.0: attaching to `/queues/NAME` that is not there declares it, where the policy permits"),

@@ -27,7 +27,7 @@ class AmqpConfig:
         self.outbox_octets = 4 * 1024 * 1024  # what may wait to be sent before a receiver has to wait
         self.nesting = 32  # lists, maps, arrays, tables inside of one another
         # Messages.
-        self.message_octets = 16 * 1024 * 1024
+        self.message_octets = 32 * 1024 * 1024
         self.publish_rate = 0.0  # messages per second of one connection; 0: no limit
         self.publish_burst = 1000
         # Sessions and links of 1.0.
@@ -50,4 +50,4 @@ class AmqpConfig:
         # Transactions of both.
         self.transactions = 16  # open ones of a connection
         self.transaction_messages = 1000  # in one
-        self.transaction_octets = 16 * 1024 * 1024
+        self.transaction_octets = 32 * 1024 * 1024
