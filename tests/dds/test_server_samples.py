@@ -7,6 +7,7 @@ import pytest
 from bridgehead.core.errors import PAYLOAD_FORMAT_INVALID, Refusal
 from bridgehead.protocols.dds.batch import Batch, helper
 from bridgehead.protocols.dds.config import DdsConfig
+from bridgehead.protocols.dds.cyclone import DdsError
 from bridgehead.protocols.dds.events import SAMPLES_LOST
 from bridgehead.protocols.dds.idl import compile_idl
 from bridgehead.protocols.dds.mapping.settings import RouteConfig, RouteQos
@@ -60,6 +61,13 @@ async def test_dispose_and_unregister_meet_their_instance(domain: int) -> None:
             assert ends[instances[7]].data == key_of(7)
 
 
+async def test_unions_that_are_chosen_by_enumerations_of_two_sizes_are_refused(domain: int) -> None:
+    config = RouteConfig(domain, "Mixed")
+    described = type_of(config, compile_idl(IDL.with_name("shapes.idl"), "shapes::Mixed"))
+    with joined(domain) as opened, pytest.raises(DdsError, match="the same @bit_bound"):
+        Other(opened, config, described)
+
+
 async def test_the_hub_writes_and_its_own_reader_hears_nothing(domain: int) -> None:
     config = route(domain)
     with joined(domain) as opened:
@@ -80,6 +88,19 @@ SHAPES: dict[str, dict[str, object]] = {
     "Mutable": {"name": "abc", "number": 7},
     "Sparse": {"number": -3, "word": "w"},
     "Keyless": {"number": 0.5},
+    "Chosen": {
+        "name": "abcd",
+        "modes": ["AUTO", "OFF", "MANUAL"],
+        "more_modes": ["AUTO"],
+        "words": ["a", "bcd"],
+        "reading": (2, "word", "hi"),
+        "extra": {"a": 5, "b": 6.5},
+        "aim": ("AUTO", "inner", {"a": 1, "b": 2.5}),
+        "aims": [("OFF", "seconds", 5), ("MANUAL", "", None)],
+        "more": [{"a": 3, "b": 4.0}],
+    },
+    "Aimed": {"small": 7, "aim": ("AUTO", "inner", {"a": 1, "b": 2.5})},
+    "Levelled": {"small": 7, "level": ("HIGH", "high", "x")},
 }
 LONG = [(name, text) for name in ("Whole", "Appendable", "Mutable") for text in ("seventeen octets ", "x" * 10_000)]
 

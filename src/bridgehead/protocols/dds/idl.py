@@ -123,6 +123,8 @@ def _run_compiler(file: Path, folder: Path) -> None:
 def _import_all(folder: Path, file: Path) -> dict[str, type]:
     """The structures, by their full names with dots. The modules are gone again from Python's table afterwards: another
     IDL file may have modules of the same names."""
+    from cyclonedds.idl import IdlStruct
+
     names = sorted(each.stem for each in folder.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists())
     for name in names:
         if name in sys.modules or name in sys.stdlib_module_names:
@@ -137,7 +139,7 @@ def _import_all(folder: Path, file: Path) -> dict[str, type]:
             _collect(importlib.import_module(name), name, found)
         for python in found.values():
             _resolve(python)
-        return found
+        return {name: python for name, python in found.items() if issubclass(python, IdlStruct)}
     except IdlError:
         raise
     except Exception as fault:
@@ -150,12 +152,15 @@ def _import_all(folder: Path, file: Path) -> dict[str, type]:
 
 
 def _collect(module: ModuleType, path: str, found: dict[str, type]) -> None:
-    from cyclonedds.idl import IdlStruct
+    """Structures and unions: both have names of other types in their annotations."""
+    from cyclonedds.idl import IdlStruct, IdlUnion
 
     for name, value in vars(module).items():
         if isinstance(value, ModuleType) and value.__name__ == f"{module.__name__}.{name}":
             _collect(value, f"{path}.{name}", found)
-        elif isinstance(value, type) and issubclass(value, IdlStruct) and value is not IdlStruct:
+        elif (
+            isinstance(value, type) and issubclass(value, (IdlStruct, IdlUnion)) and value not in (IdlStruct, IdlUnion)
+        ):
             found[str(value.__idl_typename__)] = value
 
 

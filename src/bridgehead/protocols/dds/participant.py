@@ -22,6 +22,8 @@ from bridgehead.protocols.dds.cyclone import (
     ffi,
     library,
 )
+from bridgehead.protocols.dds.descriptors import mend
+from bridgehead.protocols.dds.idl import from_binding
 from bridgehead.security.dds import guard
 from bridgehead.security.dds.bundle import DomainFiles
 from bridgehead.security.dds.explain import why_refused
@@ -30,11 +32,6 @@ NAME: Final = "bridgehead"
 _TOPIC_OCTETS: Final = 2048  # the type stands within the first of them in a dds_topic
 # Cyclone DDS 0.10 puts the identifier of the type's own encapsulation before keys, which are plain CDR2 nevertheless.
 _KEY_HEADERS: Final = {FINAL: b"\0\7", APPENDABLE: b"\0\x09", MUTABLE: b"\0\x0b"}
-# Where dds_topic_descriptor_t has its flags, and two of these: DDS_TOPIC_FIXED_KEY, DDS_TOPIC_FIXED_KEY_XCDR2.
-_FLAGSET: Final = 2
-_FIXED_KEY: Final = 1 << 1
-_FIXED_KEY_XCDR2: Final = 1 << 5
-_FIXED_KEY_OCTETS: Final = 16
 _POINTER: Final = struct.Struct("=Q")
 
 
@@ -152,12 +149,12 @@ class Participant:
             address = int(ffi().cast("uintptr_t", qos))
             teacher = checked(create(self.entity, name, python, address, None), self._cannot(name))
             try:
-                entity = self._native(teacher, name, qos, _wrong_flags(idl))
+                entity = self._native(teacher, name, qos, python)
             finally:
                 library().dds_delete(teacher)
         return Topic(entity, _sertype(entity, name), representation, extensibility)
 
-    def _native(self, teacher: int, name: str, qos: Any, wrong_flags: int) -> int:
+    def _native(self, teacher: int, name: str, qos: Any, python: Any) -> int:
         lib = library()
         information, descriptor = ffi().new("void **"), ffi().new("void **")
         checked(lib.dds_get_typeinfo(teacher, information), f"topic {name} has no type information")
@@ -166,8 +163,8 @@ class Participant:
             checked(code, f"Cyclone DDS can't use the type of topic {name}")
         finally:
             lib.dds_free_typeinfo(information[0])
-        ffi().cast("uint32_t *", descriptor[0])[_FLAGSET] &= ~wrong_flags
         try:
+            mend(descriptor[0], python.__idl__, from_binding(python))
             code = lib.dds_create_topic(self.entity, descriptor[0], name.encode(), qos, ffi().NULL)
             return checked(code, self._cannot(name))
         finally:
@@ -175,16 +172,6 @@ class Participant:
 
     def _cannot(self, name: str) -> str:
         return f"the hub can't use topic {name} of DDS domain {self.domain}"
-
-
-def _wrong_flags(idl: Any) -> int:
-    """Out of type information Cyclone DDS 0.10 makes descriptors that say of each key with a text in it that it has at
-    most 16 octets. With a longer one, also one that comes from the network, it writes beyond the room for those."""
-    if idl.v2_key_max_size is None or idl.v2_key_max_size > _FIXED_KEY_OCTETS:
-        return _FIXED_KEY | _FIXED_KEY_XCDR2
-    if idl.v0_key_max_size is not None and idl.v0_key_max_size > _FIXED_KEY_OCTETS:
-        return _FIXED_KEY
-    return 0
 
 
 def is_forbidden(error: DdsError) -> bool:
