@@ -10,7 +10,7 @@ from bridgehead.protocols.dds.config import DdsConfig
 from bridgehead.protocols.dds.cyclone import DdsError
 from bridgehead.protocols.dds.events import SAMPLES_LOST
 from bridgehead.protocols.dds.idl import compile_idl
-from bridgehead.protocols.dds.mapping.settings import RouteConfig, RouteQos
+from bridgehead.protocols.dds.mapping.settings import EXCLUSIVE, RouteConfig, RouteQos
 from bridgehead.protocols.dds.reader import RawReader
 from bridgehead.protocols.dds.route_types import type_of
 from bridgehead.protocols.dds.session.ports import ALIVE, DISPOSED, NO_WRITERS, Sample
@@ -193,6 +193,24 @@ async def test_a_sample_that_is_too_large_is_told_of(domain: int) -> None:
             await until(lambda: at.route.samples, "the small one came")
             assert [each.data for each in at.route.samples] == [sample(2, 1, bytes(20))]
             assert [(name, fields["samples"]) for name, fields in at.events] == [(SAMPLES_LOST, 1)]
+            assert str(at.events[0][1]["because"]).endswith("larger than 1000 octets (dds.sample_size)")
+
+
+async def test_what_a_stand_by_writes_is_not_told_as_lost(domain: int) -> None:
+    owner, stand_by = (
+        route(domain, qos=RouteQos(depth=0, ownership=EXCLUSIVE, strength=strength)) for strength in (20, 10)
+    )
+    with joined(domain) as opened:
+        async with hub(opened, owner) as at:
+            stronger, weaker = Other(opened, owner).writer(), Other(opened, stand_by).writer()
+            await until(lambda: len(at.route.writers) == 2, "both are matched")
+            for number in range(5):
+                stronger.write(sample(2 * number, 1), TIME)
+                weaker.write(sample(2 * number + 1, 1), TIME)
+            stronger.write(sample(99, 1), TIME)
+            await until(lambda: len(at.route.samples) == 6, "all of the owner's are taken")
+            assert {each.data[4] for each in at.route.samples} == {0, 2, 4, 6, 8, 99}
+            assert at.events == []
 
 
 async def test_what_a_writer_wrote_comes_before_it_is_gone(domain: int) -> None:

@@ -155,7 +155,7 @@ class RouteEnd:
                 {
                     "route": self.config.name,
                     "samples": reader.too_large - self._too_large,
-                    "because": f"they are larger than {self._limits.sample_octets} octets (dds.sample_octets)",
+                    "because": f"they are larger than {self._limits.sample_octets} octets (dds.sample_size)",
                 },
             )
             self._too_large = reader.too_large
@@ -188,7 +188,7 @@ class RouteEnd:
                 self.route.incompatible(policy, self._unmatched(True))
         if changed & cyclone.SAMPLE_LOST:
             lost = reader.lost()
-            if lost > 0:
+            if lost > 0 and not self.config.exclusive:  # Cyclone counts what a stand-by wrote as lost
                 because = "they never came: the network lost them, or they came faster than the hub takes them"
                 self._event(SAMPLES_LOST, {"route": self.config.name, "samples": lost, "because": because})
 
