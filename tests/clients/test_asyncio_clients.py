@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 from typing import Any
 
 import aiomqtt
@@ -107,6 +109,11 @@ class Gmqtt:
         assert reason == 0
         return bool(flags & 1)
 
+    async def disconnect(self) -> None:
+        # gmqtt closes at once. asyncio's TLS takes it amiss when the last packet of a QoS 2 exchange is under way then.
+        with contextlib.suppress(ssl.SSLError):
+            await self.client.disconnect()
+
     async def read(self, count: int) -> list[tuple[bytes, int]]:
         return [await asyncio.wait_for(self.messages.get(), PATIENCE) for _ in range(count)]
 
@@ -124,11 +131,11 @@ async def test_gmqtt_gets_each_qos_and_resumes_its_session(office: Office, way: 
     for qos in range(3):
         publisher.client.publish(topic, f"reading {qos}", qos=qos)
     assert sorted(await subscriber.read(3)) == [(f"reading {qos}".encode(), qos) for qos in range(3)]
-    await subscriber.client.disconnect()
-    await publisher.client.disconnect()
+    await subscriber.disconnect()
+    await publisher.disconnect()
     for qos in (1, 2):
         await asyncio.to_thread(office.publish, topic, f"while away {qos}", qos)
     again = Gmqtt(office, way, "office", client_id, keep=True)
     assert await again.connect()
     assert await again.read(2) == [(f"while away {qos}".encode(), qos) for qos in (1, 2)]
-    await again.client.disconnect()
+    await again.disconnect()
