@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 from pathlib import Path
 
 from bridgehead.protocols.dds import binding
@@ -18,7 +19,7 @@ HALL = "Hall-1"
 HUB_TOPIC = f"Plant/{HALL}/Temperature"
 STRENGTHS = {"controller-1": 20, "controller-2": 10}
 LEASE = 0.1  # seconds of silence after which a controller counts as dead
-ALONE = 5.0  # seconds until the first is killed, and until the next kill after it has come back
+ALIVE = (3.0, 8.0)  # seconds until the first is killed, and until it is again each time it has come back
 DEAD = 4.0  # seconds until it is started again
 # Of one machine's demos no two meet: each domain has UDP ports of its own, 7400 + 250 * DOMAIN and the next ones.
 DOMAIN = 100 + os.getpid() % 100
@@ -78,9 +79,9 @@ async def start(name: str, bundle: Path) -> asyncio.subprocess.Process:
 
 async def kill_again_and_again(name: str, again: Start, killed: Told) -> None:
     """Start the controller, kill -9 it, and start it once more, for ever. `killed` is told whom, and when (Unix)."""
-    while True:
+    for alive in chain(ALIVE, repeat(ALIVE[-1])):
         controller = await again(name)
-        await asyncio.sleep(ALONE)
+        await asyncio.sleep(alive)
         controller.send_signal(signal.SIGKILL)
         killed(name, time.time())
         await controller.wait()

@@ -1,4 +1,4 @@
-"""The demo plays: readings cross between MQTT, CoAP and AMQP, the intruder is refused; thermometers are found."""
+"""The demo plays: readings cross between MQTT, CoAP, AMQP and DDS, the intruder is refused; thermometers are found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import thermometer  # noqa: E402 - the demo's folder is not a package
 def test_the_demo_plays_to_its_end() -> None:
     ended = subprocess.run(
         [sys.executable, str(ROOT / "demo" / "run.py")],
-        env={**os.environ, "DEMO_SECONDS": "7"},
+        env={**os.environ, "DEMO_SECONDS": "10"},
         capture_output=True,
         text=True,
         timeout=50,
@@ -38,6 +38,10 @@ def test_the_demo_plays_to_its_end() -> None:
     assert "the hub: lobby-node proved itself by psk" in ended.stdout
     assert "the hub: office-control proved itself by token" in ended.stdout
     assert "the hub: corridor-display proved itself by rpk" in ended.stdout
+    # From DDS to CoAP, also after the stronger controller was killed.
+    assert "corridor-display shows Plant/Hall-1/Temperature" in ended.stdout
+    assert "the plant: controller-1 is killed (SIGKILL)" in ended.stdout
+    assert "the plant: controller-2, which stood by, is heard" in ended.stdout
 
 
 @pytest.mark.parametrize(
