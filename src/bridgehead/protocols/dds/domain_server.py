@@ -67,8 +67,9 @@ class DomainServer:
         """Take part in it, and open all ends. What Cyclone does slowly is done beside the loop. Errors: DdsError."""
         if self._domain is None:
             self._domain = await asyncio.to_thread(Domain, self.config, self._limits.sample_octets)
-        participant = await asyncio.to_thread(Participant, self._domain, files)
+        participant: Participant | None = None
         try:
+            participant = await asyncio.to_thread(Participant, self._domain, files)
             waiting = Waiting(participant.entity, f"dds-{self.config.domain}", self._on_failure)
             discovery = Discovery(
                 participant.entity, participant.guid, self.endpoints, self._limits.participants, self._limits.endpoints
@@ -76,7 +77,9 @@ class DomainServer:
             for condition in discovery.conditions:
                 waiting.attach(condition, self._on_discovery)
         except DdsError:
-            await asyncio.to_thread(participant.close)
+            if participant is not None:
+                await asyncio.to_thread(participant.close)
+            await self._forget_permissions()
             raise
         self.participant, self._waiting, self.discovery = participant, waiting, discovery
         waiting.start()
@@ -119,6 +122,7 @@ class DomainServer:
             self.discovery = None
         if participant is not None:
             await asyncio.to_thread(participant.close)
+            await self._forget_permissions()
             self._event(DOMAIN_LEFT, {"domain": self.config.domain})
 
     async def close(self) -> None:
@@ -127,6 +131,15 @@ class DomainServer:
         for end in self.ends:
             end.route.close()
         self.ends.clear()
+        await self._close_domain()
+
+    async def _forget_permissions(self) -> None:
+        """Cyclone DDS 0.10's access control reads the permissions of a domain's first participant, holds all later ones
+        to them, and ends whichever there is when they end: each secured participant has a domain of its own."""
+        if self.config.is_secured:
+            await self._close_domain()
+
+    async def _close_domain(self) -> None:
         if self._domain is not None:
             domain, self._domain = self._domain, None
             await asyncio.to_thread(domain.close)
