@@ -466,7 +466,7 @@ def test_a_terminal_sees_a_progress_bar(data: Path, tmp_path: Path) -> None:
 
 def test_a_device_may_get_its_credential_later(device: Command, data: Path, tmp_path: Path) -> None:
     told = done(device("add", "robot-1", "--no-credential", "--publish", "Office/#"))
-    assert "device export robot-1 --credential new" in told.err
+    assert f"`bridgehead device export robot-1 --data {data} --for TARGET --credential new`" in told.err
     assert stored(data, "robot-1").name == "robot-1"
     done(device("export", "robot-1", "--for", "mqtt", "--credential", "new", "--out", tmp_path / "robot-1"))
     assert (tmp_path / "robot-1" / "certificate.pem").is_file()

@@ -193,7 +193,8 @@ def add(
         token = None if invited is None else identity.invite(name, invited).token
         report(enrolled, bundle, files, generate_password, as_json, token)
         if no_credential:
-            note(f"{name} cannot connect yet: `bridgehead device export {name} --credential new` makes what it needs")
+            export = f"bridgehead device export {name} --data {data} --for TARGET --credential new"
+            note(f"{name} cannot connect yet: `{export}` makes what it needs")
         if not any(each.allow for each in enrolled.permissions):
             note(f"{name} may connect and do nothing: give it --publish, --subscribe or --role")
         if bundle is not None and host is not None:

@@ -112,3 +112,6 @@ def test_secured_only_who_has_credentials_hears_and_sees(domain: int, tmp_path: 
     code, out, err = told.ended()
     assert (code, json.loads(out)["room"], err) == (0, "Lobby", "")
     assert outside.ended() == (1, "", "bridgehead sub: 0 of 1 samples came in time\n")
+    code, _, err = ran("pub", url(domain, "Pressure"), *TYPE, *LOOPBACK, "-m", payload, "--credentials", sensor)
+    assert code == 1
+    assert f"topic Pressure of DDS domain {domain} can't be used: signed governance or permissions forbid it" in err

@@ -196,5 +196,8 @@ def checked(code: int, doing: str) -> int:
         return code
     reason = ffi().string(library().dds_strretcode(code)).decode()
     if code == NOT_ALLOWED_BY_SECURITY:
-        reason = "the domain's signed governance or permissions forbid it"
+        reason = (
+            "signed governance or permissions forbid it: give the device the right, then new documents "
+            "(bridgehead dds permissions)"
+        )
     raise DdsError(f"{doing}: {reason}", code)

@@ -123,7 +123,7 @@ class Participant:
         remedy = "check the domain's network settings; Cyclone's own words are in the log"
         if code < 0 and files is not None:
             remedy = why_refused(files, time()) or "check the signed governance and permissions of the hub"
-        self.entity: Final = checked(code, f"the hub can't take part in DDS domain {self.domain} ({remedy})")
+        self.entity: Final = checked(code, f"taking part in DDS domain {self.domain} isn't possible ({remedy})")
         guid = ffi().new("guid_t *")
         checked(lib.dds_get_guid(self.entity, guid), "the participant's GUID can't be read")
         self.guid: Final = bytes(guid.v)
@@ -171,7 +171,7 @@ class Participant:
             lib.dds_delete_topic_descriptor(descriptor[0])
 
     def _cannot(self, name: str) -> str:
-        return f"the hub can't use topic {name} of DDS domain {self.domain}"
+        return f"topic {name} of DDS domain {self.domain} can't be used"
 
 
 def is_forbidden(error: DdsError) -> bool:

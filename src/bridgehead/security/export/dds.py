@@ -31,7 +31,7 @@ TOLD: Final = {
     REVOKED: "which identities are revoked",
     "cyclonedds.xml": "configuration of Cyclone DDS",
     "environment.sh": "to be read by a shell in this folder: . ./environment.sh",
-    "dds_client.c": "publishes or receives: sh dds_client.sh publish|subscribe [DOMAIN [SECONDS]]",
+    "dds_client.c": "publishes or receives octets: sh dds_client.sh publish|subscribe [DOMAIN [SECONDS]]",
 }
 NEEDED: Final = (
     "Needs Cyclone DDS with its security plug-ins (Debian: cyclonedds-dev and cyclonedds-tools), which\n"

@@ -117,4 +117,6 @@ def left_out(granted: Grants) -> list[str]:
     if not granted.left_out:
         return []
     lines = [f"  {topic_filter}: {because}" for topic_filter, because in granted.left_out]
-    return ["Not in the permissions:\n" + "\n".join(lines)]
+    return [
+        "Not in the permissions by its name (what the hub's routes give is in permissions.xml):\n" + "\n".join(lines)
+    ]
