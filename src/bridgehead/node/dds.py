@@ -17,7 +17,7 @@ from bridgehead.node.identities import Identities
 from bridgehead.node.log import EventLog
 from bridgehead.node.vocabulary import DDS_DOCUMENTS_FAILED, DDS_PLAIN
 from bridgehead.protocols.dds import log_topic
-from bridgehead.protocols.dds.config import DdsConfig
+from bridgehead.protocols.dds.config import DdsConfig, DomainConfig
 from bridgehead.protocols.dds.server import DdsServer
 from bridgehead.security.audit.vocabulary import AUDITED, DENIAL, LOG_IN, POLICY, REFUSAL, REVOCATION
 from bridgehead.security.dds.bundle import DomainFiles
@@ -80,7 +80,7 @@ class Dds:
 
     def warnings(self) -> list[str]:
         """A sentence for each domain without security, and for whatever could not be joined or opened."""
-        return [*(_plain(each.domain) for each in self._config.domains if not each.is_secured), *self.failures()]
+        return [*(_plain(each) for each in self._config.domains if not each.is_secured), *self.failures()]
 
     def failures(self) -> list[str]:
         return [f"{name}: {because}" for name, because in self._server.failures.items()]
@@ -148,11 +148,14 @@ class Dds:
     def _tell_plain(self) -> None:
         for each in self._config.domains:
             if not each.is_secured:
-                self._log(DDS_PLAIN, {"domain": each.domain, "because": _plain(each.domain)})
+                self._log(DDS_PLAIN, {"domain": each.domain, "because": _plain(each)})
 
 
-def _plain(domain: int) -> str:
+def _plain(domain: DomainConfig) -> str:
+    writes = (
+        f"writes as the device {domain.guest!r}" if domain.guest else "nobody's samples are let in (name a `guest`)"
+    )
     return (
-        f'DDS domain {domain} has security = "none": everybody on the network reads what the hub writes there, and '
-        'writes as its guest; use security = "required" outside of trials'
+        f'DDS domain {domain.domain} has security = "none": everybody on the network reads what the hub writes there, '
+        f'and {writes}; use security = "required" outside of trials'
     )

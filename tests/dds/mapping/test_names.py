@@ -62,7 +62,8 @@ def test_key_fields_make_the_topic_and_come_back(floor: int, room: str, mode: st
 @pytest.mark.parametrize(
     ("hub", "said"),
     [
-        ("Office/${nobody}", "Reading has no field nobody"),
+        ("Office/${nobody}", r"Reading has no field nobody: name one that is there \(place, "),
+        ("Office/${mode.floor}", "Reading has no field mode.floor: fields are in structures only"),
         ("Office/${place}", "only texts, whole numbers and enumerations"),
         ("Office/${celsius}", "only texts, whole numbers and enumerations"),
         ("Office/${note}", "note is no key of Reading: mark it @key"),

@@ -137,6 +137,7 @@ KEY: Final = 1  # SDK_KEY
 DISPOSED: Final = 1  # NN_STATUSINFO_DISPOSE (RTPS 2.3 section 9.6.3.9)
 UNREGISTERED: Final = 2  # NN_STATUSINFO_UNREGISTER
 
+_UNSPECIFIED: Final = -1  # its text is "Error"
 TIMEOUT: Final = -10
 PRECONDITION_NOT_MET: Final = -4
 NOT_ALLOWED_BY_SECURITY: Final = -13
@@ -194,6 +195,8 @@ def checked(code: int, doing: str) -> int:
     """`code`, when it is no error; otherwise DdsError that begins with `doing`."""
     if code >= 0:
         return code
+    if code == _UNSPECIFIED:
+        raise DdsError(doing, code)
     reason = ffi().string(library().dds_strretcode(code)).decode()
     if code == NOT_ALLOWED_BY_SECURITY:
         reason = (

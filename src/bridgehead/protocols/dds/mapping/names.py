@@ -138,7 +138,9 @@ def _at(type_: Struct, path: tuple[str, ...], hub: str) -> Type:
     for name in path:
         member = current.member(name) if isinstance(current, Struct) else None
         if member is None:
-            raise ValueError(f"{hub!r}: {type_.name} has no field {'.'.join(path)}")
+            known = [each.name for each in current.members] if isinstance(current, Struct) else []
+            remedy = f"name one that is there ({', '.join(known)})" if known else "fields are in structures only"
+            raise ValueError(f"{hub!r}: {type_.name} has no field {'.'.join(path)}: {remedy}")
         current = member.type
     if not isinstance(current, (String, Enum)) and not (
         isinstance(current, Primitive) and current.kind not in ("float32", "float64", "float128")
