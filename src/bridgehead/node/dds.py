@@ -109,9 +109,11 @@ class Dds:
         self._config = dds_config(config.dds)
         self._routing = routing(self._config)
         self._tell_plain()
-        if self._routing.metadata and self._routing != old:
+        if self._routing.documented != old.documented:
             files = self._documents()
-            if files is not None:
+            if files is not None and self._routing.stays(old):
+                self._server.take(files)
+            elif files is not None:
                 await self._server.renew(files)
         self._server.apply(self._config)
 

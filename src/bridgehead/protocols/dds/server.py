@@ -49,6 +49,7 @@ class DdsServer:
         self._files: DomainFiles | None = None
         self._changing: Final = asyncio.Lock()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._applying: Final[set[asyncio.Task[None]]] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._listening: Listening | None = None
         self.domains: Final[dict[int, DomainServer]] = {}
@@ -82,11 +83,15 @@ class DdsServer:
                     await server.leave()
                     await self._join(server)
 
+    def take(self, files: DomainFiles) -> None:
+        """New documents for domains that are joined from now on; in the others those that they have still hold."""
+        self._files = files
+
     def apply(self, config: DdsConfig) -> None:
         """Put a reloaded configuration in force, soon: domains and routes that didn't change stay as they are."""
         task = self._loop.create_task(self._apply(config))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._applying.add(task)
+        task.add_done_callback(self._applying.discard)
 
     async def _apply(self, config: DdsConfig) -> None:
         async with self._changing:
@@ -106,7 +111,7 @@ class DdsServer:
             self._tick.cancel()
             self._tick = None
         for task in list(self._tasks):
-            task.cancel()
+            task.cancel()  # a configuration that is being put in force isn't cut off: it may be leaving a domain
         try:
             async with asyncio.timeout(seconds), self._changing:
                 for server in list(self.domains.values()):

@@ -56,6 +56,18 @@ class Routing:
         self.routes: Final = tuple(each for each in routes if each.domain in self.metadata)
         self.logged: Final = tuple(sorted(each for each in logged if each in self.metadata))
 
+    @property
+    def documented(self) -> tuple[dict[int, str], tuple[int, ...]]:
+        """What the hub's own documents and participants are made by: routes are not in them."""
+        return self.metadata, self.logged
+
+    def stays(self, old: Routing) -> bool:
+        """Whether the domains that both have are protected alike, so that the hub's participants there may go on."""
+        both = self.metadata.keys() & old.metadata.keys()
+        return all(
+            self.metadata[each] == old.metadata[each] and (each in self.logged) == (each in old.logged) for each in both
+        )
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Routing) and vars(self) == vars(other)
 
