@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from bridgehead.protocols.dds.session.ports import Sample
 from bridgehead.protocols.dds.writer import RawWriter
 from tests.dds.domains import free_domain
 from tests.dds.keyed import IDL, KEYED, TOPIC, key_of, sample
-from tests.dds.rim import OCTETS, environment, loopback, until
+from tests.dds.rim import OCTETS, environment, joined, loopback, until
 from tests.dds.security.peers import Peer
 from tests.dds.whole.desk import GUEST, Desk, desk, settings
 
@@ -146,6 +147,17 @@ async def test_a_reloaded_configuration_changes_what_it_changes_only(domain: int
         assert before.participant.guid == guid
         at.server.apply(settings([], []))
         await until(lambda: not at.server.domains, "the domain is left")
+    with joined(domain):
+        pass  # also when the server stopped while it was leaving
+
+
+async def test_a_configuration_that_comes_as_the_server_stops_is_not_put_in_force(domain: int) -> None:
+    async with desk(settings([], [])) as at:
+        at.server.apply(settings([loopback(domain, guest=GUEST)], [keyed(domain)]))
+        await at.server.stop(30.0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert at.server.domains == {}
 
 
 @pytest.mark.clause("XTYPES-7.6.3.3")
@@ -155,6 +167,7 @@ async def test_a_type_is_learnt_from_who_announces_it(domain: int) -> None:
     route = RouteConfig(domain, "Secret", hub="Learnt")
     with Peer(domain, {}, writers=[("Secret", "")], text="a word"):
         async with desk(settings([learns], [route])) as at:
+            assert at.server.failures == {}
             listener = at.listen("Learnt")
             await until(lambda: listener.messages, "its samples come")
             assert json.loads(listener.messages[0].payload) == {"text": "a word"}

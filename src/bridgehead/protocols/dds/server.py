@@ -50,6 +50,7 @@ class DdsServer:
         self._changing: Final = asyncio.Lock()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._applying: Final[set[asyncio.Task[None]]] = set()
+        self._is_stopped = False
         self._tick: asyncio.TimerHandle | None = None
         self._listening: Listening | None = None
         self.domains: Final[dict[int, DomainServer]] = {}
@@ -95,7 +96,8 @@ class DdsServer:
 
     async def _apply(self, config: DdsConfig) -> None:
         async with self._changing:
-            await self._put_in_force(config)
+            if not self._is_stopped:
+                await self._put_in_force(config)
 
     def report(self, severity: str, event: str, message: str, fields: Mapping[str, object]) -> None:
         """A decision of the hub about security, onto the log topics of secured domains: of the domain that it is about,
@@ -107,6 +109,7 @@ class DdsServer:
     async def stop(self, seconds: float) -> None:
         """Leave every domain. Others are told at once that the hub is gone; nobody is waited for but Cyclone's threads,
         at most so long."""
+        self._is_stopped = True
         if self._tick is not None:
             self._tick.cancel()
             self._tick = None
