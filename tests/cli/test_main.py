@@ -117,6 +117,14 @@ def test_a_wrong_command_line(capsys: pytest.CaptureFixture[str], arguments: lis
     assert printed.count("\n") == 1
 
 
+def test_a_group_of_commands_alone_shows_its_help_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["dds"]) == 2
+    alone = capsys.readouterr().err
+    assert run(["dds", "--help"]) == 0
+    assert alone == capsys.readouterr().out
+    assert "\nCommands:\n  discover " in alone
+
+
 def test_an_unknown_command_has_a_suggestion(command: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     def probe() -> None:
         """Look."""

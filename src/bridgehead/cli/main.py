@@ -105,6 +105,9 @@ def _tell(fault: Exception, command: str | None) -> int:
         sentence, code = "given up", 1
     elif hasattr(fault, "format_message"):  # what typer raises about the command line
         context = getattr(fault, "ctx", None)  # of the command that was meant: `bridgehead device add`
+        if context is not None and fault.format_message() == context.get_help():  # `bridgehead device` alone
+            print(context.get_help(), file=sys.stderr)
+            return USAGE
         where = name if context is None else context.command_path
         sentence, code = f"{_sentence(fault.format_message())} (see {where} --help)", USAGE
     elif isinstance(fault, Refusal):
