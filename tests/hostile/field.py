@@ -6,7 +6,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridgehead.protocols.mqtt.codec.packets import Acknowledgement, Publish
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
@@ -51,25 +51,33 @@ class Witness:
         raw.send_octets(b"\x40\x02" + int(message.packet_id).to_bytes(2, "big"))
 
 
-def name_of(raw: Raw) -> str:
-    """The attacker as the hub's log calls it; its own address and port."""
+class Name(NamedTuple):
+    """An attacker as the hub's log calls it; its own address and port, which others may have had before it."""
+
+    address: str
+    since: str = ""  # ISO 8601, as in the log
+
+
+def name_of(raw: Raw) -> Name:
     host, port = raw.sock.getsockname()[:2]
-    return f"{host}:{port}"
+    return Name(f"{host}:{port}", raw.began.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
-def lines_about(town: Town, name: str) -> list[dict[str, object]]:
+def lines_about(town: Town, name: Name) -> list[dict[str, object]]:
     """What the hub has logged about the connection, but that a device was let in."""
     return [
         line
         for line in town.hub.lines()
-        if name in (line.get("address"), line.get("peer")) and line["event"] != "authentication.accepted"
+        if name.address in (line.get("address"), line.get("peer"))
+        and line["event"] != "authentication.accepted"
+        and str(line["time"]) >= name.since
     ]
 
 
-def the_one_line(town: Town, witness: Witness, name: str) -> dict[str, object]:
+def the_one_line(town: Town, witness: Witness, name: Name) -> dict[str, object]:
     """The one line about the connection that was ended. The witness goes on meanwhile, so that a second line would
     have been written."""
-    wait_until(f"a line about {name}", lambda: lines_about(town, name))
+    wait_until(f"a line about {name.address}", lambda: lines_about(town, name))
     witness.beat()
     (line,) = lines_about(town, name)
     return line

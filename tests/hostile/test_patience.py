@@ -13,7 +13,7 @@ from bridgehead.protocols.mqtt.codec.encode import encode
 from bridgehead.protocols.mqtt.codec.packets import Connect
 from bridgehead.protocols.mqtt.codec.properties import NO_PROPERTIES
 from tests.cli.hub import wait_until
-from tests.hostile.field import Witness, bounded, lines_about, name_of, the_one_line
+from tests.hostile.field import Name, Witness, bounded, lines_about, name_of, the_one_line
 from tests.peers.raw import Raw
 from tests.peers.town import TCP, TLS, UNIX, Town
 
@@ -105,7 +105,7 @@ def test_the_unix_socket_has_no_more_patience(town: Town, witness: Witness) -> N
     for raw in raws:
         assert raw.rest() == []
     # There are no ports: the peer is known by its process.
-    mine = f"unix:uid={os.getuid()},gid={os.getgid()},pid={os.getpid()}"
+    mine = Name(f"unix:uid={os.getuid()},gid={os.getgid()},pid={os.getpid()}")
     wait_until("three lines", lambda: len(lines_about(town, mine)) >= 3)
     witness.beat()
     assert sorted(str(line["event"]) for line in lines_about(town, mine)) == [

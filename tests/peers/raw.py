@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from datetime import UTC, datetime
 from typing import Final
 
 from bridgehead.protocols.mqtt.codec.decode import Decoder
@@ -33,6 +34,7 @@ class Raw:
 
     def __init__(self, sock: socket.socket, version: int = 5) -> None:
         self.sock: Final = sock
+        self.began: Final = datetime.now(UTC)
         self.version: Final = version
         self._decoder: Final = Decoder(_LARGEST, None, from_server=True)
         self._decoder.protocol_version = version

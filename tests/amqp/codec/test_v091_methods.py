@@ -15,6 +15,7 @@ from pamqp.exceptions import PAMQPException
 from bridgehead.protocols.amqp.codec.v091.errors import COMMAND_INVALID, SYNTAX_ERROR, ConnectionFault
 from bridgehead.protocols.amqp.codec.v091.frames import Decoder
 from bridgehead.protocols.amqp.codec.v091.methods import (
+    decode_amqplain,
     decode_method,
     decode_secure_ok,
     decode_start_ok,
@@ -197,12 +198,28 @@ def test_log_in_is_octets() -> None:
 
 
 @clause("AMQP091-connection.update-secret")
-def test_a_new_secret_is_ascii() -> None:
-    assert decode_update_secret(b"\x00\x0a\x00\x46\x00\x00\x00\x03abc\x00") == "abc"
-    with pytest.raises(ConnectionFault, match="no token"):
-        decode_update_secret(b"\x00\x0a\x00\x46\x00\x00\x00\x01\xff\x00")
+def test_a_new_secret_is_octets() -> None:
+    assert decode_update_secret(b"\x00\x0a\x00\x46\x00\x00\x00\x03a\xff\x00\x00") == b"a\xff\x00"
     with pytest.raises(ConnectionFault):
         decode_update_secret(b"\x00\x0a\x00\x46\x00\x00\x00\x09abc")
+
+
+@clause("AMQP091-connection.start-ok")
+def test_amqplain_is_plain_in_a_table() -> None:
+    given = encode.field_table({"LOGIN": "office", "PASSWORD": "sésame"})[4:]
+    assert decode_amqplain(given, NESTING) == "\0office\0sésame".encode()
+    for fields in ({}, {"LOGIN": "office"}, {"LOGIN": "office", "PASSWORD": 1}, {"login": "a", "password": "b"}):
+        with pytest.raises(ConnectionFault, match="LOGIN and PASSWORD"):
+            decode_amqplain(encode.field_table(fields)[4:], NESTING)
+    for end in range(1, len(given)):
+        with pytest.raises(ConnectionFault):
+            decode_amqplain(given[:end], NESTING)
+
+
+@given(st.binary(max_size=64))
+def test_amqplain_of_any_octets(octets: bytes) -> None:
+    with contextlib.suppress(ConnectionFault):
+        assert decode_amqplain(octets, NESTING).startswith(b"\0")
 
 
 @clause("AMQP091-4.2.6.1")

@@ -1,8 +1,8 @@
 """pika: logs in by one mechanism of 0-9-1, binds a queue of its own to a topic, and takes what it published.
 
-`python pika_login.py PLAIN|EXTERNAL|AMQPLAIN|AUTHZID`; a line of JSON: the mechanisms that were offered and what was
-heard, or why it was refused. With `stay` as a second word it stays until the hub ends the connection, and says how;
-with `renew`, it brings AMQP_TOKEN by update-secret first.
+`python pika_login.py PLAIN|EXTERNAL|AMQPLAIN|RABBIT-CR-DEMO|AUTHZID`; a line of JSON: the mechanisms that were offered
+and what was heard, or why it was refused. With `stay` as a second word it stays until the hub ends the connection, and
+says how; with `renew`, it brings AMQP_TOKEN by update-secret first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ssl
 import sys
 from typing import Any
 
+import pamqp.encode
 import pika
 import pika.connection
 import pika.credentials
@@ -44,7 +45,8 @@ def credentials(how: str) -> Any:
         return pika.credentials.ExternalCredentials()
     words = {
         "PLAIN": b"\0" + name + b"\0" + secret,
-        "AMQPLAIN": b"\0" + name + b"\0" + secret,
+        "AMQPLAIN": pamqp.encode.field_table({"LOGIN": name.decode(), "PASSWORD": secret.decode()})[4:],
+        "RABBIT-CR-DEMO": name,
         "AUTHZID": b"somebody-else\0" + name + b"\0" + secret,
         "OAUTHBEARER": b"n,,\x01auth=Bearer " + token + b"\x01\x01",
     }

@@ -154,11 +154,20 @@ def test_pika_renews_its_token(house: Office) -> None:
 
 
 def test_pika_cannot_become_another_by_a_token(house: Office) -> None:
-    with pika(house, "taker", "PLAIN", "renew") as script:
+    with pika(house, "taker", "OAUTHBEARER", "renew", SHORT) as script:
         script.say(token("panel"))
         assert script.process.wait(20) != 0
     refused = [str(each["because"]) for each in house.hub.events("connection.refused")]
     assert any("'panel'" in because for because in refused)
+
+
+def test_a_secret_changes_nothing_where_no_token_proved_who_it_is(house: Office) -> None:
+    with pika(house, "leaver", "PLAIN", "renew") as script:
+        script.say(token("panel"))
+        assert script.line() == {"renewed": True}
+        house.command("device", "disable", "leaver")  # whom it still is
+        assert script.line()["closed"] == 403
+    house.command("device", "enable", "leaver")
 
 
 def test_pika_is_sent_away_with_its_identity(house: Office) -> None:

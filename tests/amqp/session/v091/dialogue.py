@@ -91,10 +91,12 @@ class Client(Talker):
 
     # From start to open. ----------------------------------------------------------------------------
 
-    def start(self, properties: FieldTable | None = None, response: str = "\0office\0secret") -> None:
+    def start(
+        self, properties: FieldTable | None = None, response: str = "\0office\0secret", by: str = "PLAIN"
+    ) -> None:
         self.get(commands.Connection.Start, 0)
         given = CAPABLE if properties is None else properties
-        self.send(commands.Connection.StartOk(given, "PLAIN", response, "en_US"), 0)
+        self.send(commands.Connection.StartOk(given, by, response, "en_US"), 0)
 
     def proven(self, expires_at: float = NEVER, data: bytes | None = None) -> None:
         principal = self.hub.principals.get(self.name) or everything(self.name)
@@ -102,9 +104,11 @@ class Client(Talker):
         self.connection.authenticated(principal, True, self.serial, expires_at, data, ("password",))
         self.hub.settle()
 
-    def open(self, heartbeat: int = 0, frame_max: int = 131_072, expires_at: float = NEVER) -> Client:
+    def open(
+        self, heartbeat: int = 0, frame_max: int = 131_072, expires_at: float = NEVER, by: str = "PLAIN"
+    ) -> Client:
         """Everything up to an open channel 1."""
-        self.start()
+        self.start(by=by)
         self.proven(expires_at)
         self.get(commands.Connection.Tune, 0)
         self.send(commands.Connection.TuneOk(2047, frame_max, heartbeat), 0)

@@ -152,6 +152,9 @@ def test_a_sender_that_is_faster_than_it_may_be(hub: AmqpHub, client: Client) ->
     assert not client.connection.is_congested()
 
 
+UPDATE_SECRET_DONE = frame(METHOD, 0, b"\x00\x0a\x00\x47")
+
+
 def update_secret(client: Client) -> None:
     """As a client of RabbitMQ sends it."""
     secret = b"a.b.c"
@@ -160,7 +163,7 @@ def update_secret(client: Client) -> None:
 
 @pytest.mark.clause("AMQP091-connection.update-secret")
 def test_a_new_secret_is_not_another_identitys(hub: AmqpHub) -> None:
-    client = Client(hub, mechanisms=("PLAIN", "OAUTHBEARER")).open()
+    client = Client(hub, mechanisms=("PLAIN", "OAUTHBEARER")).open(by="OAUTHBEARER")
     update_secret(client)
     assert client.connection.is_asking()
     mallory = everything("mallory")
@@ -173,8 +176,26 @@ def test_a_new_secret_is_not_another_identitys(hub: AmqpHub) -> None:
 
 
 @pytest.mark.clause("AMQP091-connection.update-secret")
-def test_a_second_secret_before_the_first_is_judged(hub: AmqpHub) -> None:
+def test_a_new_secret_where_nothing_ends(hub: AmqpHub) -> None:
     client = Client(hub, mechanisms=("PLAIN", "OAUTHBEARER")).open()
+    for _ in range(2):
+        update_secret(client)
+        assert client.octets == UPDATE_SECRET_DONE
+        client.octets = b""
+    assert not client.connection.is_asking()
+    client.declare("q")
+
+
+@pytest.mark.clause("AMQP091-connection.update-secret")
+def test_a_secret_that_is_no_token(hub: AmqpHub) -> None:
+    client = Client(hub, mechanisms=("OAUTHBEARER",)).open(by="OAUTHBEARER")
+    client.send_octets(frame(METHOD, 0, b"\x00\x0a\x00\x46\x00\x00\x00\x01\xff\x01r"))
+    client.told_closed(530)
+
+
+@pytest.mark.clause("AMQP091-connection.update-secret")
+def test_a_second_secret_before_the_first_is_judged(hub: AmqpHub) -> None:
+    client = Client(hub, mechanisms=("PLAIN", "OAUTHBEARER")).open(by="OAUTHBEARER")
     update_secret(client)
     update_secret(client)
     client.told_closed(503)

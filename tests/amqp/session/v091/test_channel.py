@@ -187,10 +187,9 @@ def test_a_consumer_is_told_when_its_queue_is_deleted(client: Client) -> None:
     client.consume("q")
     client.publish("q")
     client.delivered()
-    client.send(commands.Queue.Delete(queue="q"))
+    client.ask(commands.Queue.Delete(queue="q"), commands.Queue.DeleteOk)
     cancel = client.get(Basic.Cancel)
     assert (cancel.consumer_tag, cancel.nowait) == ("c", True)
-    client.get(commands.Queue.DeleteOk)
     client.send(Basic.Ack(1))  # too late, and no fault
     assert client.silent()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pamqp import commands, frame, heartbeat
+from pamqp import commands, encode, frame, heartbeat
 from pamqp.common import FieldTable
 
 from bridgehead.core.errors import BAD_CREDENTIALS, NOT_AUTHORIZED, UNAVAILABLE, Refusal
@@ -21,7 +21,7 @@ def test_the_hub_begins_and_offers_the_mechanisms_of_its_listener(hub: AmqpHub) 
     client = Client(hub, mechanisms=("SCRAM-SHA-256", "PLAIN"))
     start = client.get(commands.Connection.Start, 0)
     assert (start.version_major, start.version_minor) == (0, 9)
-    assert start.mechanisms == "SCRAM-SHA-256 PLAIN"
+    assert start.mechanisms == "SCRAM-SHA-256 PLAIN AMQPLAIN"
     capabilities = start.server_properties["capabilities"]
     assert isinstance(capabilities, dict)
     assert capabilities["publisher_confirms"] is True
@@ -33,9 +33,31 @@ def test_the_hub_begins_and_offers_the_mechanisms_of_its_listener(hub: AmqpHub) 
     assert client.connection.is_asking()
 
 
-def test_a_mechanism_that_is_not_offered_is_refused(hub: AmqpHub) -> None:
+@pytest.mark.clause("AMQP091-connection.start-ok")
+def test_amqplain_is_judged_as_plain(hub: AmqpHub) -> None:
     client = Client(hub)
     client.get(commands.Connection.Start, 0)
+    response = encode.field_table({"LOGIN": "office", "PASSWORD": "secret"})[4:].decode()
+    client.send(commands.Connection.StartOk(CAPABLE, "AMQPLAIN", response, "en_US"), 0)
+    asked = client.connection.sasl
+    assert asked is not None
+    assert (asked.mechanism, asked.data) == ("PLAIN", b"\0office\0secret")
+
+
+@pytest.mark.clause("AMQP091-connection.start-ok")
+def test_a_response_of_amqplain_without_a_password(hub: AmqpHub) -> None:
+    client = Client(hub)
+    client.get(commands.Connection.Start, 0)
+    response = encode.field_table({"LOGIN": "office"})[4:].decode()
+    client.send(commands.Connection.StartOk(CAPABLE, "AMQPLAIN", response, "en_US"), 0)
+    assert client.silent()  # 2.2.4: before it is open, it is just closed
+    assert client.connection.closed
+    assert "PASSWORD" in str(hub.named("connection.peer-error")[0]["because"])
+
+
+def test_a_mechanism_that_is_not_offered_is_refused(hub: AmqpHub) -> None:
+    client = Client(hub, mechanisms=("SCRAM-SHA-256",))
+    assert client.get(commands.Connection.Start, 0).mechanisms == "SCRAM-SHA-256"
     client.send(commands.Connection.StartOk(CAPABLE, "AMQPLAIN", "x", "en_US"), 0)
     assert "AMQPLAIN" in client.told_closed(403)
     assert client.connection.closed

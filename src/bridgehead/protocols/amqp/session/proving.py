@@ -18,6 +18,8 @@ PEER: Final = 2  # a challenge is out
 MOST_ROUNDS: Final = 16
 _BEARER: Final = "OAUTHBEARER"
 _XOAUTH2: Final = "XOAUTH2"
+# A log-in by these ends with its token, unless that is renewed.
+TOKENS: Final = (_BEARER, _XOAUTH2)
 _END: Final = b"\x01\x01"
 TOKEN_OCTETS: Final = 32_768  # of a token that renews; the first one is bounded by the SASL layer's frames
 

@@ -105,12 +105,24 @@ def decode_secure_ok(payload: bytes) -> bytes:
     return _long_string(payload, 4)
 
 
-def decode_update_secret(payload: bytes) -> str:
-    """The new secret of connection.update-secret (RabbitMQ's extension). Raises ConnectionFault (502)."""
+def decode_amqplain(response: bytes, nesting: int) -> bytes:
+    """A response of AMQPLAIN, 0-9-1's own mechanism, as one of PLAIN (RFC 4616): a table's fields without its length,
+    LOGIN and PASSWORD among them. Raises ConnectionFault (502)."""
+    table = len(response).to_bytes(4, "big") + response
+    check_table(table, 0, len(table), nesting)
     try:
-        return _long_string(payload, 4).decode("ascii")
-    except UnicodeDecodeError:
-        raise ConnectionFault("the new secret is no token", SYNTAX_ERROR) from None
+        _, fields = decode.field_table(table)
+    except _FAULTS as fault:
+        raise _unreadable("the response of AMQPLAIN", fault) from None
+    login, password = fields.get("LOGIN"), fields.get("PASSWORD")
+    if not isinstance(login, str) or not isinstance(password, str):
+        raise ConnectionFault("a response of AMQPLAIN has the strings LOGIN and PASSWORD", SYNTAX_ERROR)
+    return f"\0{login}\0{password}".encode()
+
+
+def decode_update_secret(payload: bytes) -> bytes:
+    """The new secret of connection.update-secret (RabbitMQ's extension). Raises ConnectionFault (502)."""
+    return _long_string(payload, 4)
 
 
 def _long_string(payload: bytes, at: int) -> bytes:

@@ -61,6 +61,7 @@ class Channel(Enlisting):
         self.prefetch = 0  # of consumers that begin from now on
         self.prefetch_together = 0  # of the channel's consumers together
         self.flows = True
+        self.put_off: list[commands.Basic.Cancel] | None = None  # while its own queue.delete is carried out
         self.finishing = False  # the peer closed it: close-ok comes behind what waits for a commit
         self.beginning: list[BasicConsumer] = []  # their consume-ok waits: they get nothing before it
         self._by_get = 0  # of `unacked`, which no prefetch counts
@@ -287,7 +288,11 @@ class Channel(Enlisting):
             if unacked.consumer is consumer:
                 unacked.entry = None
         if self.peer.cancels and not self.closing:
-            self.peer.outbox.write(method_frame(self.number, commands.Basic.Cancel(consumer.tag, True)))
+            cancel = commands.Basic.Cancel(consumer.tag, True)
+            if self.put_off is None:
+                self.peer.outbox.write(method_frame(self.number, cancel))
+            else:
+                self.put_off.append(cancel)
 
     def takes_from(self, queue: Queue) -> None:
         """The channel may have deliveries of this queue from now on."""

@@ -17,6 +17,7 @@ from bridgehead.protocols.amqp.codec.v091 import frames
 from bridgehead.protocols.amqp.codec.v091.errors import ConnectionFault, reply_text
 from bridgehead.protocols.amqp.codec.v091.methods import (
     UPDATE_SECRET_OK,
+    decode_amqplain,
     decode_start_ok,
     method_frame,
     secure,
@@ -24,7 +25,7 @@ from bridgehead.protocols.amqp.codec.v091.methods import (
 from bridgehead.protocols.amqp.config import AmqpConfig
 from bridgehead.protocols.amqp.mapping.errors import reply_code_of
 from bridgehead.protocols.amqp.session.pace import Pace
-from bridgehead.protocols.amqp.session.proving import HUB, Renewal, SaslTurn, renewing
+from bridgehead.protocols.amqp.session.proving import HUB, TOKENS, Renewal, SaslTurn, renewing
 from bridgehead.protocols.amqp.session.v091.channel import Channel
 from bridgehead.protocols.amqp.session.v091.contract import Peer
 from bridgehead.protocols.amqp.session.v091.verbs import Verbs
@@ -43,6 +44,8 @@ CLOSING: Final = 6  # our connection.close is out
 CLOSED: Final = 7
 
 _EXTERNAL: Final = "EXTERNAL"
+_PLAIN: Final = "PLAIN"
+_AMQPLAIN: Final = "AMQPLAIN"
 _CAPABILITIES: Final = (
     "publisher_confirms",
     "exchange_exchange_bindings",
@@ -77,6 +80,7 @@ class Login(Hearing):
         self._product = ""
         self._principal: Principal | None = None
         self._verified = False
+        self._by_token = False
         self._serial = ""
         self._marks: tuple[str, ...] = ()
         self._peer: Peer | None = None
@@ -92,7 +96,9 @@ class Login(Hearing):
         self._awaited = 0  # answers and confirms that wait for a commit
         properties: dict[str, FieldValue] = {"product": "Bridgehead"}
         properties["capabilities"] = dict.fromkeys(_CAPABILITIES, True)
-        start = commands.Connection.Start(0, 9, properties, " ".join(mechanisms), "en_US")
+        # The same name and password in other octets: what PLAIN is good enough for, AMQPLAIN is.
+        offered = (*mechanisms, _AMQPLAIN) if _PLAIN in mechanisms else mechanisms
+        start = commands.Connection.Start(0, 9, properties, " ".join(offered), "en_US")
         outbox.write(method_frame(0, start))
 
     def _close(self, code: int, because: str, event: str) -> None:
@@ -113,11 +119,16 @@ class Login(Hearing):
         product = answer.properties.get("product")
         self._product = product if isinstance(product, str) else ""
         mechanism = answer.mechanism
+        response = answer.response
+        if mechanism == _AMQPLAIN and _PLAIN in self.mechanisms:
+            mechanism = _PLAIN
+            response = decode_amqplain(response, self.config.nesting)
         if mechanism not in self.mechanisms:
             self._not_let_in(f"the mechanism {mechanism[:64]!r} is not offered", mechanism, REFUSED)
             return
         self.state = SECURING
-        initial: bytes | None = answer.response
+        self._by_token = mechanism in TOKENS
+        initial: bytes | None = response
         if not initial and mechanism != _EXTERNAL:
             initial = None  # 0-9-1 cannot leave it out: an empty one stands for none
         self.ask(SaslTurn(mechanism, initial))
@@ -226,12 +237,16 @@ class Login(Hearing):
         self.outbox.write(method_frame(0, commands.Connection.OpenOk()))
         self.entered("0-9-1", self._product)
 
-    def _update_secret(self, secret: str) -> None:
+    def _update_secret(self, secret: bytes) -> None:
+        if not self._by_token:
+            self.secret_updated()  # nothing of this log-in ends, so there is nothing to renew: RabbitMQ says ok, too
+            return
         if self.sasl is not None:
             raise ConnectionFault("an update of the secret is under way", codes.COMMAND_INVALID)
         assert self._peer is not None
+        token = secret.decode("ascii", "replace")
         try:
-            self.ask(renewing(self.mechanisms, self._peer.principal.name, secret, SecretRenewal(self)))
+            self.ask(renewing(self.mechanisms, self._peer.principal.name, token, SecretRenewal(self)))
         except Refusal as refusal:
             raise ConnectionFault(refusal.because, codes.NOT_ALLOWED) from None
 

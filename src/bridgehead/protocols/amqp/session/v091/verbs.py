@@ -233,8 +233,20 @@ class Verbs:
             count = declaring.purge(peer.principal, peer.origin, name)
             self._lasting(method, commands.Queue.PurgeOk(count))
         else:
-            count = declaring.delete(peer.principal, peer.origin, name, bool(method.if_unused), bool(method.if_empty))
+            # Who deletes hears first that it is done, then that its own consumers are, as from RabbitMQ: clients close
+            # at the second.
+            channel = self._channel
+            cancels: list[commands.Basic.Cancel] = []
+            channel.put_off = cancels
+            try:
+                count = declaring.delete(
+                    peer.principal, peer.origin, name, bool(method.if_unused), bool(method.if_empty)
+                )
+            finally:
+                channel.put_off = None
             self._lasting(method, commands.Queue.DeleteOk(count))
+            for cancel in cancels:
+                channel.answers.say(cancel)
 
     def _declare_exchange(self, method: commands.Exchange.Declare) -> None:
         peer = self._channel.peer
