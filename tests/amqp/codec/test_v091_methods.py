@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import base, commands, encode
+from pamqp.common import FieldTable
 from pamqp.exceptions import PAMQPException
 
 from bridgehead.protocols.amqp.codec.v091.errors import COMMAND_INVALID, SYNTAX_ERROR, ConnectionFault
@@ -208,7 +209,8 @@ def test_a_new_secret_is_octets() -> None:
 def test_amqplain_is_plain_in_a_table() -> None:
     given = encode.field_table({"LOGIN": "office", "PASSWORD": "sésame"})[4:]
     assert decode_amqplain(given, NESTING) == "\0office\0sésame".encode()
-    for fields in ({}, {"LOGIN": "office"}, {"LOGIN": "office", "PASSWORD": 1}, {"login": "a", "password": "b"}):
+    lacking: list[FieldTable] = [{}, {"LOGIN": "a"}, {"LOGIN": "a", "PASSWORD": 1}, {"login": "a", "password": "b"}]
+    for fields in lacking:
         with pytest.raises(ConnectionFault, match="LOGIN and PASSWORD"):
             decode_amqplain(encode.field_table(fields)[4:], NESTING)
     for end in range(1, len(given)):
