@@ -36,6 +36,10 @@ class Line:
             entry.in_line = False
         return None
 
+    def last(self) -> Entry | None:
+        """The place at the end, ready or not."""
+        return self._entries[-1] if self._entries else None
+
     def taken(self, entry: Entry) -> None:
         """It is not ready any more, but may be again."""
         entries = self._entries

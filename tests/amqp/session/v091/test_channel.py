@@ -135,23 +135,6 @@ def test_a_prefetch_size_is_not_implemented(client: Client) -> None:
     client.told_closed(540)
 
 
-@pytest.mark.clause("AMQP091-basic.get", "AMQP091-basic.get-ok", "AMQP091-basic.get-empty")
-def test_get_takes_one(client: Client) -> None:
-    client.declare("q")
-    client.ask(Basic.Get(queue="q"), Basic.GetEmpty)
-    client.publish("q", b"1")
-    client.publish("q", b"2")
-    answer = client.ask(Basic.Get(queue="q"), Basic.GetOk)
-    assert (answer.delivery_tag, answer.message_count, answer.routing_key) == (1, 1, "q")
-    assert client.content()[1] == b"1"
-    client.send(Basic.Nack(1, False, True))
-    answer = client.ask(Basic.Get(queue="q", no_ack=True), Basic.GetOk)
-    assert answer.redelivered is True
-    assert client.content()[1] == b"1"
-    client.send(Basic.Ack(2))
-    client.closed_channel(406)
-
-
 @pytest.mark.clause("AMQP091-basic.recover")
 def test_recover_gives_back_what_is_not_acknowledged(client: Client) -> None:
     client.declare("q")

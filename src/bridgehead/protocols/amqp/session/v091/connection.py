@@ -45,6 +45,7 @@ _CLOSE_OK: Final = b"\x00\x0a\x00\x33"
 _CHANNEL_OPEN: Final = b"\x00\x14\x00\x0a"
 _CHANNEL_CLOSE: Final = b"\x00\x14\x00\x28"
 _CHANNEL_CLOSE_OK: Final = b"\x00\x14\x00\x29"
+_BASIC_GET: Final = commands.Basic.Get.index.to_bytes(4, "big")
 _BASIC_PUBLISH: Final = b"\x00\x3c\x00\x28"
 _STORE_FAILED: Final = "the hub cannot keep it now: its store is full or out of order"
 
@@ -242,7 +243,11 @@ class Connection(Login):
     def _tell(self, channel: Channel, durable: int) -> None:
         if channel.closing and not channel.finishing:
             return
-        channel.committed(durable)
+        try:
+            channel.committed(durable)
+        except ChannelFault as fault:
+            self._close_channel(channel, fault.code, fault.text, _BASIC_GET)
+            return
         if channel.finished():
             self._finish_channel(channel)
 

@@ -52,14 +52,23 @@ class Peer:
         self.transactions = 0
 
 
+class Later:
+    """An answer that is found when its turn has come."""
+
+    def answer(self) -> None:
+        """Says it, and nothing that waits for another commit. Raises V091Error."""
+        raise NotImplementedError
+
+
 class Answers:
     """Answers of one channel, in their order: one that says that something lasts waits for its commit, and those after
-    it with it."""
+    it with it. `later`: how many are to be found yet."""
 
     def __init__(self, peer: Peer, channel: int) -> None:
         self._peer: Final = peer
         self._channel: Final = channel
-        self._held: list[tuple[int, bytes]] = []
+        self._held: list[tuple[int, bytes, Later | None]] = []
+        self.later = 0
 
     def __len__(self) -> int:
         return len(self._held)
@@ -80,34 +89,48 @@ class Answers:
         """As `lasting`, for a frame that is made already."""
         self._put_octets(self._peer.broker.journal.wait(self._peer.receiver), octets)
 
+    def find(self, answer: Later, ticket: int) -> None:
+        """When commit `ticket` has ended, 0 for none, and what is held before it is said."""
+        self._held.append((ticket, b"", answer))
+        self.later += 1
+
     def _put(self, ticket: int, method: base.Frame) -> None:
         self._put_octets(ticket, method_frame(self._channel, method))
 
     def _put_octets(self, ticket: int, octets: bytes) -> None:
         if self._held or ticket > self._peer.broker.journal.durable:
-            self._held.append((ticket, octets))
+            self._held.append((ticket, octets, None))
             self._peer.held += len(octets)
         else:
             self._peer.outbox.write(octets)
 
     def flush(self, durable: int) -> None:
+        """Raises V091Error, of an answer that was to be found."""
         held = self._held
+        self._held = []  # what is found now goes out before what is behind it
         count = 0
-        for ticket, octets in held:
-            if ticket > durable:
-                break
-            self._peer.outbox.write(octets)
-            self._peer.held -= len(octets)
-            count += 1
-        del held[:count]
+        try:
+            for ticket, octets, later in held:
+                if ticket > durable:
+                    break
+                count += 1
+                if later is None:
+                    self._peer.outbox.write(octets)
+                    self._peer.held -= len(octets)
+                else:
+                    self.later -= 1
+                    later.answer()
+        finally:
+            self._held = held[count:]
 
     def waits_for(self, ticket: int) -> bool:
-        for held, _ in self._held:
+        for held, _, _ in self._held:
             if held == ticket:
                 return True
         return False
 
     def clear(self) -> None:
-        for _, octets in self._held:
+        for _, octets, _ in self._held:
             self._peer.held -= len(octets)
         self._held = []
+        self.later = 0

@@ -17,6 +17,7 @@ from bridgehead.protocols.amqp.session.v091.arguments import Arguments
 from bridgehead.protocols.amqp.session.v091.channel import Channel
 from bridgehead.protocols.amqp.session.v091.confirming import Confirms
 from bridgehead.protocols.amqp.session.v091.consuming import BasicConsumer
+from bridgehead.protocols.amqp.session.v091.contract import Later
 from bridgehead.protocols.amqp.session.v091.transaction import Transaction
 
 _PRIORITY: Final = "x-priority"  # of a consumer; RabbitMQ's extension
@@ -42,7 +43,7 @@ class Verbs:
         elif isinstance(method, commands.Basic.Cancel):
             self._cancel(method)
         elif isinstance(method, commands.Basic.Get):
-            self._get(method)
+            self.get(method.queue or "", bool(method.no_ack), False)
         elif isinstance(method, commands.Basic.Reject):
             self._settle(method.delivery_tag or 0, False, bool(method.requeue))
         elif isinstance(method, commands.Basic.Nack):
@@ -147,20 +148,37 @@ class Verbs:
             channel.peer.broker.queues.stop(consumer)
         self._say(method, commands.Basic.CancelOk(method.consumer_tag))
 
-    def _get(self, method: commands.Basic.Get) -> None:
+    def get(self, name: str, no_ack: bool, found_later: bool) -> None:
+        """basic.get. What was published before it is there for it, though it be still on its way to the disk."""
         channel = self._channel
         peer = channel.peer
-        queue = self._queue(method.queue)
-        if not method.no_ack:
+        queue = self._queue(name)
+        if channel.answers.later and not found_later:
+            channel.answers.find(_Get(self, queue.name, no_ack), 0)
+            return
+        if not no_ack:
             if len(channel.unacked) >= peer.config.prefetch:
                 because = f"a channel has at most {peer.config.prefetch} deliveries without acknowledgement"
                 raise ChannelFault(because, codes.PRECONDITION_FAILED)
             channel.takes_from(queue)
-        entry = peer.broker.queues.get(peer.principal, peer.origin, queue, bool(method.no_ack))
-        if entry is None:
-            channel.answers.say(commands.Basic.GetEmpty())
+        entry = peer.broker.queues.get(peer.principal, peer.origin, queue, no_ack)
+        if entry is not None:
+            channel.give(queue, entry, no_ack)
+            return
+        ticket = 0 if found_later else peer.broker.journal.wait_for(peer.receiver, queue.coming())
+        if ticket:
+            channel.answers.find(_Get(self, queue.name, no_ack), ticket)
         else:
-            channel.give(queue, entry, bool(method.no_ack))
+            channel.answers.say(commands.Basic.GetEmpty())
+
+    def get_later(self, name: str, no_ack: bool) -> None:
+        if self._channel.closing:
+            self._channel.answers.say(commands.Basic.GetEmpty())
+            return
+        try:
+            self.get(name, no_ack, True)
+        except Refusal as refusal:
+            raise ChannelFault(refusal.because, reply_code_of(refusal.meaning)) from None
 
     def _settle(self, tag: int, multiple: bool, requeue: bool) -> None:
         """basic.nack and basic.reject."""
@@ -313,3 +331,15 @@ def _priority_of(arguments: Arguments) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ChannelFault(f"invalid arg '{_PRIORITY}': it is a number", codes.PRECONDITION_FAILED)
     return value
+
+
+class _Get(Later):
+    """A basic.get of a queue in which there is only what waits for its commit, or behind another such."""
+
+    def __init__(self, verbs: Verbs, queue: str, no_ack: bool) -> None:
+        self._verbs: Final = verbs
+        self._queue: Final = queue
+        self._no_ack: Final = no_ack
+
+    def answer(self) -> None:
+        self._verbs.get_later(self._queue, self._no_ack)
