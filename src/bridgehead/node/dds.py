@@ -80,7 +80,7 @@ class Dds:
 
     def warnings(self) -> list[str]:
         """A sentence for each domain without security, and for whatever could not be joined or opened."""
-        return [*(_plain(each) for each in self._config.domains if not each.is_secured), *self.failures()]
+        return [*(self._plain(each) for each in self._config.domains if not each.is_secured), *self.failures()]
 
     def failures(self) -> list[str]:
         return [f"{name}: {because}" for name, because in self._server.failures.items()]
@@ -150,14 +150,17 @@ class Dds:
     def _tell_plain(self) -> None:
         for each in self._config.domains:
             if not each.is_secured:
-                self._log(DDS_PLAIN, {"domain": each.domain, "because": _plain(each)})
+                self._log(DDS_PLAIN, {"domain": each.domain, "because": self._plain(each)})
 
-
-def _plain(domain: DomainConfig) -> str:
-    writes = (
-        f"writes as the device {domain.guest!r}" if domain.guest else "nobody's samples are let in (name a `guest`)"
-    )
-    return (
-        f'DDS domain {domain.domain} has security = "none": everybody on the network reads what the hub writes there, '
-        f'and {writes}; use security = "required" outside of trials'
-    )
+    def _plain(self, domain: DomainConfig) -> str:
+        guest = domain.guest
+        if not guest:
+            writes = "nobody's samples are let in (name a `guest`)"
+        elif self._identities.party(guest, False) is None:
+            writes = f"nobody's samples are let in: its guest {guest!r} is no device (bridgehead device add {guest})"
+        else:
+            writes = f"writes as the device {guest!r}"
+        return (
+            f'DDS domain {domain.domain} has security = "none": everybody on the network reads what the hub writes '
+            f'there, and {writes}; use security = "required" outside of trials'
+        )

@@ -293,7 +293,7 @@ class Node:
         amqp.apply(new)
         await dds.apply(new)
         self._figures_due.set()
-        self._log(vocabulary.RELOADED, {"listeners": " ".join(listeners.addresses())})
+        self._log(vocabulary.RELOADED, {"listeners": " ".join([*listeners.addresses(), *dds.addresses()])})
 
     def _apply_limits(self) -> None:
         apply_limits(self.config, self._limits)

@@ -34,3 +34,13 @@ def test_a_domain_goes_on_while_others_come_and_routes_change(tmp_path: Path, do
         hub.reload(LISTENERS + domain_table(domain, metadata="sign") + temperature_route(domain))
         hub.await_event("dds.domain-left", 2)
         hub.await_event("dds.domain-joined", 3)
+        assert str(hub.await_event("node.reloaded", 3)["listeners"]).endswith(f"dds={domain}")
+
+
+def test_a_guest_that_is_no_device_is_told_with_the_remedy(tmp_path: Path, domain: int) -> None:
+    with town(tmp_path, domain_table(domain, guest="nobody") + temperature_route(domain)) as place:
+        because = str(place.hub.await_event("dds.plain")["because"])
+        assert "its guest 'nobody' is no device (bridgehead device add nobody)" in because
+        place.enrol("nobody")
+        place.hub.reload(LISTENERS + domain_table(domain, guest="nobody") + temperature_route(domain))
+        assert "writes as the device 'nobody'" in str(place.hub.await_event("dds.plain", 2)["because"])
