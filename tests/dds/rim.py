@@ -114,6 +114,9 @@ class Recorder:
     def incompatible(self, policy: str, remote: Endpoint | None) -> None:
         self.calls.append(("incompatible", policy, remote.guid if remote is not None else None))
 
+    def inconsistent(self, remote: Endpoint, type_name: str) -> None:
+        self.calls.append(("inconsistent", remote.type_name, type_name))
+
     def next_timeout(self) -> float:
         return float("inf")
 

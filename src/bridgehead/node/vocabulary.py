@@ -143,6 +143,7 @@ VOCABULARY: Final[dict[str, Entry]] = {
     dds.LIVELINESS_REGAINED: Entry(logging.INFO, 60),
     dds.DEADLINE_MISSED: Entry(logging.WARNING, _RARE),
     dds.QOS_INCOMPATIBLE: Entry(logging.WARNING, _RARE),
+    dds.INCONSISTENT_TOPIC: Entry(logging.WARNING, _RARE),
     dds.READER_UNPERMITTED: Entry(logging.WARNING, 60),
     dds.MESSAGE_UNFIT: Entry(logging.WARNING, _RARE),
     dds.ROUTE_SLOW: Entry(logging.WARNING, _RARE),

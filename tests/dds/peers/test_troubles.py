@@ -14,6 +14,7 @@ from tests.cli.hub import wait_until
 from tests.dds.domains import free_domain
 from tests.dds.peers.hands import FASTDDS, cyclone, fastdds
 from tests.dds.peers.town import (
+    STRING,
     TEMPERATURE,
     DdsTown,
     domain_table,
@@ -82,6 +83,32 @@ def test_a_type_of_the_same_name_that_is_another(place: DdsTown, number: int, tm
         assert first_message(viewer, lambda: talker.order(write=sample)).topic == "Office/Lobby/Temperature"
         event = incompatible(place, "Type Consistency")
         assert event["route"] == f"{number}/Temperature"
+
+
+def test_a_type_of_another_name_and_the_same_shape(place: DdsTown, number: int, tmp_path: Path) -> None:
+    """DDS-XTypes 1.3 section 7.6.3.4: where both sides tell their types, their names don't count."""
+    with place.mqtt("viewer") as viewer, cyclone(tmp_path, "talk", number, "Temperature", "Renamed") as talker:
+        viewer.subscribe("Office/#")
+        sample = {"room": "Hall", "celsius": 1.5, "counter": 4}
+        assert first_message(viewer, lambda: talker.order(write=sample)).topic == "Office/Hall/Temperature"
+        assert place.hub.events("dds.inconsistent-topic") == []
+
+
+@pytest.mark.clause("DDS-2.2.4.1")
+@pytest.mark.parametrize(("does", "side"), [("talk", "writer"), ("listen", "reader")])
+def test_a_type_of_another_name(place: DdsTown, number: int, tmp_path: Path, does: str, side: str) -> None:
+    """A topic of the name and another type (INCONSISTENT_TOPIC): told of both sides, and of each once."""
+    before = len(place.hub.events("dds.inconsistent-topic"))
+    with fastdds(tmp_path, does, number, "Temperature", STRING) as stranger:
+        event = place.hub.await_event("dds.inconsistent-topic", before + 1)
+        assert event["route"] == f"{number}/Temperature"
+        because = str(event["because"])
+        assert f"the {side} of 'robot' has the type '{STRING}' for this topic" in because
+        assert "the route has 'office::Temperature'" in because
+        with place.mqtt("viewer") as viewer, cyclone(tmp_path, "listen", number, "Temperature") as listener:
+            sent(viewer, "Office/Lobby/Temperature", {"room": "Lobby", "celsius": 1.5, "counter": 3}, listener)
+        assert not any("sample" in told or told.get("matched") for told in stranger.told)
+    assert len(place.hub.events("dds.inconsistent-topic")) == before + 1
 
 
 def test_quality_that_does_not_match_is_told_with_both_sides(place: DdsTown, number: int, tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ def test_qualities_that_do_not_fit_are_told_with_both_sides(
     assert f"{'reader' if reader else 'writer'} of 'robot' {sentence}" in str(told["because"])
 
 
+@pytest.mark.clause("DDS-2.2.4.1")
+@pytest.mark.parametrize("reader", [False, True])
+def test_a_type_of_another_name_is_told_with_both_names(reader: bool) -> None:
+    w, _ = world()
+    remote = w.endpoint("robot", reader)
+    for _ in range(3):
+        w.route.inconsistent(remote, "office::Other")
+    (told,) = w.told(events.INCONSISTENT_TOPIC)
+    assert (told["principal"], told["remote"]) == ("robot", remote.guid.hex())
+    side = "reader" if reader else "writer"
+    assert f"the {side} of 'robot' has the type {remote.type_name!r}" in str(told["because"])
+    assert "the route has 'office::Other'" in str(told["because"])
+
+
 def test_where_nobody_can_be_named_the_hubs_own_side_is() -> None:
     w, _ = world()
     w.route.incompatible("Reliability", None)

@@ -1,6 +1,6 @@
 """Cyclone DDS' Python binding as somebody else's hands: a line of JSON says what to do, a line of JSON what came of it.
 
-    cyclone_peer.py talk|listen DOMAIN TOPIC TYPE [option=value]...     (TYPE: Temperature, Numbered or String)
+    cyclone_peer.py talk|listen DOMAIN TOPIC TYPE [option=value]...     (TYPE: Temperature, Numbered, Renamed or String)
 
 Orders: {"write": FIELDS}, {"flood": COUNT, "room": STEM}, {"hang": true}, {"strength": NUMBER}, {"tag": NAME=VALUE}.
 Told: {"ready": true}, {"matched": COUNT}, {"written": COUNT}, {"sample": FIELDS}, {"ended": STATE}, {"refused": WHY}.
@@ -55,12 +55,22 @@ class Numbered(IdlStruct, typename="office.Temperature"):
 
 
 @dataclass
+class Renamed(IdlStruct, typename="kitchen.Temperature"):
+    """Another name for the same type."""
+
+    room: str
+    key("room")
+    celsius: float
+    counter: int
+
+
+@dataclass
 class String(IdlStruct, typename="std_msgs.msg.dds_.String_"):
     data: str
 
 
 TELLING: Final = threading.Lock()
-TYPES: Final = {"Temperature": Temperature, "Numbered": Numbered, "String": String}
+TYPES: Final = {"Temperature": Temperature, "Numbered": Numbered, "Renamed": Renamed, "String": String}
 
 
 def tell(what: dict[str, Any]) -> None:

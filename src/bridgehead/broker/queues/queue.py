@@ -283,15 +283,6 @@ class Queue(Serving):
             self.unsettled += 1
         return entry
 
-    def coming(self) -> int:
-        """The commit that brings all that is on its way to the disk, 0 for none."""
-        ticket = 0
-        for line in self.lines:
-            for entry in (line.head(), line.last()):
-                if entry is not None:
-                    ticket = max(ticket, entry.ticket)
-        return ticket
-
     def look(self, after: int, most: int, verified_only: bool, principal: Principal) -> list[Entry]:
         """For one that takes nothing away."""
         found: list[Entry] = []

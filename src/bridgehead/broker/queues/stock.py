@@ -161,6 +161,15 @@ class Stock(Shelf):
                 return entry
         return None
 
+    def coming(self) -> int:
+        """The commit that brings all that is on its way to the disk, 0 for none."""
+        ticket = 0
+        for line in self.lines:
+            for entry in (line.head(), line.last()):
+                if entry is not None:
+                    ticket = max(ticket, entry.ticket)
+        return ticket
+
     def enter(self, entry: Entry) -> None:
         """A new one, at the end of its line."""
         weight = entry.weight

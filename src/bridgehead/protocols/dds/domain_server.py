@@ -153,6 +153,8 @@ class DomainServer:
             self._opened(end.config, error)
             return
         self._opened(end.config, None)
+        for endpoint in [*self.discovery.writers.values(), *self.discovery.readers.values()]:
+            end.announced(endpoint)
 
     def _open_log(self, participant: Participant) -> None:
         if self.log is None:
@@ -176,6 +178,8 @@ class DomainServer:
             for end in self.ends:
                 end.announced_anew(endpoint)
         for endpoint in changes.endpoints:
+            for end in self.ends:
+                end.announced(endpoint)
             self._discovered(self.config.domain, endpoint)
         if discovery.refused and not self._full:
             remedy = "raise dds.participants or dds.endpoints, or find out who announces so many"

@@ -27,6 +27,7 @@ LIVELINESS_LOST: Final = "dds.liveliness-lost"
 LIVELINESS_REGAINED: Final = "dds.liveliness-regained"
 DEADLINE_MISSED: Final = "dds.deadline-missed"
 QOS_INCOMPATIBLE: Final = "dds.qos-incompatible"
+INCONSISTENT_TOPIC: Final = "dds.inconsistent-topic"  # somebody's type of it is another (DDS 1.4 section 2.2.4.1)
 READER_UNPERMITTED: Final = "dds.reader-unpermitted"  # a message was not written: who would read it may not
 MESSAGE_UNFIT: Final = "dds.message-unfit"  # a message of the hub that is no sample of the route's type
 ROUTE_SLOW: Final = "dds.route-slow"  # messages sent at most once were dropped: the writer had no room

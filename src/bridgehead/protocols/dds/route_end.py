@@ -18,6 +18,8 @@ from bridgehead.protocols.dds.session.ports import Endpoint, Sample, Writer
 from bridgehead.protocols.dds.waiting import Waiting
 from bridgehead.protocols.dds.writer import RawWriter
 
+_UNTIL_MATCHED: Final = 1.0  # seconds after which what was announced is held not to match
+
 Look = Callable[[], Discovery | None]
 
 
@@ -34,16 +36,18 @@ class RoutePort(Protocol):
     def deadline_missed(self, instance: int, times: int) -> None: ...
     def liveliness_changed(self, alive: int, not_alive: int, handle: int) -> None: ...
     def incompatible(self, policy: str, remote: Endpoint | None) -> None: ...
+    def inconsistent(self, remote: Endpoint, type_name: str) -> None: ...
     def next_timeout(self) -> float: ...
     def handle_timeout(self) -> None: ...
 
 
 class TypeOf:
-    """What a topic is made with: its name in DDS, the binding's class, what is written (policies.XCDR1 or XCDR2), and
-    the type's extensibility (codec/types.py)."""
+    """What a topic is made with: its name in DDS, the type's name there, the binding's class, what is written
+    (policies.XCDR1 or XCDR2), and the type's extensibility (codec/types.py)."""
 
-    def __init__(self, topic: str, python: type, representation: int, extensibility: str) -> None:
+    def __init__(self, topic: str, name: str, python: type, representation: int, extensibility: str) -> None:
         self.topic: Final = topic
+        self.name: Final = name
         self.python: Final = python
         self.representation: Final = representation
         self.extensibility: Final = extensibility
@@ -77,6 +81,7 @@ class RouteEnd:
         self._look: Look | None = None
         self._writers: set[int] = set()
         self._readers: set[int] = set()
+        self._doubtful: Final[dict[int, tuple[Endpoint, float]]] = {}  # by their handles, and until when they may match
         self._too_large = 0
 
     @property
@@ -239,6 +244,23 @@ class RouteEnd:
         elif endpoint.handle in self._readers:
             self._tell_time()
             self.route.reader_matched(endpoint)
+
+    def announced(self, endpoint: Endpoint) -> None:
+        """Somebody's writer or reader is new. One whose type has another name may match, as by DDS-XTypes the shape
+        counts. Of one that does not, Cyclone says nothing."""
+        mine = self._writer if endpoint.is_reader else self._reader
+        if mine is not None and endpoint.topic == self._type.topic and endpoint.type_name != self._type.name:
+            self._doubtful[endpoint.handle] = (endpoint, self._tell_time() + _UNTIL_MATCHED)
+
+    def judge_types(self, now: float) -> None:
+        """Tell of those that were announced with another type's name a while ago, and don't match."""
+        while self._doubtful:
+            handle, (endpoint, until) = next(iter(self._doubtful.items()))
+            if until > now:
+                return
+            del self._doubtful[handle]
+            if self._topic is not None and handle not in self._writers and handle not in self._readers:
+                self.route.inconsistent(endpoint, self._type.name)
 
     def _unmatched(self, writers: bool) -> Endpoint | None:
         """Who may be meant by a status that names nobody: the one that discovery told last, of those on this topic that

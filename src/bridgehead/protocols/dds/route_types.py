@@ -28,4 +28,4 @@ def described(route: RouteConfig) -> Compiled | None:
 
 def type_of(route: RouteConfig, compiled: Compiled) -> TypeOf:
     representation = policies.XCDR1 if compiled.codec.representation == XCDR1 else policies.XCDR2
-    return TypeOf(route.dds_topic, compiled.python, representation, compiled.type.extensibility)
+    return TypeOf(route.dds_topic, compiled.type.name, compiled.python, representation, compiled.type.extensibility)

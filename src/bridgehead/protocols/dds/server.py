@@ -233,6 +233,7 @@ class DdsServer:
         now = self.tell_time()
         for server in self.domains.values():
             for end in server.ends:
+                end.judge_types(now)
                 if end.route.next_timeout() <= now:
                     end.route.handle_timeout()
 

@@ -128,6 +128,7 @@ AUDITED: Final[dict[str, str]] = {
     "dds.owner-changed": LOG_IN,
     "dds.reader-unpermitted": DENIAL,
     "dds.qos-incompatible": CONFIGURATION,
+    "dds.inconsistent-topic": CONFIGURATION,
     "node.ceiling-lowered": CONFIGURATION,
     "node.reloaded": CONFIGURATION,
     "node.reload-failed": CONFIGURATION,

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from bridgehead.protocols.dds.mapping.settings import RouteConfig, RouteQos
 from bridgehead.protocols.dds.session.ports import Endpoint
-
-# The last octet of a user-defined reader's GUID (RTPS 2.3 section 9.3.1.2): without and with key.
-_READERS: Final = (0x04, 0x07)
 
 
 def value_of(policy: str, qos: RouteQos) -> str:
@@ -42,14 +37,28 @@ def told(config: RouteConfig, policy: str, remote: Endpoint | None, who: str) ->
         return fields
     fields["principal"] = who
     fields["remote"] = remote.guid.hex()
-    is_reader = remote.guid[-1:] != b"" and remote.guid[-1] in _READERS
-    side, wants = ("reader", "asks for") if is_reader else ("writer", "offers")
-    hub = "offers" if is_reader else "asks for"
+    wants, hub = ("asks for", "offers") if remote.is_reader else ("offers", "asks for")
     theirs = value_of(policy, remote.qos)
     name = repr(who) if who else "nobody known"
     if ours and theirs and ours != theirs:
         what = f"{wants} {policy} {theirs}, the hub {hub} {ours}"
     else:
         what = f"does not fit the hub's in {policy}"
-    fields["because"] = f"the {side} of {name} {what}: change the one or the other (qos of the route)"
+    fields["because"] = f"the {_side(remote)} of {name} {what}: change the one or the other (qos of the route)"
     return fields
+
+
+def other_type(config: RouteConfig, ours: str, remote: Endpoint, who: str) -> dict[str, object]:
+    """As `told`, where the other's topic has another type than the route's, which is called `ours`."""
+    name = repr(who) if who else "nobody known"
+    return {
+        "route": config.name,
+        "principal": who,
+        "remote": remote.guid.hex(),
+        "because": f"the {_side(remote)} of {name} has the type {remote.type_name!r} for this topic, the route has "
+        f"{ours!r}, so nothing flows between the two: change the one or the other (type of the route)",
+    }
+
+
+def _side(remote: Endpoint) -> str:
+    return "reader" if remote.is_reader else "writer"

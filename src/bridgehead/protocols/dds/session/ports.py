@@ -16,6 +16,8 @@ from bridgehead.protocols.dds.mapping.settings import RouteQos
 ALIVE: Final = 16
 DISPOSED: Final = 32
 NO_WRITERS: Final = 64
+# The last octet of a user-defined reader's GUID (RTPS 2.3 section 9.3.1.2): without and with key.
+_READERS: Final = (0x04, 0x07)
 
 
 @mypyc_attr(acyclic=True)
@@ -61,6 +63,10 @@ class Endpoint:
         self.qos: Final = qos
         self.tags: Final = tags
         self.secured: Final = secured
+
+    @property
+    def is_reader(self) -> bool:
+        return self.guid[-1] in _READERS
 
     @property
     def strength(self) -> int:

@@ -104,6 +104,12 @@ class Route:
         key = policy if remote is None else f"{policy} {remote.guid.hex()}"
         self._seldom.tell(events.QOS_INCOMPATIBLE, key, incompatible.told(self.config, policy, remote, who))
 
+    def inconsistent(self, remote: Endpoint, type_name: str) -> None:
+        """A reader or writer of the topic has another type than the route's, which is called `type_name`."""
+        who = self._rights.name_of(remote.identity)
+        fields = incompatible.other_type(self.config, type_name, remote, who)
+        self._seldom.tell(events.INCONSISTENT_TOPIC, remote.guid.hex(), fields)
+
     # Time. --------------------------------------------------------------------------------------------
 
     def next_timeout(self) -> float:
