@@ -46,7 +46,7 @@ class Sub:
 
 
 @pytest.mark.clause(
-    "AMQPWS-2.1", "AMQPWS-2.3", "AMQPWS-3", "AMQP-2.4.2", "AMQP-5.1", "AMQP-5.2", "AMQP-5.2.1", "AMQP-5.3"
+    "AMQPWS-2.1", "AMQPWS-2.2", "AMQPWS-5", "AMQP-2.4.2", "AMQP-5.1", "AMQP-5.2", "AMQP-5.2.1", "AMQP-5.3"
 )
 @pytest.mark.parametrize("door", DOORS)
 def test_each_door(office: Office, door: str, capsys: pytest.CaptureFixture[str]) -> None:

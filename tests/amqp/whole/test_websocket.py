@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, NegotiationError
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -19,7 +19,7 @@ def opened(office: Office, *names: str) -> ClientConnection:
     return connect(f"ws://127.0.0.1:{office.port('amqp+ws')}/amqp", subprotocols=asked, compression=None)
 
 
-@pytest.mark.clause("AMQPWS-2.1", "AMQPWS-2.2")
+@pytest.mark.clause("AMQPWS-2.1")
 def test_the_subprotocol(office: Office) -> None:
     with opened(office, "other", "amqp") as socket:
         assert socket.subprotocol == "amqp"
@@ -28,7 +28,7 @@ def test_the_subprotocol(office: Office) -> None:
             opened(office, *names)
 
 
-@pytest.mark.clause("AMQPWS-2.3")
+@pytest.mark.clause("AMQPWS-2.4")
 def test_borders_of_messages_mean_nothing(office: Office) -> None:
     with opened(office, "amqp") as socket:
         for octet in SASL:
@@ -49,4 +49,14 @@ def test_text_is_no_amqp(office: Office) -> None:
     with opened(office, "amqp") as socket:
         socket.send(SASL.decode("latin-1"))
         with pytest.raises(ConnectionClosed):
+            socket.recv(10)
+
+
+@pytest.mark.clause("AMQPWS-4")
+def test_the_websocket_is_closed_after_amqp(office: Office) -> None:
+    with opened(office, "amqp") as socket:
+        socket.send(b"AMQP\x03\x09\x00\x00")
+        answer = socket.recv(10)
+        assert answer == SASL  # what it speaks, and that is all (AMQP-2.2)
+        with pytest.raises(ConnectionClosedOK):
             socket.recv(10)
