@@ -16,14 +16,25 @@ _FIRST: Final = 15  # content-type
 _LAST: Final = 2  # cluster-id
 
 
-def with_expiration(content: bytes, expiration: str | None) -> bytes:
-    """The same with another expiration, None for none. `content` was found sound when it came in."""
-    return _changed(content, None, expiration)
-
-
 def with_headers(content: bytes, added: dict[str, Any]) -> bytes:
-    """The same with these headers laid over its own, and without an expiration."""
-    return _changed(content, added, None)
+    """The same with these headers laid over its own, and without an expiration. `content` was found sound when it came
+    in."""
+    flags = int.from_bytes(content[:2], "big")
+    at = 2
+    parts: list[bytes] = []
+    for bit in range(_FIRST, _LAST - 1, -1):
+        piece = b""
+        if flags >> bit & 1:
+            end = _end_of(content, at, bit)
+            piece = content[at:end]
+            at = end
+        if bit == _HEADERS:
+            piece = _merged(piece, added)
+        elif bit == _EXPIRATION:
+            piece = b""
+        parts.append(piece)
+    flags = (flags | 1 << _HEADERS) & ~(1 << _EXPIRATION)
+    return flags.to_bytes(2, "big") + b"".join(parts)
 
 
 def without_headers(content: bytes) -> bytes:
@@ -35,31 +46,6 @@ def without_headers(content: bytes) -> bytes:
             at = _end_of(content, at, bit)
     end = _end_of(content, at, _HEADERS) if flags >> _HEADERS & 1 else at
     return (flags & ~(1 << _HEADERS)).to_bytes(2, "big") + content[2:at] + content[end:]
-
-
-def _changed(content: bytes, added: dict[str, Any] | None, expiration: str | None) -> bytes:
-    flags = int.from_bytes(content[:2], "big")
-    at = 2
-    parts: list[bytes] = []
-    for bit in range(_FIRST, _LAST - 1, -1):
-        piece = b""
-        if flags >> bit & 1:
-            end = _end_of(content, at, bit)
-            piece = content[at:end]
-            at = end
-        if bit == _HEADERS and added is not None:
-            piece = _merged(piece, added)
-            flags |= 1 << _HEADERS
-        elif bit == _EXPIRATION:
-            if expiration is None:
-                piece = b""
-                flags &= ~(1 << _EXPIRATION)
-            else:
-                octets = expiration.encode("ascii")
-                piece = len(octets).to_bytes(1, "big") + octets
-                flags |= 1 << _EXPIRATION
-        parts.append(piece)
-    return flags.to_bytes(2, "big") + b"".join(parts)
 
 
 def _end_of(content: bytes, at: int, bit: int) -> int:

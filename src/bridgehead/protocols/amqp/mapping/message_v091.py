@@ -17,7 +17,7 @@ from bridgehead.core.message import NEVER, NO_PROPERTIES, NORMAL_PRIORITY, Messa
 from bridgehead.protocols.amqp.codec.v1.errors import AmqpError
 from bridgehead.protocols.amqp.mapping.addresses import TOPIC, parse_address, topic_address
 from bridgehead.protocols.amqp.mapping.cloud_events import application_properties_of, user_properties_of
-from bridgehead.protocols.amqp.mapping.content_v091 import with_expiration, with_headers
+from bridgehead.protocols.amqp.mapping.content_v091 import with_headers
 from bridgehead.protocols.amqp.mapping.correlation import octets_of_short, short_text_of
 from bridgehead.protocols.amqp.mapping.message_v1 import TEXT
 from bridgehead.protocols.amqp.mapping.texts import can_tell, topic_to_tell
@@ -115,7 +115,7 @@ def v091_content(message: Message, now: float, added: dict[str, Any] | None = No
     if native is not None and native.form == FORM:
         if added is not None:
             return with_headers(native.octets, added)  # it died once: it does not die of its expiration again
-        return native.octets if message.expires_at == NEVER else with_expiration(native.octets, _left(message, now))
+        return native.octets  # the expiration too is as it was sent: RabbitMQ's clients compare it
     if properties is NO_PROPERTIES and message.expires_at == NEVER and added is None:
         return PERSISTENT if message.qos else TRANSIENT
     return _canonical(message, now, added).marshal()
