@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridgehead.broker import records
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
-from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, Origin
+from bridgehead.core.message import NEVER, NOT_DURABLE, Message, Origin
 from bridgehead.protocols.amqp.codec.v1.errors import AmqpError
 from bridgehead.protocols.amqp.codec.v1.sections import (
     AMQP_SEQUENCE,
@@ -31,6 +31,7 @@ from bridgehead.protocols.amqp.codec.v1.sections import (
 from bridgehead.protocols.amqp.codec.v1.types import Symbol, ULong, Uuid
 from bridgehead.protocols.amqp.codec.v1.writer import encode_value
 from bridgehead.protocols.amqp.mapping.message_v091 import (
+    read_properties,
     v091_content,
 )
 from bridgehead.protocols.amqp.mapping.message_v1 import (
@@ -103,7 +104,7 @@ def recovered(message: Message) -> Message:
 # 1.0 to 1.0. ------------------------------------------------------------------------------------------
 
 
-@clause("AMQP-3.2", "AMQP-3.2.2", "AMQP-3.2.3", "AMQP-3.2.5", "AMQP-3.2.9")
+@clause("AMQP-3.2", "AMQP-3.2.1", "AMQP-3.2.2", "AMQP-3.2.3", "AMQP-3.2.5", "AMQP-3.2.9")
 @given(messages, st.integers(0, 2))
 def test_a_receiver_of_1_0_gets_the_bare_message_octet_for_octet(payload: bytes, qos: int) -> None:
     sent = Sections(payload)
@@ -111,7 +112,7 @@ def test_a_receiver_of_1_0_gets_the_bare_message_octet_for_octet(payload: bytes,
         got = Sections(v1_payload(message, NOW))
         assert got.without(BARE) == sent.without(BARE)
         assert got.header().priority == sent.header().priority
-        assert got.header().durable is (qos > 0)
+        assert got.header().durable is (qos > 0 and sent.header().durable)
         assert not got.has(DELIVERY_ANNOTATIONS)  # 3.2.2: they are for the next hop
         theirs = got.annotations(MESSAGE_ANNOTATIONS)
         assert theirs.pop(Symbol("x-opt-topic")) == "Office/x"
@@ -130,6 +131,7 @@ def test_a_message_means_the_same_after_a_restart(payload: bytes) -> None:
         message.expires_at,
     )
     one, other = message.properties, again.properties
+    assert one.transient == other.transient
     for name in ("content_type", "is_text", "response_topic", "correlation_data", "user_properties", "priority"):
         assert getattr(one, name) == getattr(other, name), name
 
@@ -145,10 +147,29 @@ def test_a_head_is_understood_the_second_time_as_the_first(payload: bytes) -> No
 @clause("AMQP-3.2.6")
 @given(st.binary(max_size=600))
 def test_a_data_section_alone_needs_no_properties(body: bytes) -> None:
-    message = taken(put_data(body), 0)
-    assert message.properties is NO_PROPERTIES
+    message = taken(put_data(body))
+    assert message.properties is NOT_DURABLE
+    assert recovered(message).properties is NOT_DURABLE
     assert message.payload == body
     assert Sections(v1_payload(message, NOW)).data() == body
+
+
+@clause("AMQP-3.2.1")
+@pytest.mark.parametrize("durable", [None, False, True])
+@pytest.mark.parametrize("more", [b"", put_properties(Properties(subject="s"))])
+def test_durable_is_what_the_sender_says(durable: bool | None, more: bytes) -> None:
+    """It is kept whatever that is when it is acknowledged; receivers of either version are told."""
+    header = b"" if durable is None else put_header(Header(durable))
+    message = recovered(taken(header + more + put_data(b"x")))
+    assert message.qos == 1
+    assert Sections(v1_payload(message, NOW)).header().durable is bool(durable)
+    assert read_properties(v091_content(message, NOW)).delivery_mode == (2 if durable else 1)
+
+
+def test_durable_of_what_comes_by_other_protocols_is_its_quality_of_service() -> None:
+    for qos in (0, 1, 2):
+        message = Message("t", b"x", qos, False, SENDER)
+        assert Sections(v1_payload(message, NOW)).header().durable is (qos > 0)
 
 
 def test_the_head_of_many_messages_is_read_once_and_kept_apart_from_the_body() -> None:

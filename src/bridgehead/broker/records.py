@@ -6,7 +6,16 @@ from typing import Any, Final
 
 import msgspec
 
-from bridgehead.core.message import NEVER, NO_PROPERTIES, NORMAL_PRIORITY, Message, MessageProperties, Native, Origin
+from bridgehead.core.message import (
+    NEVER,
+    NO_PROPERTIES,
+    NORMAL_PRIORITY,
+    NOT_DURABLE,
+    Message,
+    MessageProperties,
+    Native,
+    Origin,
+)
 from bridgehead.core.policy import Context
 from bridgehead.core.session import Subscription, Will
 
@@ -46,7 +55,9 @@ def write(fields: tuple[object, ...]) -> bytes:
 def _write_properties(properties: MessageProperties) -> tuple[object, ...] | None:
     if properties is NO_PROPERTIES:
         return None
-    return (
+    if properties is NOT_DURABLE:
+        return ()
+    fields: tuple[object, ...] = (
         properties.content_type,
         properties.is_text,
         properties.response_topic,
@@ -55,17 +66,21 @@ def _write_properties(properties: MessageProperties) -> tuple[object, ...] | Non
         properties.priority,
         None if properties.native is None else (properties.native.form, properties.native.octets),
     )
+    return (*fields, True) if properties.transient else fields
 
 
 def _read_properties(fields: Any) -> MessageProperties:
     if fields is None:
         return NO_PROPERTIES
+    if not fields:
+        return NOT_DURABLE
+    transient = len(fields) == 8 and fields.pop() is True
     if len(fields) == 5:  # by a release before
         fields = [*fields, NORMAL_PRIORITY, None]
     content_type, is_text, response_topic, correlation_data, user_properties, priority, native = fields
     pairs = tuple([(str(name), str(value)) for name, value in user_properties])
     kept = None if native is None else Native(str(native[0]), bytes(native[1]))
-    return MessageProperties(content_type, is_text, response_topic, correlation_data, pairs, priority, kept)
+    return MessageProperties(content_type, is_text, response_topic, correlation_data, pairs, priority, kept, transient)
 
 
 def write_message(message: Message) -> bytes:

@@ -53,7 +53,8 @@ class Native:
 @mypyc_attr(acyclic=True)
 class MessageProperties:
     """What may travel with a payload. `user_properties` keep their order and duplicates. `priority` is that of AMQP 1.0
-    (part 3, section 3.2.1), 0 to 255: queues with priorities look at it."""
+    (part 3, section 3.2.1), 0 to 255: queues with priorities look at it. `transient`: the sender says that it need not
+    outlive a crash (the same section: not durable). Receivers are told; what is acknowledged is kept all the same."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class MessageProperties:
         user_properties: tuple[tuple[str, str], ...] = (),
         priority: int = NORMAL_PRIORITY,
         native: Native | None = None,
+        transient: bool = False,
     ) -> None:
         self.content_type: Final = content_type
         self.is_text: Final = is_text
@@ -72,6 +74,7 @@ class MessageProperties:
         self.user_properties: Final = user_properties
         self.priority: Final = priority
         self.native: Final = native
+        self.transient: Final = transient
 
     def weight(self) -> int:
         """As Message.weight."""
@@ -89,6 +92,7 @@ class MessageProperties:
 
 
 NO_PROPERTIES: Final = MessageProperties()
+NOT_DURABLE: Final = MessageProperties(transient=True)  # and nothing else
 
 
 @mypyc_attr(acyclic=True)

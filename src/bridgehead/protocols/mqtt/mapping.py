@@ -26,7 +26,7 @@ from typing import Final
 from mypy_extensions import i64, mypyc_attr
 
 from bridgehead.core import errors
-from bridgehead.core.message import NEVER, NO_PROPERTIES, Message, MessageProperties, Origin
+from bridgehead.core.message import NEVER, NO_PROPERTIES, NOT_DURABLE, Message, MessageProperties, Origin
 from bridgehead.core.session import Will
 from bridgehead.protocols.mqtt.codec import reason_codes as codes
 from bridgehead.protocols.mqtt.codec.encode import PublishForm, cut_form, publish_form
@@ -165,7 +165,7 @@ def publish_properties(message: Message, now: float, identifiers: tuple[int, ...
     if message.expires_at != NEVER:
         # [MQTT-3.3.2-6]: less the whole seconds that it has waited.
         expiry = max(0, int(message.expires_at - now + 0.999))
-    elif carried is NO_PROPERTIES and not identifiers and not topic_alias:
+    elif (carried is NO_PROPERTIES or carried is NOT_DURABLE) and not identifiers and not topic_alias:
         return NO_PACKET_PROPERTIES
     return Properties(
         payload_format_indicator=1 if carried.is_text else None,

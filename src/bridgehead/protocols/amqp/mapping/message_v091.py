@@ -13,7 +13,16 @@ from pamqp import commands, header
 from pamqp.exceptions import PAMQPException
 
 from bridgehead.core.errors import NOT_AUTHORIZED, PAYLOAD_FORMAT_INVALID, Refusal
-from bridgehead.core.message import NEVER, NO_PROPERTIES, NORMAL_PRIORITY, Message, MessageProperties, Native, Origin
+from bridgehead.core.message import (
+    NEVER,
+    NO_PROPERTIES,
+    NORMAL_PRIORITY,
+    NOT_DURABLE,
+    Message,
+    MessageProperties,
+    Native,
+    Origin,
+)
 from bridgehead.protocols.amqp.codec.v1.errors import AmqpError
 from bridgehead.protocols.amqp.mapping.addresses import TOPIC, parse_address, topic_address
 from bridgehead.protocols.amqp.mapping.cloud_events import application_properties_of, user_properties_of
@@ -116,8 +125,8 @@ def v091_content(message: Message, now: float, added: dict[str, Any] | None = No
         if added is not None:
             return with_headers(native.octets, added)  # it died once: it does not die of its expiration again
         return native.octets  # the expiration too is as it was sent: RabbitMQ's clients compare it
-    if properties is NO_PROPERTIES and message.expires_at == NEVER and added is None:
-        return PERSISTENT if message.qos else TRANSIENT
+    if (properties is NO_PROPERTIES or properties is NOT_DURABLE) and message.expires_at == NEVER and added is None:
+        return PERSISTENT if message.qos and not properties.transient else TRANSIENT
     return _canonical(message, now, added).marshal()
 
 
@@ -140,7 +149,7 @@ def _canonical(message: Message, now: float, added: dict[str, Any] | None) -> co
     return commands.Basic.Properties(
         content_type=_short(properties.content_type or (TEXT if properties.is_text else "")),
         headers=headers or None,
-        delivery_mode=2 if message.qos else 1,
+        delivery_mode=2 if message.qos and not properties.transient else 1,
         priority=priority,
         correlation_id=short_text_of(properties.correlation_data),
         reply_to=reply_to,

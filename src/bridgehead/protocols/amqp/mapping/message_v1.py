@@ -14,7 +14,16 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from bridgehead.core.errors import NOT_AUTHORIZED, Refusal
-from bridgehead.core.message import NEVER, NO_PROPERTIES, NORMAL_PRIORITY, Message, MessageProperties, Native, Origin
+from bridgehead.core.message import (
+    NEVER,
+    NO_PROPERTIES,
+    NORMAL_PRIORITY,
+    NOT_DURABLE,
+    Message,
+    MessageProperties,
+    Native,
+    Origin,
+)
 from bridgehead.protocols.amqp.codec.v1.composites import ABSENT
 from bridgehead.protocols.amqp.codec.v1.errors import INVALID_FIELD, AmqpError
 from bridgehead.protocols.amqp.codec.v1.reader import decode_value
@@ -85,7 +94,7 @@ def message_from_v1(topic: str, payload: bytes, qos: int, origin: Origin, now: f
     Raises AmqpError for what is no message, Refusal(NOT_AUTHORIZED) for a user-id that is not the sender's."""
     at = data_at(payload)
     if at >= 0:
-        return Message(topic, payload[at:], qos, False, origin)
+        return Message(topic, payload[at:], qos, False, origin, NOT_DURABLE)  # without a header it is not durable
     begin = body_at(payload)
     if begin > 0:
         head = payload[:begin]
@@ -144,6 +153,7 @@ def _with_native(meaning: _Meaning, native: Native) -> _Meaning:
         known.user_properties,
         known.priority,
         native,
+        known.transient,
     )
     return _Meaning(made, meaning.retain, meaning.ttl, meaning.until, meaning.user_id)
 
@@ -180,6 +190,7 @@ def _meaning_of(sections: Sections, native: Native | None, body_type: str | None
         user_properties_of(sections.application_properties()),
         header.priority,
         native,
+        not header.durable,
     )
     return _Meaning(made, retain, header.ttl, properties.absolute_expiry_time, properties.user_id)
 
@@ -308,12 +319,13 @@ def v1_delivery(
 
 def _header(message: Message, now: float, delivery_count: int, first_acquirer: bool) -> bytes:
     priority = message.properties.priority
+    durable = message.qos > 0 and not message.properties.transient
     ttl = ABSENT
     if message.expires_at != NEVER:
         ttl = max(0, min(int((message.expires_at - now) * _MILLISECONDS), 0xFFFF_FFFF))
     if ttl == ABSENT and priority == NORMAL_PRIORITY and not delivery_count and not first_acquirer:
-        return _DURABLE if message.qos else _NO_HEADER
-    return put_header(Header(message.qos > 0, priority, ttl, first_acquirer, delivery_count))
+        return _DURABLE if durable else _NO_HEADER
+    return put_header(Header(durable, priority, ttl, first_acquirer, delivery_count))
 
 
 def _front(message: Message) -> _Front | None:
@@ -369,7 +381,7 @@ def _rest(message: Message) -> bytes:
         if given.native is not None and given.native.form == FORM:
             return front.rest
         return front.rest + put_data(message.payload)
-    if given is NO_PROPERTIES:
+    if given is NO_PROPERTIES or given is NOT_DURABLE:
         return put_data(message.payload)
     parts: list[bytes] = []
     content_type = given.content_type
