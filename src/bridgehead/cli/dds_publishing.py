@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import Final
 
+from bridgehead.cli.client_options import warn
 from bridgehead.cli.dds_options import DdsTarget
 from bridgehead.cli.main import CommandError
 from bridgehead.cli.publishing import SHOWN, standard_input_lines
@@ -19,6 +20,7 @@ from bridgehead.protocols.dds.mapping.settings import RouteConfig
 from bridgehead.protocols.dds.route_types import described
 
 OTHERS = 0.25  # seconds in which other readers are found, once the first is: nobody gets what was written before
+_LOOK: Final = 0.2  # seconds between two looks at who asks for too much
 
 # What offers a policy that a reader asks for.
 _OFFERED: Final = {
@@ -59,8 +61,7 @@ async def publish_dds(target: DdsTarget, route: RouteConfig, qos: int, payload: 
         if octets is None and payload is not None:
             octets = samples.octets(payload)
         client.use(route, compiled)
-        if not await client.matched(patience):
-            raise DdsError(_nobody(client, route, patience))
+        await _found(client, route, patience)
         await asyncio.sleep(OTHERS)
         bad = 0
         if octets is not None:
@@ -74,12 +75,32 @@ async def publish_dds(target: DdsTarget, route: RouteConfig, qos: int, payload: 
     return 1 if bad else 0
 
 
-def _nobody(client: Client, route: RouteConfig, patience: float) -> str:
-    where = f"topic {route.dds_topic} of domain {route.domain}"
-    policy = client.incompatible()
-    if policy:
-        remedy = _OFFERED.get(policy, "change the reader")
-        return f"a reader of {where} asks for more than is offered ({policy}): {remedy}"
+async def _found(client: Client, route: RouteConfig, patience: float) -> None:
+    """Until somebody reads. Who asks for more than is offered is told of at once, as others may yet come. Raises
+    DdsError."""
+    unfit = ""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while not await client.matched(min(_LOOK, max(0.0, deadline - loop.time()))):
+        policy = client.incompatible()
+        if policy and not unfit:
+            warn(f"{_unfit(route, policy)}; waiting for another one")
+        unfit = policy or unfit
+        if loop.time() >= deadline:
+            raise DdsError(_unfit(route, unfit) if unfit else _nobody(route, patience))
+
+
+def _unfit(route: RouteConfig, policy: str) -> str:
+    remedy = _OFFERED.get(policy, "change the reader")
+    return f"a reader of {_where(route)} asks for more than is offered ({policy}): {remedy}"
+
+
+def _where(route: RouteConfig) -> str:
+    return f"topic {route.dds_topic} of domain {route.domain}"
+
+
+def _nobody(route: RouteConfig, patience: float) -> str:
+    where = _where(route)
     return (
         f"nobody read {where} within {patience:g} s: `bridgehead dds discover {route.domain}` shows who is there; "
         "check the topic's name, its type, --partition, --interface, --peer and --credentials"

@@ -94,7 +94,23 @@ def test_who_asks_for_more_than_is_offered_is_named(domain: int, tmp_path: Path)
         payload = '{"room":"Lobby","celsius":21.5,"counter":1}'
         code, _, err = ran("pub", url(domain), *TYPE, *LOOPBACK, "-m", payload, "--timeout", "3")
         assert code == 1
-        assert "asks for more than is offered (Durability)" in err
+        assert err.splitlines()[-1].startswith("bridgehead pub: a reader of topic Temperature")
+        assert "asks for more than is offered (Durability)" in err.splitlines()[-1]
+
+
+def test_who_asks_for_more_than_is_offered_is_named_at_once_and_others_are_waited_for(
+    domain: int, tmp_path: Path
+) -> None:
+    with cyclone(tmp_path, "listen", domain, "Temperature", durability="transient-local"):
+        payload = '{"room":"Lobby","celsius":21.5,"counter":1}'
+        told = Running("pub", url(domain), *TYPE, *LOOPBACK, "-m", payload, "--timeout", "20")
+        assert told.process.stderr is not None
+        line = told.process.stderr.readline()
+        assert "asks for more than is offered (Durability): give --retain" in line
+        assert "waiting for another one" in line
+        with cyclone(tmp_path, "listen", domain, "Temperature") as listener:
+            listener.sample(counter=1)
+        assert told.ended()[0] == 0
 
 
 def test_secured_only_who_has_credentials_hears_and_sees(domain: int, tmp_path: Path) -> None:
