@@ -11,6 +11,7 @@ from bridgehead.broker.queues.names import check_name, queue_topic
 from bridgehead.broker.queues.queue import Queue
 from bridgehead.core.entry import ACQUIRED, Consumer, Entry
 from bridgehead.core.errors import (
+    LOCKED,
     NOT_AUTHORIZED,
     NOT_FOUND,
     QUOTA_EXCEEDED,
@@ -80,12 +81,14 @@ class Queues(Declaring):
 
     # Out. -------------------------------------------------------------------------------------------
 
-    def attach(self, consumer: Consumer, queue: Queue) -> None:
-        """The consumer takes from the queue, at once as far as it is ready. Refusal: NOT_AUTHORIZED, LOCKED, NOT_FOUND,
-        QUOTA_EXCEEDED."""
+    def attach(self, consumer: Consumer, queue: Queue, alone: bool = False) -> None:
+        """The consumer takes from the queue, at once as far as it is ready; `alone`: as long as it does nobody else.
+        Refusal: NOT_AUTHORIZED, LOCKED, NOT_FOUND, QUOTA_EXCEEDED."""
         if queue.gone:
             raise Refusal(NOT_FOUND, f"there is no queue {queue.name!r}")
         self._permit_taking(consumer.principal, consumer.origin, queue)
+        if queue.alone is not None or (alone and queue.consumers):
+            raise Refusal(LOCKED, f"queue '{queue.name}' in exclusive use")
         if len(queue.consumers) >= self._limits.consumers_per_queue:
             raise Refusal(QUOTA_EXCEEDED, f"the queue {queue.name!r} has as many consumers as it may")
         consumer.verified_only = self._verified_only(consumer, queue)
@@ -93,6 +96,8 @@ class Queues(Declaring):
         self._consumers[consumer] = queue
         queue.had_consumers = True
         queue.add(consumer)
+        if alone:
+            queue.alone = consumer
         queue.begin_to_send()
         queue.pump()
 

@@ -22,6 +22,7 @@ class Serving(Stock):
     ) -> None:
         super().__init__(name, settings, author, account, around)
         self.consumers: list[Consumer] = []  # those attached, in that order
+        self.alone: Consumer | None = None  # the one that wants no other beside it
         self.active: deque[Consumer] = deque()  # those that were ready when asked last, whose turn it is first
         self.plain = True  # every consumer takes everything, and none comes before another
         self.pumping = False
@@ -56,6 +57,8 @@ class Serving(Stock):
         consumer.draining = False
         consumer.missed.clear()
         self.consumers.remove(consumer)
+        if self.alone is consumer:
+            self.alone = None
         if consumer in self.active:
             self.active.remove(consumer)
         self._look()

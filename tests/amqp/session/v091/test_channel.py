@@ -9,9 +9,11 @@ from pamqp.commands import Basic
 from bridgehead.core.permission import Permission
 from bridgehead.core.policy import Principal
 from bridgehead.core.rights import Rights
+from bridgehead.protocols.amqp.codec.v1.termini import Source
 from bridgehead.protocols.amqp.config import AmqpConfig
 from tests.amqp.dialogue import AmqpHub
 from tests.amqp.session.v091.dialogue import Client
+from tests.amqp.session.v1.receiving import refused
 
 
 @pytest.fixture
@@ -189,6 +191,18 @@ def test_tags_are_unique_and_an_exclusive_consumer_is_alone(client: Client) -> N
     client.consume("other", tag="mine")
     client.send(Basic.Consume(queue="other", consumer_tag="mine"))
     assert "attempt to reuse consumer tag 'mine'" in client.told_closed(530)
+
+
+@pytest.mark.clause("AMQP091-basic.consume")
+def test_an_exclusive_consumer_is_alone_among_receivers_of_1_0_too(hub: AmqpHub, client: Client) -> None:
+    client.declare("q")
+    client.ask(Basic.Consume(queue="q", consumer_tag="c", exclusive=True), Basic.ConsumeOk)
+    display = hub.container("display")
+    assert refused(display, Source("/queues/q")) == "amqp:resource-locked"
+    client.ask(Basic.Cancel("c"), Basic.CancelOk)
+    display.receiver("/queues/q", name="taken")
+    client.send(Basic.Consume(queue="q", exclusive=True))
+    assert "exclusive use" in client.closed_channel(403)
 
 
 @pytest.mark.clause("AMQP091-basic.return")

@@ -181,9 +181,9 @@ def check(hub: AmqpHub, client: Client, other: Client) -> None:
     assert hub.broker.counters.connections == 1
     vhost = vhost_of(hub.broker, hub.config)
     assert vhost.takers == {}
-    assert vhost.alone == {}
     for queue in hub.broker.queues.all():
         assert not queue.consumers
+        assert queue.alone is None
         assert not queue.unsettled
 
 

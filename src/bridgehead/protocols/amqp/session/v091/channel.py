@@ -308,7 +308,6 @@ class Channel(Enlisting):
     def drop(self, consumer: BasicConsumer) -> None:
         if self.consumers.pop(consumer.tag, None) is not None:
             self.peer.consumers -= 1
-            self.peer.vhost.alone.pop(consumer.queue, None)
 
     # Acknowledgements. ------------------------------------------------------------------------------
 

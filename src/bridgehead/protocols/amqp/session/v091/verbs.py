@@ -111,7 +111,7 @@ class Verbs:
             because = f"a connection has at most {peer.config.consumers} consumers"
             raise ConnectionFault(because, codes.RESOURCE_ERROR)
         queue = peer.vhost.declaring.queue(peer.principal, peer.origin, self._name(method.queue))
-        if queue in peer.vhost.alone or (method.exclusive and queue.consumer_count):
+        if queue.alone is not None or (method.exclusive and queue.consumer_count):
             raise ChannelFault(f"queue '{queue.name}' in vhost '/' in exclusive use", codes.ACCESS_REFUSED)
         while not tag or tag in channel.consumers:  # a peer may have called one of its own so
             self._tags += 1
@@ -127,12 +127,10 @@ class Verbs:
             short_string(tag),
             channel.prefetch,
         )
-        peer.broker.queues.attach(consumer, queue)
+        peer.broker.queues.attach(consumer, queue, bool(method.exclusive))
         channel.takes_from(queue)
         channel.consumers[tag] = consumer
         peer.consumers += 1
-        if method.exclusive:
-            peer.vhost.alone[queue] = consumer
         self._say(method, commands.Basic.ConsumeOk(tag))
         if method.nowait:
             consumer.started = True

@@ -26,8 +26,6 @@ class Vhost(DeadLetters):
         self.exchanges: Final = Exchanges(broker, config)
         self.routing: Final = Routing(broker, self.exchanges)
         self.declaring: Final = Declaring(broker, self.exchanges)
-        # Queues with an exclusive consumer (1.8.3.3): nobody else may consume there meanwhile.
-        self.alone: Final[dict[Queue, object]] = {}
         # Channels that may have deliveries of a queue: of one that is deleted they count nowhere, so nobody keeps them.
         self.takers: Final[dict[Queue, dict[Deliveries, None]]] = {}
 
