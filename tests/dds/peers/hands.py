@@ -75,10 +75,14 @@ class Hands:
         self.say("\t".join(map(str, words)))
 
     def wait_for(
-        self, what: str, wanted: Callable[[Told], bool], meanwhile: Callable[[], object] | None = None
+        self,
+        what: str,
+        wanted: Callable[[Told], bool],
+        meanwhile: Callable[[], object] | None = None,
+        patience: float = PATIENCE,
     ) -> Told:
-        """The first thing told that is `wanted`; `meanwhile` is done again and again."""
-        deadline = time.monotonic() + PATIENCE
+        """The first thing told that is `wanted`, within `patience` seconds; `meanwhile` is done again and again."""
+        deadline = time.monotonic() + patience
         while True:
             with self._changed:
                 ended = not self._ears.is_alive()
