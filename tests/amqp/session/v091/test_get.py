@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pamqp import commands
+from pamqp import commands, frame
 from pamqp.commands import Basic
 
+from bridgehead.protocols.amqp.config import AmqpConfig
 from tests.amqp.dialogue import AmqpHub
 from tests.amqp.session.v091.dialogue import Client
 
@@ -72,7 +73,7 @@ def test_get_of_a_message_that_cannot_be_kept(hub: AmqpHub, client: Client) -> N
 
 
 @pytest.mark.clause("AMQP091-basic.get")
-@pytest.mark.parametrize("what", ["queue", "channel", "connection"])
+@pytest.mark.parametrize("what", ["queue", "channel", "connection", "network"])
 def test_get_of_what_ends_before_the_commit(hub: AmqpHub, client: Client, what: str) -> None:
     other = Client(hub, "other").open()
     client.declare("q", durable=True)
@@ -83,19 +84,64 @@ def test_get_of_what_ends_before_the_commit(hub: AmqpHub, client: Client, what: 
         other.send(commands.Queue.Delete(queue="q"))
         hub.commit()
         client.closed_channel(404)
-    elif what == "channel":
-        client.send(commands.Channel.Close(200, "bye", 0, 0))
+    elif what == "network":
+        client.connection.lost("gone")
         hub.commit()
-        client.get(Basic.GetEmpty)
-        client.get(commands.Channel.CloseOk)
     else:
-        client.send(commands.Connection.Close(200, "bye", 0, 0), 0)
-        client.get(commands.Connection.CloseOk, 0)
+        number = 1 if what == "channel" else 0
+        kind = commands.Channel if what == "channel" else commands.Connection
+        client.send(kind.Close(200, "bye", 0, 0), number)
+        assert client.silent()  # it has its turn after the answer
         hub.commit()
+        client.get(Basic.GetOk)
+        client.content()
+        client.get(kind.CloseOk, number)
     hub.store.automatic = True
     hub.settle()
     assert client.silent()
     if what != "queue":
         other.send(Basic.Get(queue="q"))
-        other.get(Basic.GetOk)  # nobody has taken it
+        other.get(Basic.GetOk)  # nobody has acknowledged it
         assert other.content()[1] == b"1"
+
+
+@pytest.mark.clause("AMQP091-basic.get")
+def test_nothing_more_is_read_of_who_waits_for_a_get() -> None:
+    """However large what its other gets would bring: it was all in one read."""
+    config = AmqpConfig()
+    config.outbox_octets = 200_000
+    hub = AmqpHub(config=config)
+    client = Client(hub).open()
+    client.declare("durable", durable=True)
+    client.declare("q")
+    for _ in range(40):
+        client.publish("q", bytes(100_000))
+    hub.store.automatic = False
+    client.publish("durable", b"1", properties=PERSISTENT)
+    client.stop_reading()
+    client.send_octets(b"".join([frame.marshal(Basic.Get(queue=name), 1) for name in ["durable", *["q"] * 40]]))
+    assert client.silent()
+    assert client.connection.is_congested()
+    hub.commit()
+    assert 0 < len(client.octets) < 700_000
+    for _ in range(20):
+        client.read_on()
+    assert not client.connection.is_congested()
+    for tag in range(1, 42):
+        assert client.get(Basic.GetOk).delivery_tag == tag
+        client.content()
+    assert client.silent()
+
+
+@pytest.mark.clause("AMQP091-basic.get")
+def test_who_waited_for_a_get_is_read_again(hub: AmqpHub, client: Client) -> None:
+    client.declare("q", durable=True)
+    hub.store.automatic = False
+    client.publish("q", b"1", properties=PERSISTENT)
+    client.send(Basic.Get(queue="q"))
+    assert client.connection.is_congested()
+    client.connection.attention = False  # the rim has looked, and reads no more
+    hub.commit()
+    assert client.connection.attention  # look again
+    assert not client.connection.is_congested()
+    client.get(Basic.GetOk)

@@ -236,9 +236,10 @@ class Connection(Login):
 
     def committed(self, ticket: int) -> None:
         if self.state == OPEN:
+            found = self._peer is not None and self._peer.later > 0
             for channel in list(self._channels.values()):
                 self._tell(channel, ticket)
-            self._settled()
+            self._settled(found)
 
     def _tell(self, channel: Channel, durable: int) -> None:
         if channel.closing and not channel.finishing:
@@ -258,6 +259,7 @@ class Connection(Login):
     def not_committed(self, ticket: int, retry: int) -> None:
         if self.state != OPEN:
             return
+        found = self._peer is not None and self._peer.later > 0
         for channel in list(self._channels.values()):
             if channel.closing and not channel.finishing:
                 continue
@@ -270,10 +272,11 @@ class Connection(Login):
                 self._close_channel(channel, codes.INTERNAL_ERROR, _STORE_FAILED, b"")
             else:
                 self._tell(channel, self.broker.journal.durable)
-        self._settled()
+        self._settled(found)
 
-    def _settled(self) -> None:
-        """A commit has ended: who was not read because too much waited for it is read again."""
+    def _settled(self, found: bool) -> None:
+        """A commit has ended: who was not read because too much waited for it is read again. `found`: or because an
+        answer was to be found after it."""
         was = self._awaited
         awaited = 0
         for channel in self._channels.values():
@@ -282,7 +285,7 @@ class Connection(Login):
         most = self.config.unsettled
         if self._ahead:
             self._take_all(self._ahead)
-        if was >= most > awaited or self.attention:
+        if found or was >= most > awaited or self.attention:
             self._last_received = self.broker.clock.now  # who is not read cannot be heard
             self.attention = True
             self.outbox.touch()
@@ -318,7 +321,8 @@ class Connection(Login):
         """Too much is to be sent, or will be after a commit."""
         if super().is_congested():
             return True
-        return self._peer is not None and self._peer.held > 2 * self.outbox.limit
+        peer = self._peer
+        return peer is not None and (peer.later > 0 or peer.held > 2 * self.outbox.limit)
 
     # Ending. ----------------------------------------------------------------------------------------
 

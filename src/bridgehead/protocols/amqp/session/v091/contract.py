@@ -21,7 +21,8 @@ class Peer:
     it was tuned. `cancels`: it wants to hear of consumers that the hub cancelled.
 
     Counted over all channels, for their ceilings: `consumers`; `coming`, octets of contents that have begun and are not
-    whole; `held`, octets of answers that wait for a commit; `transactions` that hold something."""
+    whole; `held`, octets of answers that wait for a commit; `later`, answers that are found after one, while nothing
+    more is taken; `transactions` that hold something."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Peer:
         self.consumers = 0
         self.coming = 0
         self.held = 0
+        self.later = 0
         self.transactions = 0
 
 
@@ -62,13 +64,12 @@ class Later:
 
 class Answers:
     """Answers of one channel, in their order: one that says that something lasts waits for its commit, and those after
-    it with it. `later`: how many are to be found yet."""
+    it with it."""
 
     def __init__(self, peer: Peer, channel: int) -> None:
         self._peer: Final = peer
         self._channel: Final = channel
         self._held: list[tuple[int, bytes, Later | None]] = []
-        self.later = 0
 
     def __len__(self) -> int:
         return len(self._held)
@@ -90,9 +91,10 @@ class Answers:
         self._put_octets(self._peer.broker.journal.wait(self._peer.receiver), octets)
 
     def find(self, answer: Later, ticket: int) -> None:
-        """When commit `ticket` has ended, 0 for none, and what is held before it is said."""
+        """When commit `ticket` has ended, and what is held before it is said. Nothing else is taken of the peer until
+        then: its answers would be without bound."""
         self._held.append((ticket, b"", answer))
-        self.later += 1
+        self._peer.later += 1
 
     def _put(self, ticket: int, method: base.Frame) -> None:
         self._put_octets(ticket, method_frame(self._channel, method))
@@ -118,7 +120,7 @@ class Answers:
                     self._peer.outbox.write(octets)
                     self._peer.held -= len(octets)
                 else:
-                    self.later -= 1
+                    self._peer.later -= 1
                     later.answer()
         finally:
             self._held = held[count:]
@@ -130,7 +132,8 @@ class Answers:
         return False
 
     def clear(self) -> None:
-        for _, octets, _ in self._held:
+        for _, octets, later in self._held:
             self._peer.held -= len(octets)
+            if later is not None:
+                self._peer.later -= 1
         self._held = []
-        self.later = 0

@@ -151,9 +151,6 @@ class Verbs:
         channel = self._channel
         peer = channel.peer
         queue = self._queue(name)
-        if channel.answers.later and not found_later:
-            channel.answers.find(_Get(self, queue.name, no_ack), 0)
-            return
         if not no_ack:
             if len(channel.unacked) >= peer.config.prefetch:
                 because = f"a channel has at most {peer.config.prefetch} deliveries without acknowledgement"
@@ -170,9 +167,6 @@ class Verbs:
             channel.answers.say(commands.Basic.GetEmpty())
 
     def get_later(self, name: str, no_ack: bool) -> None:
-        if self._channel.closing:
-            self._channel.answers.say(commands.Basic.GetEmpty())
-            return
         try:
             self.get(name, no_ack, True)
         except Refusal as refusal:
@@ -332,7 +326,7 @@ def _priority_of(arguments: Arguments) -> int:
 
 
 class _Get(Later):
-    """A basic.get of a queue in which there is only what waits for its commit, or behind another such."""
+    """A basic.get of a queue in which there is only what waits for its commit."""
 
     def __init__(self, verbs: Verbs, queue: str, no_ack: bool) -> None:
         self._verbs: Final = verbs
