@@ -13,11 +13,15 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 _PORT_BASE, _DOMAIN_GAIN = 7400, 250  # RTPS 2.3 section 9.6.1.1
 _ETHERTYPE_ALL = 3
 _IPV4_HEADER, _ETHERNET = 20, 14
 _PCAP_HEADER, _RECORD_HEADER = 24, 16
+_RTPS_HEADER = 20
+_DATA = (0x15, 0x16)  # DATA and DATA_FRAG (RTPS 2.3 section 9.4.5.1.1)
+_STATELESS_WRITER = b"\x00\x02\x01\xc3"  # of what is said before there is a key (DDS Security 1.1 section 7.3.7.1)
 _SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
 _LOAD_HALF, _LOAD_OCTET, _EQUAL, _ABOVE, _AT_LEAST, _RETURN = 0x28, 0x30, 0x15, 0x25, 0x35, 0x06
 
@@ -107,3 +111,19 @@ class Capture:
             if is_udp and int.from_bytes(packet[_IPV4_HEADER + 2 : _IPV4_HEADER + 4]) in ports:
                 found.append(packet[_IPV4_HEADER + 8 :])
         return found
+
+
+def handshakes(datagram: bytes) -> tuple[bytes, bytes]:
+    """The submessages (RTPS 2.3 section 8.3.3) that are of a handshake, or a fragment of one, and all else."""
+    of_handshake, other = b"", datagram[:_RTPS_HEADER]
+    at = _RTPS_HEADER
+    while at + 4 <= len(datagram):
+        order: Literal["little", "big"] = "little" if datagram[at + 1] & 1 else "big"
+        length = int.from_bytes(datagram[at + 2 : at + 4], order)
+        end = at + 4 + length if length else len(datagram)
+        if datagram[at] in _DATA and datagram[at + 12 : at + 16] == _STATELESS_WRITER:
+            of_handshake += datagram[at:end]
+        else:
+            other += datagram[at:end]
+        at = end
+    return of_handshake, other + datagram[at:]
