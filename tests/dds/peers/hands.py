@@ -22,14 +22,20 @@ ROS2: Final = str(PEERS / "venv" / "bin" / "python")
 CYCLONE: Final = (sys.executable, str(PEERS / "cyclone_peer.py"))
 IDL: Final = PEERS / "fastdds" / "peer.idl"
 
+KEYS_EXCHANGED: Final = 2.0  # seconds
+
 Told = dict[str, Any]
 
 
 class Hands:
-    """A peer's process. What it tells is kept, in `told`, from the beginning."""
+    """A peer's process. What it tells is kept, in `told`, from the beginning. The end of its block waits until it has
+    lived for `lives` seconds, then kills it."""
 
-    def __init__(self, command: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, command: list[str], log: Path, environment: dict[str, str] | None = None, lives: float = 0.0
+    ) -> None:
         self.log: Final = log
+        self._until: Final = time.monotonic() + lives
         self.told: Final[list[Told]] = []
         self._changed: Final = threading.Condition()
         with log.open("ab") as errors:
@@ -50,6 +56,8 @@ class Hands:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None and self.process.poll() is None:
+            time.sleep(max(0.0, self._until - time.monotonic()))
         self.kill()
 
     def _listen(self) -> None:
@@ -79,10 +87,9 @@ class Hands:
         what: str,
         wanted: Callable[[Told], bool],
         meanwhile: Callable[[], object] | None = None,
-        patience: float = PATIENCE,
     ) -> Told:
-        """The first thing told that is `wanted`, within `patience` seconds; `meanwhile` is done again and again."""
-        deadline = time.monotonic() + patience
+        """The first thing told that is `wanted`; `meanwhile` is done again and again."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             with self._changed:
                 ended = not self._ears.is_alive()
@@ -157,9 +164,14 @@ def cyclone_hands(
 
 
 def fastdds(folder: Path, does: str, domain: int, topic: str, kind: str, **options: object) -> Hands:
-    """`kind`: office::Temperature, std_msgs::msg::dds_::String_. Ready when it returns."""
+    """`kind`: office::Temperature, std_msgs::msg::dds_::String_. Ready when it returns.
+
+    A secured one that is gone before all keys are exchanged is in the way of the next one on its port until its lease
+    ends (docs/dds-security.md, "What can keep a secured participant from being matched").
+    """
     command = [FASTDDS, does, str(domain), topic, kind, *_options(options)]
-    return Hands(command, folder / f"fastdds-{does}.log").ready()
+    lives = KEYS_EXCHANGED if "credentials" in options else 0.0
+    return Hands(command, folder / f"fastdds-{does}.log", lives=lives).ready()
 
 
 def ros2(folder: Path, does: str, domain: int, topic: str, kind: str) -> Hands:

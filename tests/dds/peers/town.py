@@ -145,14 +145,13 @@ def first_message(client: Raw, act: Callable[[], object]) -> Publish:
         client.sock.settimeout(PATIENCE)
 
 
-def sent(client: Raw, topic: str, fields: dict[str, Any], listener: Hands, patience: float = PATIENCE) -> None:
+def sent(client: Raw, topic: str, fields: dict[str, Any], listener: Hands) -> None:
     """Published until the listener has it: the two ends of a match don't come to know of it at once."""
     payload = json.dumps(fields).encode()
     listener.wait_for(
         f"{fields} of {topic}",
         lambda told: told.get("sample") == fields,
         meanwhile=lambda: client.publish(topic, payload),
-        patience=patience,
     )
 
 
