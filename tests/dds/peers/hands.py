@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -22,20 +23,16 @@ ROS2: Final = str(PEERS / "venv" / "bin" / "python")
 CYCLONE: Final = (sys.executable, str(PEERS / "cyclone_peer.py"))
 IDL: Final = PEERS / "fastdds" / "peer.idl"
 
-KEYS_EXCHANGED: Final = 2.0  # seconds
+INDICES: Final = itertools.cycle(range(20, 60))  # of participants that are told theirs; others take the lowest
 
 Told = dict[str, Any]
 
 
 class Hands:
-    """A peer's process. What it tells is kept, in `told`, from the beginning. The end of its block waits until it has
-    lived for `lives` seconds, then kills it."""
+    """A peer's process. What it tells is kept, in `told`, from the beginning."""
 
-    def __init__(
-        self, command: list[str], log: Path, environment: dict[str, str] | None = None, lives: float = 0.0
-    ) -> None:
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
         self.log: Final = log
-        self._until: Final = time.monotonic() + lives
         self.told: Final[list[Told]] = []
         self._changed: Final = threading.Condition()
         with log.open("ab") as errors:
@@ -56,8 +53,6 @@ class Hands:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None and self.process.poll() is None:
-            time.sleep(max(0.0, self._until - time.monotonic()))
         self.kill()
 
     def _listen(self) -> None:
@@ -166,12 +161,12 @@ def cyclone_hands(
 def fastdds(folder: Path, does: str, domain: int, topic: str, kind: str, **options: object) -> Hands:
     """`kind`: office::Temperature, std_msgs::msg::dds_::String_. Ready when it returns.
 
-    A secured one that is gone before all keys are exchanged is in the way of the next one on its port until its lease
-    ends (docs/dds-security.md, "What can keep a secured participant from being matched").
+    On ports of its own: a secured one that is gone before all keys are exchanged is in the way of the next one on its
+    ports (docs/dds-security.md, "What can keep a secured participant from being matched").
     """
+    options["index"] = next(INDICES)
     command = [FASTDDS, does, str(domain), topic, kind, *_options(options)]
-    lives = KEYS_EXCHANGED if "credentials" in options else 0.0
-    return Hands(command, folder / f"fastdds-{does}.log", lives=lives).ready()
+    return Hands(command, folder / f"fastdds-{does}.log").ready()
 
 
 def ros2(folder: Path, does: str, domain: int, topic: str, kind: str) -> Hands:

@@ -6,7 +6,8 @@
 // (tabs between).
 // Told: {"ready": true}, {"matched": COUNT}, {"written": COUNT}, {"sample": {...}}, {"disposed": KEY},
 // {"unregistered": KEY}, {"incompatible": POLICY'S NUMBER}, {"lost": COUNT} (liveliness).
-// Options: credentials (folder with SROS 2's six files), partition, durability, reliability, strength, lease, manual, depth.
+// Options: credentials (folder with SROS 2's six files), index (of the participant: its ports), partition, durability,
+// reliability, strength, lease, manual, depth.
 
 #include "peerPubSubTypes.h"
 
@@ -351,6 +352,9 @@ int main(int count, char** arguments) {
     loopback(qos);
     if (options.count("credentials")) {
         security(qos, options.at("credentials"));
+    }
+    if (options.count("index")) {
+        qos.wire_protocol().participant_id = std::stoi(options.at("index"));
     }
     auto* factory = DomainParticipantFactory::get_instance();
     DomainParticipant* participant = factory->create_participant(static_cast<uint32_t>(std::stoul(arguments[2])), qos);
