@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from bridgehead.protocols.dds.config import DdsConfig
 from bridgehead.protocols.dds.discovery import UNREADABLE as UNREADABLE_TAG
 from bridgehead.protocols.dds.discovery import tags_of
 from bridgehead.protocols.dds.mapping.settings import (
@@ -13,12 +14,14 @@ from bridgehead.protocols.dds.mapping.settings import (
     EXCLUSIVE,
     MANUAL_BY_TOPIC,
     TRANSIENT_LOCAL,
+    VOLATILE,
     RouteConfig,
     RouteQos,
 )
 from bridgehead.protocols.dds.route_types import type_of
-from tests.dds.keyed import OTHER, TOPIC, sample
-from tests.dds.rim import Other, hub, joined, route, until
+from bridgehead.protocols.dds.session.ports import Endpoint
+from tests.dds.keyed import KEYED, OTHER, TOPIC, sample
+from tests.dds.rim import Hub, Other, hub, joined, route, until
 
 UNREADABLE = (UNREADABLE_TAG,)
 TIME = 1_700_000_000_000_000_000
@@ -99,6 +102,71 @@ async def test_a_participant_that_goes_and_comes_again_is_matched_again(domain: 
                 await until(lambda: not at.route.writers and not at.route.readers, "both are gone")
             assert at.route.strangers == 0
             assert [each.data for each in at.route.samples if each.valid] == [sample(number, 1) for number in range(3)]
+
+
+async def discovered(at: Hub) -> Endpoint:
+    """Somebody's reader, under the name of another type than it has."""
+    await until(lambda: at.look().readers, "it is discovered")
+    (found,) = at.discovery.readers.values()
+    return renamed(found, found.handle)
+
+
+def renamed(found: Endpoint, handle: int) -> Endpoint:
+    return Endpoint(
+        *(handle, found.guid, found.participant, "", found.topic, "Other"),
+        *(found.partitions, found.qos, found.tags, found.secured),
+    )
+
+
+@pytest.mark.clause("DDS-2.2.4.1")
+async def test_another_type_s_name_is_told_of_who_is_there_and_does_not_match(domain: int) -> None:
+    told = ("inconsistent", "Other", KEYED.type.name)
+    with joined(domain) as opened:
+        async with hub(opened, route(domain)) as at:
+            Other(opened, route(domain, qos=RouteQos(durability=TRANSIENT_LOCAL))).reader()
+            endpoint = await discovered(at)
+            at.end.announced(endpoint)
+            at.end.judge_types(0.9)  # it may match yet
+            assert told not in at.route.calls
+            for _ in range(2):
+                at.end.judge_types(1.0)
+            assert at.route.calls.count(told) == 1
+            at.end.announced(endpoint)
+            at.end.close()  # as when the hub joins anew: who is there is announced again
+            at.end.open(at.participant, at.waiting, at.look)
+            at.end.judge_types(1.0)
+            assert at.route.calls.count(told) == 1
+
+
+@pytest.mark.clause("DDS-2.2.4.1")
+@pytest.mark.parametrize("durability", [VOLATILE, TRANSIENT_LOCAL], ids=["matched", "never matched"])
+async def test_another_type_s_name_is_not_told_of_who_has_left(domain: int, durability: str) -> None:
+    with joined(domain) as opened:
+        async with hub(opened, route(domain)) as at:
+            reader = Other(opened, route(domain, qos=RouteQos(durability=durability))).reader()
+            at.end.announced(await discovered(at))
+            if durability == VOLATILE:
+                await until(lambda: at.route.readers, "it is matched")
+            reader.close()
+            await until(lambda: not at.look().readers and not at.route.readers, "it is gone")
+            at.end.judge_types(1.0)
+            assert not [call for call in at.route.calls if call[0] == "inconsistent"]
+
+
+async def test_how_many_types_are_judged_at_once_has_a_bound(domain: int) -> None:
+    limits = DdsConfig()
+    limits.endpoints = 1
+    with joined(domain) as opened:
+        async with hub(opened, route(domain), limits) as at:
+            Other(opened, route(domain, qos=RouteQos(durability=TRANSIENT_LOCAL))).reader()
+            endpoint = await discovered(at)
+            at.end.announced(renamed(endpoint, endpoint.handle + 1))
+            at.end.announced(endpoint)  # no room
+            at.end.judge_types(1.0)
+            assert not [call for call in at.route.calls if call[0] == "inconsistent"]
+            at.end.announced(endpoint)
+            at.end.judge_types(1.0)
+            assert [call for call in at.route.calls if call[0] == "inconsistent"]
 
 
 @pytest.mark.clause("XTYPES-7.6.3.4.2")

@@ -78,10 +78,7 @@ class Hands:
         self.say("\t".join(map(str, words)))
 
     def wait_for(
-        self,
-        what: str,
-        wanted: Callable[[Told], bool],
-        meanwhile: Callable[[], object] | None = None,
+        self, what: str, wanted: Callable[[Told], bool], meanwhile: Callable[[], object] | None = None
     ) -> Told:
         """The first thing told that is `wanted`; `meanwhile` is done again and again."""
         deadline = time.monotonic() + PATIENCE

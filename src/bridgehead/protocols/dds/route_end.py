@@ -116,6 +116,7 @@ class RouteEnd:
         topic, self._topic = self._topic, None
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
+        self._doubtful.clear()
         self._tell_time()
         for entity in (reader, writer):
             if entity is not None and waiting is not None:
@@ -223,6 +224,7 @@ class RouteEnd:
             found = self._endpoints.writer(self._reader.entity, handle) if self._reader is not None else None
             if found is not None:
                 self._writers.add(handle)
+                self._doubtful.pop(handle, None)
                 self.route.writer_matched(found)
 
     def _match_readers(self, now: set[int]) -> None:
@@ -234,6 +236,7 @@ class RouteEnd:
             found = self._endpoints.reader(self._writer.entity, handle) if self._writer is not None else None
             if found is not None:
                 self._readers.add(handle)
+                self._doubtful.pop(handle, None)
                 self.route.reader_matched(found)
 
     def announced_anew(self, endpoint: Endpoint) -> None:
@@ -249,17 +252,25 @@ class RouteEnd:
         """Somebody's writer or reader is new. One whose type has another name may match, as by DDS-XTypes the shape
         counts. Of one that does not, Cyclone says nothing."""
         mine = self._writer if endpoint.is_reader else self._reader
-        if mine is not None and endpoint.topic == self._type.topic and endpoint.type_name != self._type.name:
+        if mine is None or endpoint.topic != self._type.topic or endpoint.type_name == self._type.name:
+            return
+        matches = endpoint.handle in self._writers or endpoint.handle in self._readers
+        if not matches and len(self._doubtful) < self._limits.endpoints:  # as many may come and go within the time
             self._doubtful[endpoint.handle] = (endpoint, self._tell_time() + _UNTIL_MATCHED)
 
     def judge_types(self, now: float) -> None:
-        """Tell of those that were announced with another type's name a while ago, and don't match."""
+        """Tell of those that were announced with another type's name a while ago, are still there, and don't match."""
+        if self._doubtful:
+            self._call(partial(self._judge_types, now))
+
+    def _judge_types(self, now: float) -> None:
         while self._doubtful:
             handle, (endpoint, until) = next(iter(self._doubtful.items()))
             if until > now:
                 return
             del self._doubtful[handle]
-            if self._topic is not None and handle not in self._writers and handle not in self._readers:
+            known = self._look() if self._look is not None else None
+            if known is not None and (handle in known.writers or handle in known.readers):
                 self.route.inconsistent(endpoint, self._type.name)
 
     def _unmatched(self, writers: bool) -> Endpoint | None:
