@@ -1,4 +1,4 @@
-"""Writes docs/conformance/{mqtt,coap}.md: what each clause asks, the tests that prove it, and how they ended last.
+"""Writes docs/conformance/*.md: what each clause asks, the tests that prove it, and how they ended last.
 
     python tools/conformance.py           # writes the tables
     python tools/conformance.py --check   # exit code 1 when a committed table says something else
