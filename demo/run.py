@@ -160,6 +160,10 @@ async def run_plant(
 
 
 async def perform(seconds: float, console: Console) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for each in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nobody is left running
+        asyncio.get_running_loop().add_signal_handler(each, task.cancel)
     with tempfile.TemporaryDirectory(prefix="bridgehead-demo-") as folder:
         place = Path(folder)
         data = place / "data"
@@ -233,7 +237,7 @@ def main() -> int:
     code = 0
     try:
         asyncio.run(perform(seconds, console))
-    except* KeyboardInterrupt:
+    except* (KeyboardInterrupt, asyncio.CancelledError):
         console.print("\nThe demo has ended.", soft_wrap=True)
     except* Failed as failed:
         for fault in failed.exceptions:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,16 @@ sys.path.insert(0, str(ROOT / "demo"))
 import thermometer  # noqa: E402 - the demo's folder is not a package
 
 
+@pytest.fixture
+def stage() -> Iterator[None]:
+    """One demo at a time: its DDS domain is always the same."""
+    with (Path(tempfile.gettempdir()) / f"bridgehead-demo-test-{os.getuid()}").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("stage")
 def test_the_demo_plays_to_its_end() -> None:
     ended = subprocess.run(
         [sys.executable, str(ROOT / "demo" / "run.py")],
@@ -42,6 +56,38 @@ def test_the_demo_plays_to_its_end() -> None:
     assert "corridor-display shows Plant/Hall-1/Temperature" in ended.stdout
     assert "the plant: controller-1 is killed (SIGKILL)" in ended.stdout
     assert "the plant: controller-2, which stood by, is heard" in ended.stdout
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("stage")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_the_demo_is_ended_and_nobody_is_left_running(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "demo" / "run.py")],
+        env={**os.environ, "DEMO_SECONDS": "0", "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            assert any("from sensor" in line for line in demo.stdout)
+            demo.send_signal(number)
+            rest = demo.stdout.read()
+            assert demo.wait(30) == 0, rest
+        finally:
+            demo.kill()
+    assert rest.splitlines()[-1] == "The demo has ended."
+    assert list(tmp_path.glob("bridgehead-demo-*")) == []
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and str(tmp_path) in command_of(pid)]
+
+
+def command_of(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # gone meanwhile
 
 
 @pytest.mark.parametrize(
